@@ -1,1 +1,3 @@
-//! Trellis.
+//! The gateway of Trellis: the one crate that does I/O on the request path.
+
+pub mod h1;
