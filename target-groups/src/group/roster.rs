@@ -1,0 +1,48 @@
+//! The targets that may be chosen, as requests see them.
+
+use std::sync::Arc;
+
+use crate::target::Live;
+
+/// Who may be chosen. Immutable; replaced as a whole.
+#[derive(Debug, Default)]
+pub(super) struct Roster {
+    /// All registered targets. Shared by the rosters between two changes of membership.
+    pub(super) members: Arc<[Arc<Live>]>,
+    /// Who of them is in turn.
+    pub(super) eligible: Eligible,
+}
+
+/// Who of the registered targets may be chosen.
+#[derive(Debug, Default)]
+pub(super) enum Eligible {
+    /// All, because health is not known or not checked.
+    #[default]
+    All,
+    /// All, because none is healthy.
+    FailOpen,
+    /// The healthy ones, by position. Four bytes each, so that ten thousand stay in a core's own cache.
+    Healthy(Box<[u32]>),
+}
+
+impl Roster {
+    /// The target whose turn it is.
+    pub(super) fn at(&self, turn: u64) -> Option<&Arc<Live>> {
+        match &self.eligible {
+            Eligible::All | Eligible::FailOpen => in_turn(&self.members, turn),
+            Eligible::Healthy(positions) => {
+                let position = *in_turn(positions, turn)?;
+                self.members.get(usize::try_from(position).ok()?)
+            }
+        }
+    }
+
+    pub(super) fn is_failing_open(&self) -> bool {
+        matches!(self.eligible, Eligible::FailOpen) && !self.members.is_empty()
+    }
+}
+
+fn in_turn<T>(items: &[T], turn: u64) -> Option<&T> {
+    let position = turn.checked_rem(u64::try_from(items.len()).ok()?)?;
+    items.get(usize::try_from(position).ok()?)
+}

@@ -1,0 +1,427 @@
+//! Everything known about a group's targets; behind the group's lock.
+
+use std::{
+    collections::{HashMap, HashSet, hash_map::Entry},
+    sync::Arc,
+    time::Instant,
+};
+
+use trellis_model::{
+    config::{HealthCheck, TargetGroup},
+    id::VpcId,
+};
+
+use crate::{
+    health::{Health, ProbeOutcome, Standing},
+    status::{ReasonCode, StatusChange, TargetStatus, TargetView},
+    target::{Live, TargetKey},
+};
+
+use super::{
+    CheckEpoch, CheckPlan, DRAIN_PERIOD, Use,
+    roster::{Eligible, Roster},
+};
+
+/// Everything known about a group's targets.
+#[derive(Debug)]
+pub(super) struct State {
+    vpc: VpcId,
+    used: Use,
+    checking: Checking,
+    epoch: CheckEpoch,
+    /// The registered targets, in the order of the configuration.
+    members: Vec<Member>,
+    /// Position in `members` by key.
+    positions: HashMap<TargetKey, usize>,
+    /// The list that rosters share.
+    lives: Arc<[Arc<Live>]>,
+    /// Deregistered targets, oldest first.
+    leaving: Vec<Leaving>,
+}
+
+/// How targets are checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Checking {
+    Unsupported,
+    Disabled,
+    Active(Arc<HealthCheck>),
+}
+
+/// A registered target.
+#[derive(Debug)]
+struct Member {
+    live: Arc<Live>,
+    health: Health,
+    since: Instant,
+}
+
+/// A draining target.
+#[derive(Debug)]
+struct Leaving {
+    live: Arc<Live>,
+    since: Instant,
+    deadline: Instant,
+}
+
+impl Member {
+    /// A target about which nothing is known yet.
+    fn new(live: Arc<Live>, now: Instant) -> Self {
+        Self {
+            live,
+            health: Health::NEW,
+            since: now,
+        }
+    }
+
+    fn restarted(mut self, restart: Restart) -> Self {
+        self.health = match restart {
+            Restart::No => self.health,
+            Restart::Counting => self.health.restarted(),
+            Restart::Everything => Health::NEW,
+        };
+        self
+    }
+}
+
+type Status = (TargetStatus, Option<ReasonCode>);
+
+/// What a change of configuration means for the targets that stay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Restart {
+    /// Nothing.
+    No,
+    /// Their status stays, the counting starts anew.
+    Counting,
+    /// They are as if just registered.
+    Everything,
+}
+
+impl State {
+    pub(super) fn new(vpc: VpcId) -> Self {
+        Self {
+            vpc,
+            used: Use::Unused,
+            checking: Checking::Unsupported,
+            epoch: CheckEpoch::default(),
+            members: Vec::new(),
+            positions: HashMap::new(),
+            lives: Arc::default(),
+            leaving: Vec::new(),
+        }
+    }
+
+    /// See [`super::Group::apply`].
+    pub(super) fn apply(
+        &mut self,
+        config: &TargetGroup,
+        used: Use,
+        now: Instant,
+    ) -> Vec<StatusChange> {
+        let checking = Checking::of(config);
+        let restart = self.restart(config, used, &checking);
+        let status_before = self.status_rule();
+        self.vpc = config.vpc.clone();
+        self.used = used;
+        self.checking = checking;
+        if restart != Restart::No {
+            self.next_epoch();
+        }
+
+        let mut changes = Vec::new();
+        let mut staying: HashMap<TargetKey, Member> = std::mem::take(&mut self.members)
+            .into_iter()
+            .map(|member| (member.live.key().clone(), member))
+            .collect();
+        let keys: Vec<TargetKey> = config.targets.iter().map(TargetKey::from).collect();
+        let mut returning = self.take_returning(&keys);
+        let mut members = Vec::with_capacity(keys.len());
+        for key in keys {
+            let (member, before) = if let Some(member) = staying.remove(&key) {
+                let before = status_before.of(member.health).0;
+                (member.restarted(restart), Some(before))
+            } else {
+                let back = returning.remove(&key);
+                let before = back.as_ref().map(|_| TargetStatus::Draining);
+                let live = back.unwrap_or_else(|| Live::new(key));
+                (Member::new(live, now), before)
+            };
+            members.push(self.entered(member, before, now, &mut changes));
+        }
+        // What is left of the old members left the configuration; in the order of their keys, so that reports are stable.
+        let mut gone: Vec<Member> = staying.into_values().collect();
+        gone.sort_by(|a, b| a.live.key().cmp(b.live.key()));
+        for member in gone {
+            let before = status_before.of(member.health).0;
+            changes.push(self.leave(member, before, now));
+        }
+        self.register(members);
+        changes
+    }
+
+    /// See [`super::Group::retire`].
+    pub(super) fn retire(&mut self, now: Instant) -> Vec<StatusChange> {
+        let rule = self.status_rule();
+        self.used = Use::Unused;
+        self.next_epoch();
+        let members = std::mem::take(&mut self.members);
+        let changes = members
+            .into_iter()
+            .map(|member| {
+                let before = rule.of(member.health).0;
+                self.leave(member, before, now)
+            })
+            .collect();
+        self.register(Vec::new());
+        changes
+    }
+
+    /// See [`super::Group::observe`].
+    pub(super) fn observe(
+        &mut self,
+        target: &TargetKey,
+        epoch: CheckEpoch,
+        outcome: ProbeOutcome,
+        now: Instant,
+    ) -> Option<StatusChange> {
+        let (Use::Used, Checking::Active(check)) = (self.used, &self.checking) else {
+            return None;
+        };
+        if epoch != self.epoch {
+            return None;
+        }
+        let member = self.members.get_mut(*self.positions.get(target)?)?;
+        let before = member.health.standing();
+        member.health = member.health.after(outcome, check);
+        let after = member.health.standing();
+        if before == after {
+            return None;
+        }
+        member.since = now;
+        let (status, reason) = after.status();
+        Some(StatusChange {
+            target: target.clone(),
+            before: Some(before.status().0),
+            after: Some(status),
+            reason,
+        })
+    }
+
+    /// See [`super::Group::check_plan`].
+    pub(super) fn check_plan(&self) -> Option<CheckPlan> {
+        let (Use::Used, Checking::Active(check)) = (self.used, &self.checking) else {
+            return None;
+        };
+        Some(CheckPlan {
+            vpc: self.vpc.clone(),
+            check: Arc::clone(check),
+            epoch: self.epoch,
+            targets: self.lives.iter().map(|live| live.key().clone()).collect(),
+        })
+    }
+
+    /// See [`super::Group::expire_drains`].
+    pub(super) fn expire_drains(&mut self, now: Instant) -> Vec<StatusChange> {
+        let over = |leaving: &mut Leaving| leaving.live.in_flight() == 0 || leaving.deadline <= now;
+        self.leaving
+            .extract_if(.., over)
+            .map(|leaving| StatusChange {
+                target: leaving.live.key().clone(),
+                before: Some(TargetStatus::Draining),
+                after: None,
+                reason: None,
+            })
+            .collect()
+    }
+
+    pub(super) fn is_draining(&self) -> bool {
+        !self.leaving.is_empty()
+    }
+
+    /// See [`super::Group::view`].
+    pub(super) fn view(&self) -> Vec<TargetView> {
+        let rule = self.status_rule();
+        let registered = self.members.iter().map(|member| {
+            let status = rule.of(member.health);
+            view(&member.live, status, member.since)
+        });
+        let leaving = self
+            .leaving
+            .iter()
+            .map(|leaving| view(&leaving.live, DRAINING, leaving.since));
+        registered.chain(leaving).collect()
+    }
+
+    /// Who may be chosen now.
+    pub(super) fn roster(&self) -> Roster {
+        Roster {
+            members: Arc::clone(&self.lives),
+            eligible: self.eligible(),
+        }
+    }
+
+    fn eligible(&self) -> Eligible {
+        if !matches!(self.checking, Checking::Active(_)) {
+            return Eligible::All;
+        }
+        let healthy: Box<[u32]> = (0_u32..)
+            .zip(&self.members)
+            .filter(|(_, member)| member.health.standing() == Standing::Healthy)
+            .map(|(position, _)| position)
+            .collect();
+        match healthy.len() {
+            0 if self.used == Use::Unused => Eligible::All,
+            0 => Eligible::FailOpen,
+            all if all == self.members.len() => Eligible::All,
+            _ => Eligible::Healthy(healthy),
+        }
+    }
+
+    fn restart(&self, config: &TargetGroup, used: Use, checking: &Checking) -> Restart {
+        let active = |checking: &Checking| matches!(checking, Checking::Active(_));
+        if self.vpc != config.vpc
+            || self.used != used && used == Use::Used
+            || !active(&self.checking) && active(checking)
+        {
+            Restart::Everything
+        } else if self.checking != *checking || self.used != used {
+            Restart::Counting
+        } else {
+            Restart::No
+        }
+    }
+
+    /// Takes out the draining targets that are registered again.
+    fn take_returning(&mut self, keys: &[TargetKey]) -> HashMap<TargetKey, Arc<Live>> {
+        if self.leaving.is_empty() {
+            return HashMap::new();
+        }
+        let wanted: HashSet<&TargetKey> = keys.iter().collect();
+        self.leaving
+            .extract_if(.., |leaving| wanted.contains(leaving.live.key()))
+            .map(|leaving| (leaving.live.key().clone(), leaving.live))
+            .collect()
+    }
+
+    /// The member under the configuration just taken over, after reporting what that changes.
+    fn entered(
+        &self,
+        mut member: Member,
+        before: Option<TargetStatus>,
+        now: Instant,
+        changes: &mut Vec<StatusChange>,
+    ) -> Member {
+        let (status, reason) = self.status_rule().of(member.health);
+        if before != Some(status) {
+            member.since = now;
+            changes.push(StatusChange {
+                target: member.live.key().clone(),
+                before,
+                after: Some(status),
+                reason,
+            });
+        }
+        member
+    }
+
+    /// Moves a member to those that drain.
+    fn leave(&mut self, member: Member, before: TargetStatus, now: Instant) -> StatusChange {
+        let target = member.live.key().clone();
+        self.leaving.push(Leaving {
+            live: member.live,
+            since: now,
+            deadline: now + DRAIN_PERIOD,
+        });
+        StatusChange {
+            target,
+            before: Some(before),
+            after: Some(DRAINING.0),
+            reason: DRAINING.1,
+        }
+    }
+
+    /// Makes these the registered targets.
+    fn register(&mut self, members: Vec<Member>) {
+        let same = self.lives.len() == members.len()
+            && self
+                .lives
+                .iter()
+                .zip(&members)
+                .all(|(live, member)| Arc::ptr_eq(live, &member.live));
+        self.members = members;
+        if same {
+            return;
+        }
+        self.lives = self.members.iter().map(|m| Arc::clone(&m.live)).collect();
+        self.positions.clear();
+        for (position, member) in self.members.iter().enumerate() {
+            if let Entry::Vacant(entry) = self.positions.entry(member.live.key().clone()) {
+                entry.insert(position);
+            }
+        }
+    }
+
+    fn next_epoch(&mut self) {
+        self.epoch = CheckEpoch(self.epoch.0.wrapping_add(1));
+    }
+
+    fn status_rule(&self) -> StatusRule {
+        match (self.used, &self.checking) {
+            (Use::Unused, _) => {
+                StatusRule::All((TargetStatus::Unused, Some(ReasonCode::TargetGroupNotInUse)))
+            }
+            (Use::Used, Checking::Unsupported) => StatusRule::All((
+                TargetStatus::Unavailable,
+                Some(ReasonCode::HealthCheckNotSupported),
+            )),
+            (Use::Used, Checking::Disabled) => StatusRule::All((
+                TargetStatus::Unavailable,
+                Some(ReasonCode::HealthCheckDisabled),
+            )),
+            (Use::Used, Checking::Active(_)) => StatusRule::OwnHealth,
+        }
+    }
+}
+
+const DRAINING: Status = (
+    TargetStatus::Draining,
+    Some(ReasonCode::DeregistrationInProgress),
+);
+
+/// Where the status of a registered target comes from.
+#[derive(Debug, Clone, Copy)]
+enum StatusRule {
+    /// The same for all.
+    All(Status),
+    /// From what checks of the target found.
+    OwnHealth,
+}
+
+impl StatusRule {
+    fn of(self, health: Health) -> Status {
+        match self {
+            Self::All(status) => status,
+            Self::OwnHealth => health.standing().status(),
+        }
+    }
+}
+
+impl Checking {
+    fn of(config: &TargetGroup) -> Self {
+        match &config.health_check {
+            None => Self::Unsupported,
+            Some(check) if check.enabled => Self::Active(Arc::new(check.clone())),
+            Some(_) => Self::Disabled,
+        }
+    }
+}
+
+fn view(live: &Live, (status, reason): Status, since: Instant) -> TargetView {
+    TargetView {
+        id: Arc::clone(live.key().id()),
+        address: live.key().address(),
+        status,
+        reason,
+        in_flight: live.in_flight(),
+        since,
+    }
+}
