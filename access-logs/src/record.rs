@@ -1,0 +1,344 @@
+//! The fields of an access record.
+//!
+//! Source: VPC Lattice user guide, "Access logs for Amazon VPC Lattice", and published entries of 2024 and 2025, which have some
+//! fields more (`listenerType`, `listenerId`, `callerPrincipalOrgID`). `docs/access-records.md` describes each for its reader.
+
+use std::{
+    net::SocketAddr,
+    time::{Duration, SystemTime},
+};
+
+use trellis_model::{
+    config::{ListenerProtocol, RulePriority},
+    id::{ListenerId, RuleId, VpcId},
+};
+
+use crate::json::Tags;
+
+/// Everything one record says, borrowed from whoever knows it. `None` is written as `"-"`.
+///
+/// Fields of bytes hold what the client sent, unchecked; the encoder escapes and bounds them.
+#[derive(Debug, Clone)]
+pub struct Record<'a> {
+    /// ARN of the service network through which the request came.
+    pub service_network_arn: Option<&'a str>,
+    /// ARN of the service; absent when no service of the network has that host.
+    pub service_arn: Option<&'a str>,
+    /// ARN of the target group that the request was forwarded to.
+    pub target_group_arn: Option<&'a str>,
+    /// Protocol of the listener.
+    pub listener_type: Option<ListenerProtocol>,
+    /// Id of the listener.
+    pub listener_id: Option<ListenerId>,
+
+    /// ARN of the caller's VPC.
+    pub source_vpc_arn: Option<&'a str>,
+    /// Id of the caller's VPC.
+    pub source_vpc_id: Option<&'a VpcId>,
+    /// Id of the target's VPC.
+    pub destination_vpc_id: Option<&'a VpcId>,
+    /// Address and port of the caller.
+    pub source: SocketAddr,
+    /// Address and port of the target; absent when none was reached.
+    pub target: Option<SocketAddr>,
+
+    /// When the request began: its first byte, or the accepted connection when none came.
+    pub start: SystemTime,
+    /// From the start to the last byte to the client, or to the end of the exchange, if it ended earlier.
+    pub duration: Duration,
+    /// From the first byte sent to the target to the first byte of its answer; zero without a target.
+    pub request_to_target: Duration,
+    /// From the first to the last byte of the target's answer; zero without a target.
+    pub response_from_target: Duration,
+
+    /// The method; absent when the request line could not be read.
+    pub method: Option<&'a [u8]>,
+    /// The path as sent, without the query.
+    pub path: Option<&'a [u8]>,
+    /// HTTP version of the client.
+    pub protocol: Option<Protocol>,
+    /// `Host` or `:authority`, as sent.
+    pub host: Option<&'a [u8]>,
+    /// `User-Agent`, as sent.
+    pub user_agent: Option<&'a [u8]>,
+    /// The request's id, `x-amzn-requestid`.
+    pub request_id: Option<&'a [u8]>,
+
+    /// Status sent to the client; absent when the client was gone before there was one.
+    pub response_code: Option<u16>,
+    /// `grpc-status` of the answer. The field is there for gRPC requests only.
+    pub grpc: Option<GrpcCode>,
+    /// Bytes from the client, head and body.
+    pub bytes_received: u64,
+    /// Bytes to the client, head and body.
+    pub bytes_sent: u64,
+    /// Why the request failed, if it did.
+    pub failure: Option<FailureReason>,
+
+    /// Facts of the client's TLS connection; absent on plain listeners.
+    pub tls: Option<Tls<'a>>,
+
+    /// Who the caller turned out to be.
+    pub resolved_user: ResolvedUser<'a>,
+    /// Which policy layer refused.
+    pub auth_denied: Option<AuthDeniedReason>,
+    /// ARN of the authenticated caller.
+    pub caller_principal: Option<&'a str>,
+    /// Tags of the authenticated caller.
+    pub caller_principal_tags: Option<&'a Tags>,
+    /// Organization of the authenticated caller, `o-…`.
+    pub caller_organization: Option<&'a str>,
+    /// Names in the caller's certificate.
+    pub caller_certificate: Option<CallerCertificate<'a>>,
+
+    /// What Trellis adds, in an object of its own.
+    pub trellis: Additions<'a>,
+}
+
+impl Record<'_> {
+    /// A record of a request that began at `start` and came from `source`, with everything else absent or zero.
+    pub fn new(start: SystemTime, source: SocketAddr) -> Self {
+        Self {
+            service_network_arn: None,
+            service_arn: None,
+            target_group_arn: None,
+            listener_type: None,
+            listener_id: None,
+            source_vpc_arn: None,
+            source_vpc_id: None,
+            destination_vpc_id: None,
+            source,
+            target: None,
+            start,
+            duration: Duration::ZERO,
+            request_to_target: Duration::ZERO,
+            response_from_target: Duration::ZERO,
+            method: None,
+            path: None,
+            protocol: None,
+            host: None,
+            user_agent: None,
+            request_id: None,
+            response_code: None,
+            grpc: None,
+            bytes_received: 0,
+            bytes_sent: 0,
+            failure: None,
+            tls: None,
+            resolved_user: ResolvedUser::AuthOff,
+            auth_denied: None,
+            caller_principal: None,
+            caller_principal_tags: None,
+            caller_organization: None,
+            caller_certificate: None,
+            trellis: Additions::default(),
+        }
+    }
+}
+
+/// HTTP version of the client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Protocol {
+    /// `HTTP/1.0`, which VPC Lattice's documentation does not mention.
+    Http10,
+    /// `HTTP/1.1`.
+    Http11,
+    /// `HTTP/2`.
+    Http2,
+}
+
+impl Protocol {
+    /// As written in the record.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Http10 => "HTTP/1.0",
+            Self::Http11 => "HTTP/1.1",
+            Self::Http2 => "HTTP/2",
+        }
+    }
+}
+
+/// The `grpc-status` of a gRPC answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum GrpcCode {
+    /// The status that came, in the head or in the trailers.
+    Code(u32),
+    /// The answer ended without one.
+    Missing,
+}
+
+/// Who the caller turned out to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum ResolvedUser<'a> {
+    /// An authenticated caller, by ARN.
+    Arn(&'a str),
+    /// A caller without a signature, where policies count: `Anonymous`.
+    Anonymous,
+    /// A signature that did not verify: `Unknown`.
+    Unknown,
+    /// No policy counts and nobody asked, or the request failed earlier: `-`.
+    #[default]
+    AuthOff,
+}
+
+/// Which policy layer refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum AuthDeniedReason {
+    /// The service's policy.
+    Service,
+    /// The service network's policy.
+    Network,
+    /// The caller's own policies.
+    Identity,
+}
+
+impl AuthDeniedReason {
+    /// Every reason, for tables and tests.
+    pub const ALL: [Self; 3] = [Self::Service, Self::Network, Self::Identity];
+
+    /// As written in the record.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Service => "Service",
+            Self::Network => "Network",
+            Self::Identity => "Identity",
+        }
+    }
+}
+
+/// Why a request failed, in VPC Lattice's words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum FailureReason {
+    /// No connection to a target could be made, or there is no target.
+    TargetConnectionError,
+    /// The target's answer was not valid HTTP.
+    TargetProtocolError,
+    /// The target was silent for too long.
+    TargetDataTimeout,
+    /// The target closed the connection before its answer was complete.
+    TargetConnectionClosed,
+    /// The client closed the connection before the exchange was complete.
+    ClientConnectionClosed,
+    /// The client exceeded a limit of requests or connections.
+    ClientRateLimited,
+    /// A signature or a policy refused the request.
+    ClientAccessDenied,
+    /// The request was not valid HTTP, or exceeded a limit of size.
+    ClientProtocolError,
+    /// The connection reached its greatest age while the request was running.
+    ConnectionDurationExceeded,
+    /// A fault of the gateway.
+    InternalError,
+}
+
+impl FailureReason {
+    /// Every reason, for tables and tests; each stands at the position of its number.
+    pub const ALL: [Self; 10] = [
+        Self::TargetConnectionError,
+        Self::TargetProtocolError,
+        Self::TargetDataTimeout,
+        Self::TargetConnectionClosed,
+        Self::ClientConnectionClosed,
+        Self::ClientRateLimited,
+        Self::ClientAccessDenied,
+        Self::ClientProtocolError,
+        Self::ConnectionDurationExceeded,
+        Self::InternalError,
+    ];
+
+    /// As written in the record.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::TargetConnectionError => "TargetConnectionError",
+            Self::TargetProtocolError => "TargetProtocolError",
+            Self::TargetDataTimeout => "TargetDataTimeout",
+            Self::TargetConnectionClosed => "TargetConnectionClosed",
+            Self::ClientConnectionClosed => "ClientConnectionClosed",
+            Self::ClientRateLimited => "ClientRateLimited",
+            Self::ClientAccessDenied => "ClientAccessDenied",
+            Self::ClientProtocolError => "ClientProtocolError",
+            Self::ConnectionDurationExceeded => "ConnectionDurationExceeded",
+            Self::InternalError => "InternalError",
+        }
+    }
+}
+
+/// Facts of the client's TLS connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tls<'a> {
+    /// Its version.
+    pub version: TlsVersion,
+    /// Its cipher suite.
+    pub cipher: CipherSuite,
+    /// The server name that the client asked for, as sent.
+    pub server_name: Option<&'a [u8]>,
+}
+
+/// TLS version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum TlsVersion {
+    /// `TLSv1.2`.
+    Tls12,
+    /// `TLSv1.3`.
+    Tls13,
+}
+
+impl TlsVersion {
+    /// As written in the record.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Tls12 => "TLSv1.2",
+            Self::Tls13 => "TLSv1.3",
+        }
+    }
+}
+
+/// A cipher suite by its number in IANA's registry; the record has the name that OpenSSL gives it, as VPC Lattice does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct CipherSuite(pub u16);
+
+impl CipherSuite {
+    /// OpenSSL's name, for the suites that rustls speaks.
+    ///
+    /// Source: OpenSSL manual, openssl-ciphers(1), "Cipher suite names".
+    pub fn openssl_name(self) -> Option<&'static str> {
+        Some(match self.0 {
+            0x1301 => "TLS_AES_128_GCM_SHA256",
+            0x1302 => "TLS_AES_256_GCM_SHA384",
+            0x1303 => "TLS_CHACHA20_POLY1305_SHA256",
+            0xC02B => "ECDHE-ECDSA-AES128-GCM-SHA256",
+            0xC02C => "ECDHE-ECDSA-AES256-GCM-SHA384",
+            0xC02F => "ECDHE-RSA-AES128-GCM-SHA256",
+            0xC030 => "ECDHE-RSA-AES256-GCM-SHA384",
+            0xCCA8 => "ECDHE-RSA-CHACHA20-POLY1305",
+            0xCCA9 => "ECDHE-ECDSA-CHACHA20-POLY1305",
+            _ => return None,
+        })
+    }
+}
+
+/// Names in the caller's certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct CallerCertificate<'a> {
+    /// Organizational unit of the issuer.
+    pub issuer_ou: Option<&'a [u8]>,
+    /// Common name of the subject.
+    pub subject_cn: Option<&'a [u8]>,
+    /// First DNS name among the alternative names.
+    pub san_dns: Option<&'a [u8]>,
+    /// First URI among the alternative names.
+    pub san_uri: Option<&'a [u8]>,
+    /// Common name of the first directory name among the alternative names.
+    pub san_name_cn: Option<&'a [u8]>,
+}
+
+/// What Trellis adds to VPC Lattice's fields, in the object `trellis`. What is absent is left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Additions<'a> {
+    /// Generation of the configuration under which the request was decided.
+    pub generation: u64,
+    /// The rule that matched; the default rule has no priority.
+    pub rule: Option<(RuleId, Option<RulePriority>)>,
+    /// The policy statement that decided, in the words of the authorizer; for operators, never sent to callers.
+    pub decided_by: Option<&'a str>,
+}

@@ -1,0 +1,232 @@
+//! From the request path to the destinations.
+//!
+//! Each worker has a [`Recorder`] with a buffer of its own, so its lock is free but for the moment in which the writer thread
+//! takes the full buffer and leaves an empty one. The thread sleeps while there is nothing to write; the first record wakes it.
+//! Having written, it lingers ([`Settings::linger`]) before it looks again, so that under load many records share one system
+//! call and the recorders make none.
+//!
+//! Bounds, and what happens at them: a buffer takes [`Settings::buffer_bytes`]; a record that does not fit is dropped and
+//! counted. What a destination does not take stays with the writer, again up to `buffer_bytes`, and is tried again
+//! ([`Settings::retry`]); what does not fit there is dropped and counted. A destination that blocks (a pipe that nobody reads)
+//! blocks the thread, and with it the other destinations, until their buffers are full; requests never wait.
+//!
+//! Losing power or `kill -9` loses what the buffers hold: at most a linger's worth of records.
+
+mod buffer;
+pub(crate) mod sink;
+#[cfg(test)]
+mod tests;
+mod thread;
+
+use std::{
+    fmt, io,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use parking_lot::Mutex;
+use trellis_model::config::{AccessLogSubscription, LogDestination};
+
+use crate::{
+    destination::{Destinations, Subscriptions},
+    record::Record,
+};
+use buffer::{Buffer, Pushed};
+use thread::Shared;
+
+/// Bounds and times of the writer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settings {
+    /// Most bytes waiting in the buffer of one worker, and most waiting for one destination. Default 8 MiB.
+    pub buffer_bytes: usize,
+    /// How long the writer rests after it wrote. Default 10 ms.
+    pub linger: Duration,
+    /// How long the writer waits before it tries a failing destination again. Default 1 s.
+    pub retry: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            buffer_bytes: 8 << 20,
+            linger: Duration::from_millis(10),
+            retry: Duration::from_secs(1),
+        }
+    }
+}
+
+/// Hears what an operator should know; called by the writer thread, never by a request.
+pub trait Observer: Send + Sync + 'static {
+    /// A destination could not be opened or written. Said once, until it recovers.
+    fn destination_failed(&self, destination: &LogDestination, error: &io::Error);
+    /// A destination that failed takes records again.
+    fn destination_recovered(&self, destination: &LogDestination);
+    /// So many records were dropped since it was said last.
+    fn records_dropped(&self, records: u64);
+}
+
+/// What the writer did so far. All numbers only grow.
+#[derive(Debug, Default)]
+pub struct Counters {
+    written_records: AtomicU64,
+    written_bytes: AtomicU64,
+    dropped_records: AtomicU64,
+    write_errors: AtomicU64,
+}
+
+impl Counters {
+    /// Records written, counted once for every destination.
+    pub fn written_records(&self) -> u64 {
+        self.written_records.load(Ordering::Relaxed)
+    }
+
+    /// Bytes written, over all destinations.
+    pub fn written_bytes(&self) -> u64 {
+        self.written_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Records dropped: for a full buffer once, for a full destination once for each.
+    pub fn dropped_records(&self) -> u64 {
+        self.dropped_records.load(Ordering::Relaxed)
+    }
+
+    /// Failed attempts to open or write a destination.
+    pub fn write_errors(&self) -> u64 {
+        self.write_errors.load(Ordering::Relaxed)
+    }
+}
+
+/// A worker's way to hand over records. Clones share one buffer; workers should not.
+#[derive(Clone)]
+pub struct Recorder {
+    buffer: Arc<Mutex<Buffer>>,
+    shared: Arc<Shared>,
+}
+
+impl Recorder {
+    /// Hands `record` over to `destinations`. Takes well under a microsecond or two and never waits for I/O; a record that finds
+    /// the buffer full is dropped and counted.
+    pub fn record(&self, destinations: &Destinations, record: &Record<'_>) {
+        if destinations.is_none() {
+            return;
+        }
+        let limit = self.shared.settings.buffer_bytes;
+        let pushed = self.buffer.lock().push(destinations, record, limit);
+        match pushed {
+            Pushed::Taken => self.shared.wake_if_idle(),
+            Pushed::HalfFull => self.shared.wake(),
+            Pushed::Full | Pushed::Closed => self.shared.count_dropped(1),
+        }
+    }
+}
+
+impl fmt::Debug for Recorder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Recorder").finish_non_exhaustive()
+    }
+}
+
+/// Records that a stop left behind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("access records were still waiting for a destination when the grace period ended")]
+pub struct Unfinished;
+
+/// The thread that writes, and what steers it.
+pub struct Writer {
+    shared: Arc<Shared>,
+    thread: Mutex<Option<std::thread::JoinHandle<()>>>,
+}
+
+impl Writer {
+    /// Starts the thread. Fails only when the system gives no thread.
+    pub fn start(settings: Settings, observer: Arc<dyn Observer>) -> io::Result<Self> {
+        let shared = Arc::new(Shared::new(settings));
+        let thread = thread::start(&shared, observer)?;
+        Ok(Self {
+            shared,
+            thread: Mutex::new(Some(thread)),
+        })
+    }
+
+    /// A recorder with a buffer of its own, for one worker.
+    pub fn recorder(&self) -> Recorder {
+        Recorder {
+            buffer: self.shared.add_buffer(),
+            shared: Arc::clone(&self.shared),
+        }
+    }
+
+    /// The destinations of a configuration, for its snapshot. New ones are opened soon after, so that a destination that cannot
+    /// be opened is reported before the first record. Those that no snapshot refers to any more are closed once they are empty.
+    pub fn subscribe(&self, subscriptions: &[AccessLogSubscription]) -> Subscriptions {
+        let compiled = Subscriptions::new(subscriptions, &self.shared.sinks);
+        self.shared.wake();
+        compiled
+    }
+
+    /// Closes and opens every file again, after a rotation. Returns at once; no line is lost or cut in two.
+    pub fn reopen(&self) {
+        self.shared.ask(|control| control.reopen = true);
+    }
+
+    /// Waits until everything handed over before is written, or `longest` is over; `false` in that case. What a failing
+    /// destination refuses counts as written: it keeps waiting there.
+    pub fn flush(&self, longest: Duration) -> bool {
+        let ticket = self.shared.ask(|control| {
+            control.flush_wanted += 1;
+            control.flush_wanted
+        });
+        self.shared.wait(Instant::now() + longest, |control| {
+            control.flush_done >= ticket
+        })
+    }
+
+    /// What the writer did so far.
+    pub fn counters(&self) -> &Counters {
+        &self.shared.counters
+    }
+
+    /// Writes what there is, for `grace` at most, then ends the thread. Records handed over later are dropped and counted.
+    ///
+    /// A thread that a destination blocks beyond the grace period is left to the end of the process.
+    pub fn stop(&self, grace: Duration) -> Result<(), Unfinished> {
+        let deadline = Instant::now() + grace;
+        self.shared.ask(|control| control.stop = Some(deadline));
+        // A little beyond, so that the thread itself can say what it could not write.
+        let ended = self
+            .shared
+            .wait(deadline + Duration::from_millis(100), |control| {
+                control.ended.is_some()
+            });
+        if let Some(thread) = self.thread.lock().take_if(|_| ended) {
+            let _ = thread.join();
+        }
+        self.shared.outcome()
+    }
+}
+
+impl Drop for Writer {
+    /// A writer that nobody stopped writes what can be written at once.
+    fn drop(&mut self) {
+        if self.thread.get_mut().is_some() {
+            let _ = self.stop(Duration::ZERO);
+        }
+    }
+}
+
+impl fmt::Debug for Writer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Writer")
+            .field("settings", &self.shared.settings)
+            .field("counters", &self.shared.counters)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Can records be appended to `destination`? Creates a file that is not there; for a check at start-up.
+pub fn check(destination: &LogDestination) -> io::Result<()> {
+    sink::open(destination).map(drop)
+}
