@@ -1,1 +1,19 @@
-//! Trellis.
+//! Who is calling, and may they: signatures, IAM JSON and Cedar policies, decisions.
+//!
+//! [`compile`] turns the policies and principals of a configuration into [`Policies`], once per snapshot. Per request,
+//! [`Policies::authorize`] gives a [`Permit`], which is the only key to forwarding, or a [`Refusal`];
+//! [`Policies::explain`] tells the whole story from the same compiled data.
+//!
+//! The crate does no I/O, reads no clock and starts no thread: time and texts are arguments.
+
+mod compile;
+mod decision;
+mod explain;
+mod principal;
+mod request;
+
+pub use compile::{NetworkIndex, Policies, ServiceIndex, compile};
+pub use decision::{Layer, Permit, Refusal, RefusalKind};
+pub use explain::{Explanation, LayerExplanation, Outcome, StatementExplanation};
+pub use principal::{Caller, Principal, PrincipalIndex, PrincipalType};
+pub use request::{Action, Request};

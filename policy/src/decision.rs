@@ -1,0 +1,136 @@
+//! What comes out of the authorizer: a permit, or a refusal that says which layer and which statement.
+
+use std::{fmt, sync::Arc};
+
+use serde::{Serialize, Serializer};
+
+use crate::{principal::Caller, request::Action};
+
+/// The key to forwarding. Only the authorizer makes one, there is no second copy, and it says for whom it was made.
+#[derive(Debug)]
+#[must_use = "a permit that is dropped forwards nothing"]
+pub struct Permit {
+    caller: Caller,
+}
+
+impl Permit {
+    pub(crate) fn new(caller: Caller) -> Self {
+        Self { caller }
+    }
+
+    /// Whom the permit is for.
+    pub fn caller(&self) -> Caller {
+        self.caller
+    }
+}
+
+/// One of the three places that policies come from, in the order in which missing permissions are reported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Layer {
+    /// The auth policy of the service network.
+    Network,
+    /// The auth policy of the service.
+    Service,
+    /// The policies of the caller.
+    Identity,
+}
+
+impl Layer {
+    /// Every layer, in order.
+    pub const ALL: [Self; 3] = [Self::Network, Self::Service, Self::Identity];
+
+    /// The word in public texts: `network-based`.
+    fn adjective(self) -> &'static str {
+        match self {
+            Self::Network => "network-based",
+            Self::Service => "service-based",
+            Self::Identity => "identity-based",
+        }
+    }
+}
+
+/// As `authDeniedReason` in access records. Source: VPC Lattice user guide, "Access logs".
+impl fmt::Display for Layer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Network => "Network",
+            Self::Service => "Service",
+            Self::Identity => "Identity",
+        })
+    }
+}
+
+impl Serialize for Layer {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// Why a layer refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+pub enum RefusalKind {
+    /// A statement denies.
+    Explicit,
+    /// No statement allows.
+    Implicit,
+    /// A policy could not be evaluated, so nothing it might have said can be relied on.
+    EvaluationFailed,
+}
+
+/// A request that may not pass.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// The layer that refused.
+    pub layer: Layer,
+    /// Why.
+    pub kind: RefusalKind,
+    /// The statement that denied or failed, for operators: its `Sid` in backticks or its position. `None` for a missing allow.
+    pub statement: Option<Arc<str>>,
+    pub(crate) action: Action,
+}
+
+impl Refusal {
+    /// The body of the 403 answer, without a final newline. `who` is the caller's ARN or `anonymous`, `path` the path as sent.
+    ///
+    /// A failed evaluation reads like a missing permission: whoever is outside learns nothing about the policy.
+    ///
+    /// Source: VPC Lattice user guide, "Troubleshoot auth policies", and answers captured from the service.
+    pub fn public_text(&self, who: &str, service_arn: &str, path: &str) -> String {
+        let Self { layer, action, .. } = self;
+        let layer = layer.adjective();
+        let why = match self.kind {
+            RefusalKind::Explicit => format!("with an explicit deny in a {layer} policy"),
+            RefusalKind::Implicit | RefusalKind::EvaluationFailed => {
+                format!("because no {layer} policy allows the {action} action")
+            }
+        };
+        format!(
+            "AccessDeniedException: User: {who} is not authorized to perform: {action} on resource: {service_arn}{path} {why}"
+        )
+    }
+}
+
+/// For operators.
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let layer = self.layer.adjective();
+        match (self.kind, &self.statement) {
+            (RefusalKind::Explicit, Some(statement)) => {
+                write!(f, "denied by {statement} of the {layer} policy")
+            }
+            (RefusalKind::Explicit, None) => write!(f, "denied by the {layer} policy"),
+            (RefusalKind::Implicit, _) => write!(f, "no {layer} policy allows it"),
+            (RefusalKind::EvaluationFailed, Some(statement)) => {
+                write!(
+                    f,
+                    "{statement} of the {layer} policy could not be evaluated"
+                )
+            }
+            (RefusalKind::EvaluationFailed, None) => {
+                write!(f, "the {layer} policy could not be evaluated")
+            }
+        }
+    }
+}
+
+impl std::error::Error for Refusal {}
