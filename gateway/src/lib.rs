@@ -1,3 +1,4 @@
 //! The gateway of Trellis: the one crate that does I/O on the request path.
 
+pub mod conn;
 pub mod h1;

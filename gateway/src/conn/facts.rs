@@ -1,0 +1,159 @@
+//! What is known about a connection for as long as it lives.
+
+use std::{
+    net::SocketAddr,
+    sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering},
+    time::{Duration, Instant},
+};
+
+use trellis_model::id::VpcId;
+
+/// What is known about a connection for as long as it lives, and the few signals between its owner and its requests.
+#[derive(Debug)]
+pub struct Facts {
+    /// The caller's VPC, decided by the attachment.
+    pub vpc: VpcId,
+    /// The client.
+    pub peer: SocketAddr,
+    /// The address that the client connected to.
+    pub local: SocketAddr,
+    /// TLS, where the client speaks it.
+    pub tls: Option<TlsFacts>,
+    /// When the connection was accepted.
+    pub opened: Instant,
+    cut: AtomicU8,
+    retired: AtomicBool,
+    expired: AtomicBool,
+    /// Milliseconds after `opened` at which the wait in course has lasted too long; `u64::MAX` when none is.
+    deadline: AtomicU64,
+    /// Idle timeout of the last service called, in milliseconds; `u32::MAX` for none.
+    idle_millis: AtomicU32,
+    /// Requests running side by side (HTTP/2).
+    running: AtomicU32,
+}
+
+/// What the handshake settled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsFacts {
+    /// `TLSv1.2` or `TLSv1.3`.
+    pub version: &'static str,
+    /// OpenSSL's name of the cipher suite.
+    pub cipher: &'static str,
+    /// The server name that the client asked for, in lower case.
+    pub server_name: Option<Box<str>>,
+}
+
+/// Why a connection is cut while requests are running on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Cut {
+    /// Its lifetime and the time to wind down are over.
+    Lifetime = 1,
+    /// The gateway stops and the grace period is over.
+    Stop = 2,
+}
+
+impl Facts {
+    /// Facts of a connection accepted at `opened`, with the idle timeout that holds until a service is known.
+    pub fn new(
+        vpc: VpcId,
+        (peer, local): (SocketAddr, SocketAddr),
+        tls: Option<TlsFacts>,
+        opened: Instant,
+        idle: Duration,
+    ) -> Self {
+        let facts = Self {
+            vpc,
+            peer,
+            local,
+            tls,
+            opened,
+            cut: AtomicU8::new(0),
+            retired: AtomicBool::new(false),
+            expired: AtomicBool::new(false),
+            deadline: AtomicU64::new(u64::MAX),
+            idle_millis: AtomicU32::new(0),
+            running: AtomicU32::new(0),
+        };
+        facts.set_idle(Some(idle));
+        facts
+    }
+
+    /// From now on every read and write fails.
+    pub fn cut(&self, reason: Cut) {
+        self.cut.store(reason as u8, Ordering::Relaxed);
+    }
+
+    /// Has the connection been cut, and why?
+    pub fn was_cut(&self) -> Option<Cut> {
+        match self.cut.load(Ordering::Relaxed) {
+            1 => Some(Cut::Lifetime),
+            2 => Some(Cut::Stop),
+            _ => None,
+        }
+    }
+
+    /// The request in course, if any, is the last one on this connection.
+    pub fn retire(&self) {
+        self.retired.store(true, Ordering::Relaxed);
+    }
+
+    /// Is the request in course the last one?
+    pub fn is_retired(&self) -> bool {
+        self.retired.load(Ordering::Relaxed)
+    }
+
+    /// The wait in course has lasted too long.
+    pub fn expire(&self) {
+        self.expired.store(true, Ordering::Relaxed);
+    }
+
+    /// Has the wait in course lasted too long?
+    pub fn is_expired(&self) -> bool {
+        self.expired.load(Ordering::Relaxed)
+    }
+
+    /// Sets the idle timeout, that of the service just called.
+    pub fn set_idle(&self, idle: Option<Duration>) {
+        let millis = idle.map_or(u32::MAX, |idle| u32::try_from(idle.as_millis()).unwrap_or(u32::MAX));
+        self.idle_millis.store(millis, Ordering::Relaxed);
+    }
+
+    /// The idle timeout.
+    pub fn idle(&self) -> Option<Duration> {
+        let millis = self.idle_millis.load(Ordering::Relaxed);
+        (millis != u32::MAX).then(|| Duration::from_millis(millis.into()))
+    }
+
+    /// A wait begins that may last until `deadline`, or for ever.
+    pub fn wait_until(&self, deadline: Option<Instant>) {
+        let millis = deadline.map_or(u64::MAX, |deadline| {
+            u64::try_from(deadline.saturating_duration_since(self.opened).as_millis()).unwrap_or(u64::MAX)
+        });
+        self.deadline.store(millis, Ordering::Relaxed);
+    }
+
+    /// No request is running since `now`: the idle timeout begins.
+    pub fn idle_since(&self, now: Instant) {
+        self.wait_until(self.idle().map(|idle| now + idle));
+    }
+
+    /// An HTTP/2 request begins.
+    pub fn begin_stream(&self) {
+        self.running.fetch_add(1, Ordering::Relaxed);
+        self.wait_until(None);
+    }
+
+    /// An HTTP/2 request has ended at `now`.
+    pub fn end_stream(&self, now: Instant) {
+        if self.running.fetch_sub(1, Ordering::Relaxed) == 1 {
+            self.idle_since(now);
+        }
+    }
+
+    /// The end of the wait in course, if it has one.
+    pub fn deadline(&self) -> Option<Instant> {
+        let millis = self.deadline.load(Ordering::Relaxed);
+        (millis != u64::MAX).then(|| self.opened + Duration::from_millis(millis))
+    }
+}
