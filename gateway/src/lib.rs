@@ -2,3 +2,5 @@
 
 pub mod conn;
 pub mod h1;
+pub mod probe;
+pub mod registry;

@@ -1,0 +1,250 @@
+//! The target groups of the running gateway: live state that outlives every snapshot, keyed by id.
+//!
+//! The server owns one [`Registry`]. Each accepted configuration is handed to [`Registry::apply`] before its snapshot is
+//! compiled, so that the snapshot can hold the `Arc<Group>` of every group it names and requests look nothing up here. That
+//! cannot fail: whoever may refuse a configuration does so before.
+//!
+//! Every change of a target's status, whoever caused it, passes through here to one [`StatusListener`].
+
+use std::{
+    collections::{HashMap, HashSet},
+    fmt,
+    sync::Arc,
+    time::Instant,
+};
+
+use parking_lot::Mutex;
+use tokio::sync::watch;
+use trellis_model::{
+    config::{Action, Service, TargetGroup},
+    id::TargetGroupId,
+};
+use trellis_target_groups::{CheckEpoch, Group, ProbeOutcome, StatusChange, TargetKey, Use};
+
+use crate::probe::ProbeError;
+
+pub mod sweep;
+
+/// Told about every change of a target's status, on the thread that found it: must not block.
+pub type StatusListener = Arc<dyn Fn(&StatusEvent<'_>) + Send + Sync>;
+
+/// A target's status changed.
+#[derive(Debug)]
+pub struct StatusEvent<'a> {
+    /// The target's group.
+    pub group: TargetGroupId,
+    /// The target, its status before and after, and the reason code.
+    pub change: &'a StatusChange,
+    /// What the last probe ran into, when a failed probe changed the status.
+    pub cause: Option<&'a ProbeError>,
+}
+
+/// The live state of all target groups.
+pub struct Registry {
+    groups: Mutex<Groups>,
+    /// Counts calls of `apply`; the prober and the sweep look again when it moves.
+    generation: watch::Sender<u64>,
+    listener: StatusListener,
+}
+
+#[derive(Debug, Default)]
+struct Groups {
+    current: HashMap<TargetGroupId, Arc<Group>>,
+    /// Removed groups with draining targets.
+    retired: HashMap<TargetGroupId, Arc<Group>>,
+}
+
+/// The target groups named by a rule or default action of any of these services: those in use.
+///
+/// Weight does not matter: a group of weight zero is about to get traffic, and is checked so that it is ready.
+pub fn groups_in_use(services: &[Service]) -> HashSet<TargetGroupId> {
+    let actions = services
+        .iter()
+        .flat_map(|service| &service.listeners)
+        .flat_map(|listener| {
+            let ruled = listener.rules.iter().map(|rule| &rule.action);
+            ruled.chain([&listener.default_action])
+        });
+    actions
+        .flat_map(|action| match action {
+            Action::Forward(groups) => groups.as_slice(),
+            Action::FixedResponse(_) => &[],
+        })
+        .map(|weighted| weighted.group)
+        .collect()
+}
+
+impl Registry {
+    /// A registry without groups.
+    pub fn new(listener: StatusListener) -> Self {
+        Self {
+            groups: Mutex::default(),
+            generation: watch::Sender::new(0),
+            listener,
+        }
+    }
+
+    /// Takes over the target groups of an accepted configuration.
+    ///
+    /// Groups that stay keep the state of the targets that stay. Groups that left drain: running requests finish, and requests
+    /// of earlier snapshots can still choose. A group that comes back before it has drained is the same group again.
+    pub fn apply(&self, configs: &[TargetGroup], used: &HashSet<TargetGroupId>, now: Instant) {
+        let changes = self.groups.lock().apply(configs, used, now);
+        self.report(&changes);
+        self.generation
+            .send_modify(|count| *count = count.wrapping_add(1));
+    }
+
+    /// The group with this id, if it is configured.
+    pub fn group(&self, id: TargetGroupId) -> Option<Arc<Group>> {
+        self.groups.lock().current.get(&id).cloned()
+    }
+
+    /// All configured groups, in the order of their ids.
+    pub fn groups(&self) -> Vec<Arc<Group>> {
+        sorted(self.groups.lock().current.values())
+    }
+
+    /// The groups that left the configuration and still have draining targets, in the order of their ids.
+    pub fn retired(&self) -> Vec<Arc<Group>> {
+        sorted(self.groups.lock().retired.values())
+    }
+
+    /// Lets go of targets that have drained or whose time to drain is up. Tells whether any are left draining.
+    pub fn expire_drains(&self, now: Instant) -> Drains {
+        let (changes, drains) = self.groups.lock().expire_drains(now);
+        self.report(&changes);
+        drains
+    }
+
+    /// Enters the outcome of a probe.
+    pub(crate) fn observe(
+        &self,
+        group: &Group,
+        target: &TargetKey,
+        epoch: CheckEpoch,
+        outcome: Result<(), &ProbeError>,
+        now: Instant,
+    ) {
+        let verdict = match outcome {
+            Ok(()) => ProbeOutcome::Pass,
+            Err(_) => ProbeOutcome::Fail,
+        };
+        if let Some(change) = group.observe(target, epoch, verdict, now) {
+            (self.listener)(&StatusEvent {
+                group: group.id(),
+                change: &change,
+                cause: outcome.err(),
+            });
+        }
+    }
+
+    /// Moves whenever a configuration was taken over.
+    pub(crate) fn generation(&self) -> watch::Receiver<u64> {
+        self.generation.subscribe()
+    }
+
+    /// Tells the listener, outside the lock, so that it may look at the registry.
+    fn report(&self, changes: &[(TargetGroupId, StatusChange)]) {
+        for (group, change) in changes {
+            (self.listener)(&StatusEvent {
+                group: *group,
+                change,
+                cause: None,
+            });
+        }
+    }
+}
+
+impl Groups {
+    fn apply(
+        &mut self,
+        configs: &[TargetGroup],
+        used: &HashSet<TargetGroupId>,
+        now: Instant,
+    ) -> Vec<(TargetGroupId, StatusChange)> {
+        let mut before = std::mem::take(&mut self.current);
+        let mut changes = Vec::new();
+        for config in configs {
+            let id = config.id;
+            let usage = if used.contains(&id) {
+                Use::Used
+            } else {
+                Use::Unused
+            };
+            let known = before.remove(&id).or_else(|| self.retired.remove(&id));
+            let (group, news) = if let Some(group) = known {
+                let news = group.apply(config, usage, now);
+                (group, news)
+            } else {
+                let group = Arc::new(Group::new(config, usage, now));
+                let news = registrations(&group);
+                (group, news)
+            };
+            changes.extend(news.into_iter().map(|change| (id, change)));
+            self.current.insert(id, group);
+        }
+        for (id, group) in before {
+            let news = group.retire(now);
+            changes.extend(news.into_iter().map(|change| (id, change)));
+            self.retired.insert(id, group);
+        }
+        changes
+    }
+
+    fn expire_drains(&mut self, now: Instant) -> (Vec<(TargetGroupId, StatusChange)>, Drains) {
+        let mut changes = Vec::new();
+        let mut drains = Drains::Done;
+        for (id, group) in self.current.iter().chain(&self.retired) {
+            if group.is_draining() {
+                let gone = group.expire_drains(now);
+                changes.extend(gone.into_iter().map(|change| (*id, change)));
+            }
+            if group.is_draining() {
+                drains = Drains::Pending;
+            }
+        }
+        self.retired.retain(|_, group| group.is_draining());
+        (changes, drains)
+    }
+}
+
+/// Are there targets that still drain?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Drains {
+    /// None.
+    Done,
+    /// Some; look again later.
+    Pending,
+}
+
+/// The targets of a group that is new as a whole, as changes.
+fn registrations(group: &Group) -> Vec<StatusChange> {
+    group
+        .view()
+        .into_iter()
+        .map(|target| StatusChange {
+            target: TargetKey::new(&target.id, target.address),
+            before: None,
+            after: Some(target.status),
+            reason: target.reason,
+        })
+        .collect()
+}
+
+fn sorted<'a>(groups: impl Iterator<Item = &'a Arc<Group>>) -> Vec<Arc<Group>> {
+    let mut groups: Vec<_> = groups.cloned().collect();
+    groups.sort_by_key(|group| group.id());
+    groups
+}
+
+impl fmt::Debug for Registry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Registry")
+            .field("groups", &self.groups)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;
