@@ -1,5 +1,6 @@
 //! The gateway of Trellis: the one crate that does I/O on the request path.
 
+pub mod echo;
 pub mod conn;
 pub mod h1;
 pub mod probe;
