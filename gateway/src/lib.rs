@@ -1,7 +1,7 @@
 //! The gateway of Trellis: the one crate that does I/O on the request path.
 
-pub mod echo;
 pub mod conn;
+pub mod echo;
 pub mod h1;
 pub mod probe;
 pub mod registry;
