@@ -8,6 +8,10 @@
 
 pub mod arn;
 pub mod config;
+pub mod document;
 pub mod id;
+pub mod load;
 pub mod name;
 pub mod problem;
+pub mod ranges;
+pub mod schema;

@@ -1,0 +1,96 @@
+//! Settings of the gateway process.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::ranges;
+
+/// Settings of the gateway process; all of it is Trellis' own.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Gateway {
+    /// Address and port of metrics, health and the running configuration, `127.0.0.1:9901`. Absent: no admin listener.
+    pub admin: Option<String>,
+    /// Address and port of the control API. Accepted, but this version does not serve it.
+    pub control: Option<String>,
+    /// The DNS server. Absent: no DNS.
+    pub dns: Option<Dns>,
+    /// Folder for what must survive a restart: the internal CA.
+    #[schemars(extend("default" = "trellis-data"))]
+    pub data_dir: Option<String>,
+    /// Number of worker threads. Absent: one per core.
+    #[schemars(range(min = *ranges::WORKERS.start(), max = *ranges::WORKERS.end()))]
+    pub workers: Option<i64>,
+    /// Limits and timeouts of the data plane.
+    pub limits: Option<GatewayLimits>,
+}
+
+/// The DNS server: authoritative for the names of services, different for each VPC that asks.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Dns {
+    /// Addresses and ports to answer on, UDP and TCP.
+    #[schemars(length(min = 1))]
+    pub listen: Vec<String>,
+    /// The gateway's addresses given in answers. Absent or empty: the addresses of the asking VPC's attachment.
+    #[serde(default)]
+    pub answers: Vec<String>,
+    /// Resolvers that all other questions are forwarded to, `10.0.0.2` or `10.0.0.2:53`. Absent or empty: other questions are refused.
+    #[serde(default)]
+    pub forward: Vec<String>,
+    /// Time to live of answers, in seconds.
+    #[schemars(range(min = *ranges::TTL.start(), max = *ranges::TTL.end()), extend("default" = 60))]
+    pub ttl_seconds: Option<i64>,
+}
+
+/// Limits and timeouts of the data plane. Defaults are VPC Lattice's where it has one.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct GatewayLimits {
+    /// Largest header block of a request in bytes, request line included.
+    #[schemars(range(min = *ranges::HEADER_BYTES.start(), max = *ranges::HEADER_BYTES.end()), extend("default" = 61440))]
+    pub header_bytes: Option<i64>,
+    /// Most header fields of a request.
+    #[schemars(range(min = *ranges::HEADERS.start(), max = *ranges::HEADERS.end()), extend("default" = 100))]
+    pub headers: Option<i64>,
+    /// Age at which a client connection stops taking new requests, in seconds; 0 for no limit.
+    #[schemars(range(min = *ranges::TIME_OR_NONE.start(), max = *ranges::TIME_OR_NONE.end()), extend("default" = 600))]
+    pub connection_lifetime_seconds: Option<i64>,
+    /// How long requests and streams that still run at the end of the lifetime may go on, in seconds; 0 for no limit.
+    #[schemars(range(min = *ranges::TIME_OR_NONE.start(), max = *ranges::TIME_OR_NONE.end()), extend("default" = 60))]
+    pub wind_down_seconds: Option<i64>,
+    /// Longest wait for the complete header block of a request once its first byte came, in seconds.
+    #[schemars(range(min = *ranges::DEADLINE.start(), max = *ranges::DEADLINE.end()), extend("default" = 10))]
+    pub header_timeout_seconds: Option<i64>,
+    /// Longest wait for a connection to a target, TLS included, in seconds.
+    #[schemars(range(min = *ranges::DEADLINE.start(), max = *ranges::DEADLINE.end()), extend("default" = 5))]
+    pub connect_timeout_seconds: Option<i64>,
+    /// Most open client connections; further ones are closed at once.
+    #[schemars(range(min = *ranges::CONNECTIONS.start(), max = *ranges::CONNECTIONS.end()), extend("default" = 100_000))]
+    pub connections: Option<i64>,
+    /// How long running requests may go on after SIGTERM, in seconds.
+    #[schemars(range(min = *ranges::STOP_GRACE.start(), max = *ranges::STOP_GRACE.end()), extend("default" = 30))]
+    pub stop_grace_seconds: Option<i64>,
+    /// What happens to requests with an `Upgrade` header (WebSocket).
+    #[schemars(extend("default" = "PASS"))]
+    pub upgrades: Option<Upgrades>,
+    /// Allowed difference between the date of a signature and the gateway's clock, in seconds.
+    #[schemars(range(min = *ranges::CLOCK_SKEW.start(), max = *ranges::CLOCK_SKEW.end()), extend("default" = 300))]
+    pub clock_skew_seconds: Option<i64>,
+}
+
+/// What happens to requests with an `Upgrade` header: `PASS` lets them through, `DROP` removes the header as VPC Lattice does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Upgrades {
+    #[expect(
+        missing_docs,
+        reason = "described with the type: the schema shows one list of values"
+    )]
+    Pass,
+    #[expect(
+        missing_docs,
+        reason = "described with the type: the schema shows one list of values"
+    )]
+    Drop,
+}

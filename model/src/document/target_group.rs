@@ -1,0 +1,205 @@
+//! Target groups, health checks and targets.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::unique_keys;
+use crate::ranges;
+
+/// A target group: targets that share protocol and health check.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TargetGroup {
+    /// Name, unique in the account; must not begin with `tg-`.
+    #[schemars(
+        length(min = *ranges::TARGET_GROUP_NAME.start(), max = *ranges::TARGET_GROUP_NAME.end()),
+        regex(pattern = r"^[a-z0-9]+(-[a-z0-9]+)*$")
+    )]
+    pub name: String,
+    /// Kind of the targets.
+    #[serde(rename = "type")]
+    pub kind: TargetGroupType,
+    /// Protocol, port, VPC and health check.
+    pub config: TargetGroupConfig,
+    /// The targets; each pair of id and port appears once.
+    #[serde(default)]
+    pub targets: Vec<Target>,
+    /// Tags, 50 at most.
+    #[serde(default, deserialize_with = "unique_keys")]
+    pub tags: BTreeMap<String, String>,
+}
+
+/// Kind of the targets: IP addresses, instances, or one application load balancer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum TargetGroupType {
+    #[expect(
+        missing_docs,
+        reason = "described with the type: the schema shows one list of values"
+    )]
+    Ip,
+    #[expect(
+        missing_docs,
+        reason = "described with the type: the schema shows one list of values"
+    )]
+    Instance,
+    #[expect(
+        missing_docs,
+        reason = "described with the type: the schema shows one list of values"
+    )]
+    Alb,
+}
+
+/// Protocol, port, VPC and health check of a target group.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TargetGroupConfig {
+    /// Is the connection to targets encrypted? A target's certificate is not verified.
+    pub protocol: TargetProtocol,
+    /// Port of targets that name none. Absent: 80 for HTTP, 443 for HTTPS.
+    #[schemars(range(min = *ranges::PORT.start(), max = *ranges::PORT.end()))]
+    pub port: Option<i64>,
+    /// HTTP version spoken to targets. `HTTP2` and `GRPC` need type `IP` or `INSTANCE`.
+    #[schemars(extend("default" = "HTTP1"))]
+    pub protocol_version: Option<ProtocolVersion>,
+    /// Name, id or ARN of the VPC that the targets live in.
+    pub vpc_identifier: String,
+    /// Family of the targets' addresses, for type `IP` only.
+    #[schemars(extend("default" = "IPV4"))]
+    pub ip_address_type: Option<IpAddressType>,
+    /// How targets are checked; not for type `ALB`, which checks its own targets.
+    pub health_check: Option<HealthCheck>,
+}
+
+/// In the clear or over TLS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum TargetProtocol {
+    #[expect(
+        missing_docs,
+        reason = "described with the type: the schema shows one list of values"
+    )]
+    Http,
+    #[expect(
+        missing_docs,
+        reason = "described with the type: the schema shows one list of values"
+    )]
+    Https,
+}
+
+/// HTTP version spoken to targets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum ProtocolVersion {
+    #[expect(
+        missing_docs,
+        reason = "described with the type: the schema shows one list of values"
+    )]
+    Http1,
+    #[expect(
+        missing_docs,
+        reason = "described with the type: the schema shows one list of values"
+    )]
+    Http2,
+    #[expect(
+        missing_docs,
+        reason = "described with the type: the schema shows one list of values"
+    )]
+    Grpc,
+}
+
+/// HTTP version of probes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum ProbeVersion {
+    #[expect(
+        missing_docs,
+        reason = "described with the type: the schema shows one list of values"
+    )]
+    Http1,
+    #[expect(
+        missing_docs,
+        reason = "described with the type: the schema shows one list of values"
+    )]
+    Http2,
+}
+
+/// Family of IP addresses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum IpAddressType {
+    #[expect(
+        missing_docs,
+        reason = "described with the type: the schema shows one list of values"
+    )]
+    Ipv4,
+    #[expect(
+        missing_docs,
+        reason = "described with the type: the schema shows one list of values"
+    )]
+    Ipv6,
+}
+
+/// How targets are checked. In the four numbers, 0 means the default.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct HealthCheck {
+    /// Are targets checked at all? Absent: yes for `HTTP1` groups, no for `HTTP2` and `GRPC`.
+    pub enabled: Option<bool>,
+    /// Are probes encrypted?
+    #[schemars(extend("default" = "HTTP"))]
+    pub protocol: Option<TargetProtocol>,
+    /// HTTP version of probes. Absent: the group's, and `HTTP2` for `GRPC` groups.
+    pub protocol_version: Option<ProbeVersion>,
+    /// Port of probes. Absent or 0: the port on which each target receives traffic.
+    #[schemars(range(min = *ranges::HEALTH_CHECK_PORT.start(), max = *ranges::HEALTH_CHECK_PORT.end()))]
+    pub port: Option<i64>,
+    /// Path of probes, query included.
+    #[schemars(
+        length(max = *ranges::PROBE_PATH.end()),
+        regex(pattern = r"^/[a-zA-Z0-9@:%_+.~#?&/=-]*$"),
+        extend("default" = "/")
+    )]
+    pub path: Option<String>,
+    /// From the start of one probe to the start of the next, in seconds: 5 to 300.
+    #[schemars(range(min = 0, max = *ranges::PROBE_INTERVAL.end()), extend("default" = 30))]
+    pub health_check_interval_seconds: Option<i64>,
+    /// Longest wait for an answer, in seconds: 1 to 120.
+    #[schemars(range(min = 0, max = *ranges::PROBE_TIMEOUT.end()), extend("default" = 5))]
+    pub health_check_timeout_seconds: Option<i64>,
+    /// Successes in a row that make an unhealthy target healthy: 2 to 10.
+    #[schemars(range(min = 0, max = *ranges::PROBE_THRESHOLD.end()), extend("default" = 5))]
+    pub healthy_threshold_count: Option<i64>,
+    /// Failures in a row that make a healthy target unhealthy: 2 to 10.
+    #[schemars(range(min = 0, max = *ranges::PROBE_THRESHOLD.end()), extend("default" = 2))]
+    pub unhealthy_threshold_count: Option<i64>,
+    /// Which answers count as success.
+    pub matcher: Option<Matcher>,
+}
+
+/// Which answers to probes count as success.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Matcher {
+    /// Status codes 200 to 499: `200`, `200,202`, `200-299`.
+    #[schemars(
+        length(max = *ranges::MATCHER.end()),
+        regex(pattern = r"^[0-9-,]+$"),
+        extend("default" = "200")
+    )]
+    pub http_code: Option<String>,
+}
+
+/// A target.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Target {
+    /// IP address, instance id (`i-…`) or ARN of an application load balancer, as the group's type says.
+    #[schemars(length(min = *ranges::TARGET_ID.start(), max = *ranges::TARGET_ID.end()))]
+    pub id: String,
+    /// Port. Absent: the group's.
+    #[schemars(range(min = *ranges::PORT.start(), max = *ranges::PORT.end()))]
+    pub port: Option<i64>,
+}

@@ -1,0 +1,68 @@
+//! From documents to a [`Config`]: parsing, checking, resolving.
+//!
+//! What is decided here:
+//! * **Everything at once.** A report holds every problem of every file, each with file, document path, line, the value and what would
+//!   be right. Nothing is guessed and nothing unknown is ignored.
+//! * **Shape first by the fast way.** A file is deserialized straight into its document. Only when something is wrong anywhere is its
+//!   text read a second time, into a tree with line numbers, which is checked against the schema and gives the lines.
+//! * **Hostile input costs little.** Size, nesting and aliases are bounded, and no step is quadratic in the input.
+//! * **No I/O.** Files that documents name and environment variables come through [`Inputs`].
+
+mod build;
+mod parse;
+mod path;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
+
+use crate::{config::Config, problem::Problems};
+
+/// One file of a configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    /// Its path, as problems name it; relative paths in the file are relative to its folder. The extension tells the format: `.yaml`
+    /// and `.yml` or `.json`.
+    pub path: PathBuf,
+    /// What it holds.
+    pub text: String,
+}
+
+/// What documents refer to: the loader's only way to the outside.
+pub trait Inputs {
+    /// The text of a file; the error says why there is none, without naming the file.
+    fn read(&self, path: &Path) -> Result<String, String>;
+
+    /// The value of an environment variable, if it is set.
+    fn variable(&self, name: &str) -> Option<String>;
+}
+
+/// A configuration and what its author should know about it.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// The configuration.
+    pub config: Config,
+    /// Problems that do not stop it from being used.
+    pub warnings: Problems,
+}
+
+/// Makes one configuration of these files.
+///
+/// `Err` holds every problem found, the warnings included, in the order of files and lines.
+pub fn load(sources: &[Source], inputs: &dyn Inputs) -> Result<Loaded, Problems> {
+    let mut problems = Vec::new();
+    let files: Vec<_> = sources
+        .iter()
+        .filter_map(|source| parse::parse(source, &mut problems))
+        .collect();
+    let config = build::build(&files, inputs, &mut problems);
+    let report: Problems = problems.into_iter().collect();
+    match config {
+        Some(config) if !report.has_errors() => Ok(Loaded {
+            config,
+            warnings: report,
+        }),
+        _ => Err(report),
+    }
+}

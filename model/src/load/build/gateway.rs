@@ -1,0 +1,207 @@
+//! The settings of the gateway process.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
+
+use super::Builder;
+use crate::{
+    config::{DnsSettings, GatewaySettings, Limits, Upgrades},
+    document,
+    load::path::At,
+    ranges,
+};
+
+/// Folder for what must survive a restart, when no document names one.
+const DATA_DIR: &str = "trellis-data";
+
+impl Builder<'_> {
+    /// The settings, from the one file that has them.
+    pub(super) fn gateway(&mut self) -> Option<GatewaySettings> {
+        let defaults = document::Gateway::default();
+        let mut found: Option<(usize, &document::Gateway)> = None;
+        for (position, file) in self.files.iter().enumerate() {
+            let Some(gateway) = &file.document.gateway else {
+                continue;
+            };
+            if let Some((first, _)) = found {
+                let file = self.file_name(first);
+                self.error(
+                    &At::file(position).member("gateway"),
+                    format!("{file} has a `gateway` already"),
+                )
+                .hint("the settings of the gateway stand in one file");
+            } else {
+                found = Some((position, gateway));
+            }
+        }
+        let (position, gateway) = found.unwrap_or((0, &defaults));
+        self.settings(&At::file(position).member("gateway"), position, gateway)
+    }
+
+    fn settings(
+        &mut self,
+        at: &At<'_>,
+        file: usize,
+        gateway: &document::Gateway,
+    ) -> Option<GatewaySettings> {
+        let admin = gateway
+            .admin
+            .as_ref()
+            .map(|text| self.socket(&at.member("admin"), text));
+        let control = gateway.control.as_ref().map(|text| {
+            let at = at.member("control");
+            let address = self.socket(&at, text);
+            self.warning(&at, "the control API is not served by this version")
+                .hint("change the files; the gateway reloads them");
+            address
+        });
+        let dns = gateway
+            .dns
+            .as_ref()
+            .map(|dns| self.dns(&at.member("dns"), dns));
+        let workers: Option<usize> =
+            self.number(&at.member("workers"), gateway.workers, &ranges::WORKERS, 0);
+        let limits = self.limits(
+            &at.member("limits"),
+            &gateway.limits.clone().unwrap_or_default(),
+        );
+        let data_dir: PathBuf =
+            self.relative(file, gateway.data_dir.as_deref().unwrap_or(DATA_DIR));
+        Some(GatewaySettings {
+            admin: given(admin)?,
+            control: given(control)?,
+            dns: given(dns)?,
+            data_dir,
+            workers: std::num::NonZeroUsize::new(workers?),
+            limits: limits?,
+        })
+    }
+
+    fn dns(&mut self, at: &At<'_>, dns: &document::Dns) -> Option<DnsSettings> {
+        if dns.listen.is_empty() {
+            self.error(&at.member("listen"), "no address to answer on")
+                .hint("such as `[\"127.0.0.1:5353\"]`");
+        }
+        let listen = self.each(&at.member("listen"), &dns.listen, Self::socket);
+        let answers: Option<Vec<IpAddr>> = self.each(&at.member("answers"), &dns.answers, Self::ip);
+        let forward = self.each(&at.member("forward"), &dns.forward, |this, at, text| {
+            // A resolver's port is 53 unless something else is said.
+            text.parse()
+                .map(|ip: IpAddr| SocketAddr::new(ip, 53))
+                .ok()
+                .or_else(|| this.socket(at, text))
+        });
+        let ttl = self.seconds(&at.member("ttlSeconds"), dns.ttl_seconds, &ranges::TTL, 60);
+        Some(DnsSettings {
+            listen: listen?,
+            answers: answers?,
+            forward: forward?,
+            ttl: ttl?,
+        })
+    }
+
+    fn limits(&mut self, at: &At<'_>, limits: &document::GatewayLimits) -> Option<Limits> {
+        let header_bytes = self.number(
+            &at.member("headerBytes"),
+            limits.header_bytes,
+            &ranges::HEADER_BYTES,
+            61_440,
+        );
+        let headers = self.number(&at.member("headers"), limits.headers, &ranges::HEADERS, 100);
+        let lifetime = limits.connection_lifetime_seconds;
+        let lifetime = self.seconds(
+            &at.member("connectionLifetimeSeconds"),
+            lifetime,
+            &ranges::TIME_OR_NONE,
+            600,
+        );
+        let wind_down = self.seconds(
+            &at.member("windDownSeconds"),
+            limits.wind_down_seconds,
+            &ranges::TIME_OR_NONE,
+            60,
+        );
+        let header = self.seconds(
+            &at.member("headerTimeoutSeconds"),
+            limits.header_timeout_seconds,
+            &ranges::DEADLINE,
+            10,
+        );
+        let connect = self.seconds(
+            &at.member("connectTimeoutSeconds"),
+            limits.connect_timeout_seconds,
+            &ranges::DEADLINE,
+            5,
+        );
+        let connections = self.number(
+            &at.member("connections"),
+            limits.connections,
+            &ranges::CONNECTIONS,
+            100_000,
+        );
+        let stop_grace = self.seconds(
+            &at.member("stopGraceSeconds"),
+            limits.stop_grace_seconds,
+            &ranges::STOP_GRACE,
+            30,
+        );
+        let clock_skew = self.seconds(
+            &at.member("clockSkewSeconds"),
+            limits.clock_skew_seconds,
+            &ranges::CLOCK_SKEW,
+            300,
+        );
+        let upgrades = match limits.upgrades {
+            None | Some(document::Upgrades::Pass) => Upgrades::Pass,
+            Some(document::Upgrades::Drop) => Upgrades::Drop,
+        };
+        Some(Limits {
+            header_bytes: header_bytes?,
+            headers: headers?,
+            connection_lifetime: unless_zero(lifetime?),
+            wind_down: unless_zero(wind_down?),
+            header_timeout: header?,
+            connect_timeout: connect?,
+            connections: connections?,
+            stop_grace: stop_grace?,
+            upgrades,
+            clock_skew: clock_skew?,
+        })
+    }
+
+    /// Every item of a list of texts; `None` when one is wrong, after looking at all.
+    pub(super) fn each<T>(
+        &mut self,
+        at: &At<'_>,
+        texts: &[String],
+        mut parse: impl FnMut(&mut Self, &At<'_>, &str) -> Option<T>,
+    ) -> Option<Vec<T>> {
+        let parsed: Vec<Option<T>> = texts
+            .iter()
+            .enumerate()
+            .map(|(index, text)| parse(self, &at.index(index), text))
+            .collect();
+        parsed.into_iter().collect()
+    }
+}
+
+/// Tells an absent value (`Some(None)`) from a wrong one (`None`).
+#[expect(
+    clippy::option_option,
+    reason = "the outer layer is consumed at once by `?`"
+)]
+pub(super) fn given<T>(value: Option<Option<T>>) -> Option<Option<T>> {
+    match value {
+        None => Some(None),
+        Some(Some(value)) => Some(Some(value)),
+        Some(None) => None,
+    }
+}
+
+/// Zero seconds mean no limit.
+pub(super) fn unless_zero(time: Duration) -> Option<Duration> {
+    (!time.is_zero()).then_some(time)
+}

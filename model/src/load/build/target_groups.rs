@@ -1,0 +1,474 @@
+//! Target groups, health checks and targets.
+
+use std::{
+    collections::{HashMap, HashSet},
+    net::{IpAddr, SocketAddr},
+    ops::RangeInclusive,
+};
+
+use ipnet::IpNet;
+
+use super::{
+    Builder,
+    references::Declared,
+    vpcs::{AddressBook, is_instance_id, is_load_balancer_arn},
+};
+use crate::{
+    arn::Arn,
+    config::{
+        HealthCheck, ProtocolVersion, Target, TargetGroup, TargetGroupType, TargetProtocol, Vpc,
+    },
+    document::{self, IpAddressType, ProbeVersion},
+    id::{TargetGroupId, VpcId},
+    load::path::At,
+    ranges::{self, Range},
+};
+
+/// What targets are checked against.
+struct Home<'h> {
+    kind: TargetGroupType,
+    family: IpAddressType,
+    port: u16,
+    /// `None` when the VPC is not known, which was reported.
+    vpc: Option<(&'h [IpNet], &'h AddressBook<'h>)>,
+}
+
+impl<'a> Builder<'a> {
+    pub(super) fn declare_target_groups(&mut self, position: usize) {
+        let Some(file) = self.files.get(position) else {
+            return;
+        };
+        for (index, group) in file.document.target_groups.iter().enumerate() {
+            let id = TargetGroupId::derive(self.account(position), &self.region, &[&group.name]);
+            let declared = Declared {
+                id,
+                file: position,
+                index,
+            };
+            if let Some(first) =
+                self.target_groups
+                    .declare(self.owner(position), &group.name, declared)
+            {
+                let first = (first.file, first.index);
+                let root = At::file(position);
+                let at = root.member("targetGroups");
+                self.taken(
+                    &at.index(index).member("name"),
+                    &group.name,
+                    "targetGroups",
+                    first,
+                );
+            }
+        }
+    }
+
+    pub(super) fn build_target_groups(
+        &mut self,
+        vpcs: &[Vpc],
+        books: &HashMap<VpcId, AddressBook<'a>>,
+    ) -> Vec<TargetGroup> {
+        let vpcs: HashMap<_, _> = vpcs
+            .iter()
+            .filter_map(|vpc| Some((vpc.id.clone(), (vpc.cidrs.as_slice(), books.get(&vpc.id)?))))
+            .collect();
+        let mut groups = Vec::new();
+        for (position, file) in self.files.iter().enumerate() {
+            let root = At::file(position);
+            let list = root.member("targetGroups");
+            for (index, written) in file.document.target_groups.iter().enumerate() {
+                groups.extend(self.target_group(
+                    &list.index(index),
+                    position,
+                    index,
+                    written,
+                    &vpcs,
+                ));
+            }
+        }
+        groups
+    }
+
+    fn target_group(
+        &mut self,
+        at: &At<'_>,
+        file: usize,
+        index: usize,
+        written: &'a document::TargetGroup,
+        vpcs: &HashMap<VpcId, (&[IpNet], &AddressBook<'a>)>,
+    ) -> Option<TargetGroup> {
+        let account = self.account(file).clone();
+        let name = self.name(
+            &at.member("name"),
+            &written.name,
+            &ranges::TARGET_GROUP_NAME,
+            TargetGroupId::PREFIX,
+        );
+        let (config, in_config) = (&written.config, at.member("config"));
+        let protocol = TargetProtocol::from(config.protocol);
+        let default_port = if protocol == TargetProtocol::Http {
+            80
+        } else {
+            443
+        };
+        let port = self.number(
+            &in_config.member("port"),
+            config.port,
+            &ranges::PORT,
+            default_port,
+        );
+        let version = self.version(&in_config, written);
+        let family = self.family(&in_config, written);
+        let vpc = self.resolve_vpc(
+            file,
+            &in_config.member("vpcIdentifier"),
+            &config.vpc_identifier,
+        );
+        let health_check = self.group_health_check(&in_config, written, version);
+        self.tags(&at.member("tags"), &written.tags);
+        let home = Home {
+            kind: written.kind.into(),
+            family,
+            port: port.unwrap_or(default_port),
+            vpc: vpc.as_ref().and_then(|vpc| vpcs.get(vpc).copied()),
+        };
+        let targets = self.targets(&at.member("targets"), &written.targets, &home);
+        if !self
+            .target_groups
+            .is_first(self.owner(file), &written.name, file, index)
+        {
+            return None;
+        }
+        let id = TargetGroupId::derive(&account, &self.region, &[&written.name]);
+        port?;
+        Some(TargetGroup {
+            id,
+            arn: Arn::lattice(&account, &self.region, format_args!("targetgroup/{id}")),
+            name: name?,
+            account,
+            kind: home.kind,
+            protocol,
+            version,
+            vpc: vpc?,
+            health_check: health_check?,
+            targets: targets?,
+        })
+    }
+
+    fn version(&mut self, at: &At<'_>, written: &document::TargetGroup) -> ProtocolVersion {
+        let version = written
+            .config
+            .protocol_version
+            .map_or(ProtocolVersion::Http1, Into::into);
+        if written.kind == document::TargetGroupType::Alb && version != ProtocolVersion::Http1 {
+            self.error(
+                &at.member("protocolVersion"),
+                "a target group of type ALB speaks HTTP1 only",
+            )
+            .hint("HTTP2 and GRPC need type IP or INSTANCE");
+        }
+        version
+    }
+
+    fn family(&mut self, at: &At<'_>, written: &document::TargetGroup) -> IpAddressType {
+        if written.kind != document::TargetGroupType::Ip && written.config.ip_address_type.is_some()
+        {
+            self.error(
+                &at.member("ipAddressType"),
+                "only target groups of type IP have an address type",
+            )
+            .hint("leave it out");
+        }
+        written
+            .config
+            .ip_address_type
+            .unwrap_or(IpAddressType::Ipv4)
+    }
+
+    /// The health check of a group: `Some(None)` for a type that has none, `None` when it is wrong.
+    #[expect(
+        clippy::option_option,
+        reason = "the outer layer is consumed at once by `?`"
+    )]
+    fn group_health_check(
+        &mut self,
+        at: &At<'_>,
+        group: &document::TargetGroup,
+        version: ProtocolVersion,
+    ) -> Option<Option<HealthCheck>> {
+        let at = at.member("healthCheck");
+        let written = group.config.health_check.as_ref();
+        if group.kind == document::TargetGroupType::Alb {
+            if written.is_some() {
+                self.error(&at, "a target group of type ALB has no health check")
+                    .hint("the load balancer checks its own targets");
+            }
+            return Some(None);
+        }
+        let defaults = document::HealthCheck::default();
+        self.health_check(&at, written.unwrap_or(&defaults), version)
+            .map(Some)
+    }
+
+    fn health_check(
+        &mut self,
+        at: &At<'_>,
+        written: &document::HealthCheck,
+        group: ProtocolVersion,
+    ) -> Option<HealthCheck> {
+        let port: Option<u16> = self.number(
+            &at.member("port"),
+            written.port,
+            &ranges::HEALTH_CHECK_PORT,
+            0,
+        );
+        let path = written
+            .path
+            .as_deref()
+            .filter(|path| !path.is_empty())
+            .unwrap_or("/");
+        let right_path = self.length(&at.member("path"), path, &ranges::PROBE_PATH)
+            && self.path_text(&at.member("path"), path);
+        let interval = written.health_check_interval_seconds;
+        let interval = self.or_default(
+            &at.member("healthCheckIntervalSeconds"),
+            interval,
+            &ranges::PROBE_INTERVAL,
+            30,
+        );
+        let timeout = written.health_check_timeout_seconds;
+        let timeout = self.or_default(
+            &at.member("healthCheckTimeoutSeconds"),
+            timeout,
+            &ranges::PROBE_TIMEOUT,
+            5,
+        );
+        let healthy = written.healthy_threshold_count;
+        let healthy = self.or_default(
+            &at.member("healthyThresholdCount"),
+            healthy,
+            &ranges::PROBE_THRESHOLD,
+            5,
+        );
+        let unhealthy = written.unhealthy_threshold_count;
+        let unhealthy = self.or_default(
+            &at.member("unhealthyThresholdCount"),
+            unhealthy,
+            &ranges::PROBE_THRESHOLD,
+            2,
+        );
+        let codes = written
+            .matcher
+            .as_ref()
+            .and_then(|matcher| matcher.http_code.as_deref())
+            .unwrap_or("200");
+        let codes = self.success_codes(&at.member("matcher").member("httpCode"), codes);
+        Some(HealthCheck {
+            enabled: written.enabled.unwrap_or(group == ProtocolVersion::Http1),
+            protocol: written.protocol.map_or(TargetProtocol::Http, Into::into),
+            version: match (written.protocol_version, group) {
+                (Some(ProbeVersion::Http1), _) | (None, ProtocolVersion::Http1) => {
+                    ProtocolVersion::Http1
+                }
+                // A gRPC target speaks HTTP/2, so that is the version in which a probe has a chance.
+                (Some(ProbeVersion::Http2), _)
+                | (None, ProtocolVersion::Http2 | ProtocolVersion::Grpc) => ProtocolVersion::Http2,
+            },
+            port: port.map(|port| (port != 0).then_some(port))?,
+            path: right_path.then(|| path.into())?,
+            interval: std::time::Duration::from_secs(u64::from(interval?)),
+            timeout: std::time::Duration::from_secs(u64::from(timeout?)),
+            healthy_threshold: u8::try_from(healthy?).ok()?,
+            unhealthy_threshold: u8::try_from(unhealthy?).ok()?,
+            success_codes: codes?,
+        })
+    }
+
+    /// A number where zero means the default.
+    fn or_default(
+        &mut self,
+        at: &At<'_>,
+        written: Option<i64>,
+        range: &Range,
+        default: u16,
+    ) -> Option<u16> {
+        self.number(at, written.filter(|number| *number != 0), range, default)
+    }
+
+    /// Status codes and ranges of them, joined by commas.
+    fn success_codes(&mut self, at: &At<'_>, text: &str) -> Option<Vec<RangeInclusive<u16>>> {
+        if !self.length(at, text, &ranges::MATCHER) {
+            return None;
+        }
+        let code = |text: &str| {
+            let plain = text.len() == 3 && text.bytes().all(|b| b.is_ascii_digit());
+            let code = plain.then(|| text.parse().ok()).flatten();
+            code.filter(|code| ranges::SUCCESS_CODES.contains(code))
+        };
+        let range = |part: &str| {
+            let (first, last) = part.split_once('-').unwrap_or((part, part));
+            let (first, last) = (code(first)?, code(last)?);
+            (first <= last).then_some(first..=last)
+        };
+        let codes: Option<Vec<_>> = text.split(',').map(range).collect();
+        if codes.is_none() {
+            self.error(
+                at,
+                format!("`{text}` does not name status codes from 200 to 499"),
+            )
+            .hint("such as `200`, `200,202` or `200-299`");
+        }
+        codes
+    }
+
+    fn targets(
+        &mut self,
+        at: &At<'_>,
+        written: &[document::Target],
+        home: &Home<'_>,
+    ) -> Option<Vec<Target>> {
+        if home.kind == TargetGroupType::Alb && written.len() != 1 {
+            self.error(
+                at,
+                format!(
+                    "{} targets in a target group of type ALB, which has exactly one",
+                    written.len()
+                ),
+            );
+        }
+        let mut seen = HashSet::with_capacity(written.len());
+        let mut targets = Some(Vec::with_capacity(written.len()));
+        for (index, target) in written.iter().enumerate() {
+            let at = at.index(index);
+            let built = self.target(&at, target, home);
+            if let Some(built) = &built
+                && !seen.insert((built.id.clone(), built.address.port()))
+            {
+                self.error(
+                    &at,
+                    format!(
+                        "`{}` with port {} appears twice",
+                        target.id,
+                        built.address.port()
+                    ),
+                );
+            }
+            match (built, &mut targets) {
+                (Some(built), Some(all)) => all.push(built),
+                _ => targets = None,
+            }
+        }
+        targets
+    }
+
+    fn target(
+        &mut self,
+        at: &At<'_>,
+        written: &document::Target,
+        home: &Home<'_>,
+    ) -> Option<Target> {
+        let port = self.number(&at.member("port"), written.port, &ranges::PORT, home.port);
+        let at = at.member("id");
+        if !self.length(&at, &written.id, &ranges::TARGET_ID) {
+            return None;
+        }
+        let (id, address) = match home.kind {
+            TargetGroupType::Ip => self.ip_target(&at, &written.id, home)?,
+            TargetGroupType::Instance => {
+                if !is_instance_id(&written.id) {
+                    self.error(&at, format!("`{}` is not an instance id", written.id))
+                        .hint("such as `i-0123456789abcdef0`");
+                    return None;
+                }
+                (
+                    written.id.as_str().into(),
+                    self.look_up(&at, &written.id, home)?,
+                )
+            }
+            TargetGroupType::Alb => {
+                if !is_load_balancer_arn(&written.id) {
+                    self.error(
+                        &at,
+                        format!(
+                            "`{}` is not the ARN of an application load balancer",
+                            written.id
+                        ),
+                    );
+                    return None;
+                }
+                (
+                    written.id.as_str().into(),
+                    self.look_up(&at, &written.id, home)?,
+                )
+            }
+        };
+        Some(Target {
+            id,
+            address: SocketAddr::new(address, port?),
+        })
+    }
+
+    fn ip_target(
+        &mut self,
+        at: &At<'_>,
+        text: &str,
+        home: &Home<'_>,
+    ) -> Option<(Box<str>, IpAddr)> {
+        let address = self.ip(at, text)?;
+        let fits = match home.family {
+            IpAddressType::Ipv4 => address.is_ipv4(),
+            IpAddressType::Ipv6 => address.is_ipv6(),
+        };
+        if !fits {
+            let family = if address.is_ipv4() { "IPV4" } else { "IPV6" };
+            self.error(
+                at,
+                format!("`{address}` is not of the group's address type"),
+            )
+            .hint(format!("`ipAddressType: {family}` in `config`"));
+        }
+        let inside = home
+            .vpc
+            .is_none_or(|(cidrs, _)| self.inside(at, address, cidrs));
+        // The canonical form, so that one address written in two ways is one target.
+        (fits && inside).then(|| (address.to_string().into(), address))
+    }
+
+    fn look_up(&mut self, at: &At<'_>, id: &str, home: &Home<'_>) -> Option<IpAddr> {
+        let (_, book) = home.vpc?;
+        let address = book.get(id).copied();
+        if address.is_none() {
+            self.error(at, format!("`{id}` is not in the VPC's address book"))
+                .hint("add it to the VPC's `addressBook` with its IP address");
+        }
+        address
+    }
+}
+
+impl From<document::TargetProtocol> for TargetProtocol {
+    fn from(written: document::TargetProtocol) -> Self {
+        match written {
+            document::TargetProtocol::Http => Self::Http,
+            document::TargetProtocol::Https => Self::Https,
+        }
+    }
+}
+
+impl From<document::ProtocolVersion> for ProtocolVersion {
+    fn from(written: document::ProtocolVersion) -> Self {
+        match written {
+            document::ProtocolVersion::Http1 => Self::Http1,
+            document::ProtocolVersion::Http2 => Self::Http2,
+            document::ProtocolVersion::Grpc => Self::Grpc,
+        }
+    }
+}
+
+impl From<document::TargetGroupType> for TargetGroupType {
+    fn from(written: document::TargetGroupType) -> Self {
+        match written {
+            document::TargetGroupType::Ip => Self::Ip,
+            document::TargetGroupType::Instance => Self::Instance,
+            document::TargetGroupType::Alb => Self::Alb,
+        }
+    }
+}

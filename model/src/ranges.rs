@@ -1,0 +1,98 @@
+//! Ranges and lengths of the values in documents, each in one place: the schema shows them and the loader checks them.
+//!
+//! Source where nothing else is said: VPC Lattice API model.
+
+use std::ops::RangeInclusive;
+
+/// A range of whole numbers.
+pub type Range = RangeInclusive<i64>;
+/// A range of lengths, in characters.
+pub type Lengths = RangeInclusive<usize>;
+
+/// TCP and UDP ports.
+pub const PORT: Range = 1..=65_535;
+/// Port of a health check: zero means the port on which the target receives traffic.
+pub const HEALTH_CHECK_PORT: Range = 0..=65_535;
+/// Rule priorities.
+pub const PRIORITY: Range = 1..=2000;
+/// Weights of target groups.
+pub const WEIGHT: Range = 0..=999;
+/// Idle timeout of a service, in seconds.
+pub const IDLE_TIMEOUT: Range = 60..=600;
+/// Idle timeout of a service beyond what VPC Lattice offers, in seconds: up to a week, zero for none.
+pub const LONG_IDLE_TIMEOUT: Range = 0..=604_800;
+/// Time between two probes, in seconds; zero means the default, which the loader accepts besides this range.
+pub const PROBE_INTERVAL: Range = 5..=300;
+/// Longest wait for the answer to a probe, in seconds; zero means the default.
+pub const PROBE_TIMEOUT: Range = 1..=120;
+/// Probes in a row that change a target's status; zero means the default.
+pub const PROBE_THRESHOLD: Range = 2..=10;
+/// Status codes that may count as success of a probe.
+pub const SUCCESS_CODES: RangeInclusive<u16> = 200..=499;
+
+/// Length of a service network's name.
+pub const SERVICE_NETWORK_NAME: Lengths = 3..=63;
+/// Length of a service's name.
+pub const SERVICE_NAME: Lengths = 3..=40;
+/// Length of a listener's name.
+pub const LISTENER_NAME: Lengths = 3..=63;
+/// Length of a rule's name.
+pub const RULE_NAME: Lengths = 3..=63;
+/// Length of a target group's name.
+pub const TARGET_GROUP_NAME: Lengths = 3..=128;
+/// Length of a VPC's name. Ours: on AWS it is only a tag.
+pub const VPC_NAME: Lengths = 1..=63;
+/// Length of a custom domain name.
+pub const CUSTOM_DOMAIN: Lengths = 3..=255;
+/// Length of a method in a rule.
+pub const METHOD: Lengths = 0..=16;
+/// Length of a path in a rule.
+pub const PATH: Lengths = 1..=200;
+/// Length of a header's name in a rule.
+pub const HEADER_NAME: Lengths = 1..=100;
+/// Length of a header's value in a rule.
+pub const HEADER_VALUE: Lengths = 1..=200;
+/// Length of a target's id.
+pub const TARGET_ID: Lengths = 1..=200;
+/// Length of a health check's path.
+pub const PROBE_PATH: Lengths = 1..=2048;
+/// Length of a health check's matcher.
+pub const MATCHER: Lengths = 1..=2000;
+/// Length of the name of a user or role. Source: IAM API reference, CreateUser and CreateRole.
+pub const PRINCIPAL_NAME: Lengths = 1..=64;
+/// Length of the name of a role's session. Source: STS API reference, AssumeRole.
+pub const SESSION_NAME: Lengths = 2..=64;
+/// Length of an access key's id. IAM's keys have 16 to 128 characters; shorter ones are handy in examples and tests.
+pub const ACCESS_KEY_ID: Lengths = 1..=128;
+/// Length of a tag's key.
+pub const TAG_KEY: Lengths = 1..=128;
+/// Length of a tag's value.
+pub const TAG_VALUE: Lengths = 0..=256;
+
+/// Most header conditions in a rule.
+pub const HEADER_MATCHES: usize = 5;
+/// Most target groups in a forward action.
+pub const FORWARD_GROUPS: usize = 10;
+/// Most tags of a resource. Source: VPC Lattice user guide, "Quotas".
+pub const TAGS: usize = 50;
+/// Size of an auth policy in bytes, white space outside texts not counted. Source: VPC Lattice user guide, "Quotas".
+pub const AUTH_POLICY_BYTES: usize = 10_240;
+
+/// Largest header block of a request, in bytes.
+pub const HEADER_BYTES: Range = 1024..=1_048_576;
+/// Most header fields of a request.
+pub const HEADERS: Range = 1..=10_000;
+/// Times of the gateway that may be switched off with zero, in seconds: up to a week.
+pub const TIME_OR_NONE: Range = 0..=604_800;
+/// Deadlines of the gateway, in seconds.
+pub const DEADLINE: Range = 1..=3600;
+/// Most open client connections.
+pub const CONNECTIONS: Range = 1..=10_000_000;
+/// Grace period of a stop, in seconds.
+pub const STOP_GRACE: Range = 0..=86_400;
+/// Allowed difference between clocks, in seconds.
+pub const CLOCK_SKEW: Range = 0..=3600;
+/// Time to live of DNS answers, in seconds.
+pub const TTL: Range = 0..=86_400;
+/// Worker threads.
+pub const WORKERS: Range = 1..=1024;
