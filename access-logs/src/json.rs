@@ -272,13 +272,9 @@ impl Line<'_> {
             return self.raw(br#","sslCipher":"-","tlsVersion":"-""#);
         };
         self.raw(text!("sslCipher"));
-        match tls.cipher.openssl_name() {
-            Some(name) => self.raw(name.as_bytes()),
-            None => self.display(format_args!("{:#06X}", tls.cipher.0)),
-        }
-        self.raw(b"\"");
+        self.word(Some(tls.cipher));
         self.raw(text!("tlsVersion"));
-        self.word(Some(tls.version.as_str()));
+        self.word(Some(tls.version));
     }
 
     fn certificate(&mut self, certificate: Option<CallerCertificate<'_>>) {

@@ -266,55 +266,12 @@ impl FailureReason {
 /// Facts of the client's TLS connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Tls<'a> {
-    /// Its version.
-    pub version: TlsVersion,
-    /// Its cipher suite.
-    pub cipher: CipherSuite,
+    /// `TLSv1.2` or `TLSv1.3`.
+    pub version: &'static str,
+    /// The cipher suite by OpenSSL's name, `ECDHE-RSA-AES128-GCM-SHA256`.
+    pub cipher: &'static str,
     /// The server name that the client asked for, as sent.
     pub server_name: Option<&'a [u8]>,
-}
-
-/// TLS version.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum TlsVersion {
-    /// `TLSv1.2`.
-    Tls12,
-    /// `TLSv1.3`.
-    Tls13,
-}
-
-impl TlsVersion {
-    /// As written in the record.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Tls12 => "TLSv1.2",
-            Self::Tls13 => "TLSv1.3",
-        }
-    }
-}
-
-/// A cipher suite by its number in IANA's registry; the record has the name that OpenSSL gives it, as VPC Lattice does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct CipherSuite(pub u16);
-
-impl CipherSuite {
-    /// OpenSSL's name, for the suites that rustls speaks.
-    ///
-    /// Source: OpenSSL manual, openssl-ciphers(1), "Cipher suite names".
-    pub fn openssl_name(self) -> Option<&'static str> {
-        Some(match self.0 {
-            0x1301 => "TLS_AES_128_GCM_SHA256",
-            0x1302 => "TLS_AES_256_GCM_SHA384",
-            0x1303 => "TLS_CHACHA20_POLY1305_SHA256",
-            0xC02B => "ECDHE-ECDSA-AES128-GCM-SHA256",
-            0xC02C => "ECDHE-ECDSA-AES256-GCM-SHA384",
-            0xC02F => "ECDHE-RSA-AES128-GCM-SHA256",
-            0xC030 => "ECDHE-RSA-AES256-GCM-SHA384",
-            0xCCA8 => "ECDHE-RSA-CHACHA20-POLY1305",
-            0xCCA9 => "ECDHE-ECDSA-CHACHA20-POLY1305",
-            _ => return None,
-        })
-    }
 }
 
 /// Names in the caller's certificate.

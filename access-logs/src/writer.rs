@@ -184,9 +184,9 @@ impl Writer {
         })
     }
 
-    /// What the writer did so far.
-    pub fn counters(&self) -> &Counters {
-        &self.shared.counters
+    /// What the writer did so far, for whoever shows it.
+    pub fn counters(&self) -> Arc<Counters> {
+        Arc::clone(&self.shared.counters)
     }
 
     /// Writes what there is, for `grace` at most, then ends the thread. Records handed over later are dropped and counted.

@@ -5,3 +5,4 @@ pub mod echo;
 pub mod h1;
 pub mod probe;
 pub mod registry;
+pub mod telemetry;

@@ -21,7 +21,7 @@ use super::{
 /// What the thread, the recorders and the owner share.
 pub(super) struct Shared {
     pub(super) settings: Settings,
-    pub(super) counters: Counters,
+    pub(super) counters: Arc<Counters>,
     pub(super) sinks: Sinks,
     buffers: Mutex<Buffers>,
     /// Is the thread asleep until somebody wakes it? Then the next record does.
@@ -57,7 +57,7 @@ impl Shared {
     pub(super) fn new(settings: Settings) -> Self {
         Self {
             settings,
-            counters: Counters::default(),
+            counters: Arc::default(),
             sinks: Sinks::default(),
             buffers: Mutex::default(),
             idle: AtomicBool::new(false),

@@ -1,0 +1,67 @@
+//! Metrics of the gateway as a whole: handles resolved once, at the start.
+
+use metrics::{Counter, Gauge};
+
+use super::{events::DnsOutcome, names, registry::Registry};
+
+/// Handles of the metrics that are not by service.
+#[derive(Debug)]
+pub(super) struct GatewayMetrics {
+    pub(super) requests_in_flight: Gauge,
+    pub(super) decision_cache_hits: Counter,
+    pub(super) decision_cache_misses: Counter,
+    pub(super) connections: Gauge,
+    pub(super) connections_accepted: Counter,
+    pub(super) refused_unknown_vpc: Counter,
+    pub(super) refused_too_many: Counter,
+    pub(super) refused_accept_failed: Counter,
+    pub(super) handshakes_ok: Counter,
+    pub(super) handshakes_failed: Counter,
+    pub(super) handshakes_timeout: Counter,
+    pub(super) listeners: Gauge,
+    pub(super) listener_failures: Counter,
+    pub(super) config_generation: Gauge,
+    pub(super) config_last_reload_successful: Gauge,
+    pub(super) config_last_reload_success_timestamp: Gauge,
+    pub(super) config_applied: Counter,
+    pub(super) config_rejected: Counter,
+    pub(super) config_errors: Gauge,
+    pub(super) certificates_loaded: Counter,
+    pub(super) certificates_failed: Counter,
+    /// By position in [`DnsOutcome::ALL`].
+    pub(super) dns_queries: [Counter; DnsOutcome::ALL.len()],
+}
+
+impl GatewayMetrics {
+    pub(super) fn new(registry: &Registry) -> Self {
+        let counter = |metric, value: &[&str]| registry.counter(metric, value);
+        let gauge = |metric| registry.gauge(metric, &[]);
+        Self {
+            requests_in_flight: gauge(&names::REQUESTS_IN_FLIGHT),
+            decision_cache_hits: counter(&names::DECISION_CACHE_LOOKUPS, &["hit"]),
+            decision_cache_misses: counter(&names::DECISION_CACHE_LOOKUPS, &["miss"]),
+            connections: gauge(&names::CONNECTIONS),
+            connections_accepted: counter(&names::CONNECTIONS_ACCEPTED, &[]),
+            refused_unknown_vpc: counter(&names::CONNECTIONS_REFUSED, &["unknown_vpc"]),
+            refused_too_many: counter(&names::CONNECTIONS_REFUSED, &["too_many"]),
+            refused_accept_failed: counter(&names::CONNECTIONS_REFUSED, &["accept_failed"]),
+            handshakes_ok: counter(&names::TLS_HANDSHAKES, &["ok"]),
+            handshakes_failed: counter(&names::TLS_HANDSHAKES, &["failed"]),
+            handshakes_timeout: counter(&names::TLS_HANDSHAKES, &["timeout"]),
+            listeners: gauge(&names::LISTENERS),
+            listener_failures: counter(&names::LISTENER_FAILURES, &[]),
+            config_generation: gauge(&names::CONFIG_GENERATION),
+            config_last_reload_successful: gauge(&names::CONFIG_LAST_RELOAD_SUCCESSFUL),
+            config_last_reload_success_timestamp: gauge(
+                &names::CONFIG_LAST_RELOAD_SUCCESS_TIMESTAMP,
+            ),
+            config_applied: counter(&names::CONFIG_RELOADS, &["applied"]),
+            config_rejected: counter(&names::CONFIG_RELOADS, &["rejected"]),
+            config_errors: gauge(&names::CONFIG_ERRORS),
+            certificates_loaded: counter(&names::CERTIFICATE_LOADS, &["loaded"]),
+            certificates_failed: counter(&names::CERTIFICATE_LOADS, &["failed"]),
+            dns_queries: DnsOutcome::ALL
+                .map(|outcome| counter(&names::DNS_QUERIES, &[outcome.as_str()])),
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! The operator's log: lines on standard error, as text or as JSON.
+//!
+//! Standard output is left to access records.
+
+use std::io::{self, IsTerminal};
+
+use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt, util::SubscriberInitExt};
+
+/// How a line looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LogFormat {
+    /// For people, with colours on a terminal.
+    #[default]
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+/// What is heard when nobody says otherwise. `error`: someone must act; `warn`: the gateway coped; `info`: lifecycle; `debug`:
+/// one request's reasoning.
+pub const DEFAULT_FILTER: &str = "info";
+
+/// Said before the user's filter, which may take it back: the HTTP engine writes a line for every exchange that a client or a
+/// target breaks off. Those are in the access records and metrics; as log lines they would let anybody fill the operator's disk.
+const QUIET: &str = "pingora=off,pingora_core=off,pingora_proxy=off,pingora_pool=off,pingora_error=off,\
+    h2=error,hyper=error,rustls=error,hickory_proto=error,hickory_resolver=error,hickory_server=error,notify=error";
+
+/// The log could not be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// The filter is not understood.
+    #[error("log filter `{filter}` is not understood")]
+    Filter {
+        /// As written.
+        filter: String,
+        /// What is wrong with it.
+        source: tracing_subscriber::filter::ParseError,
+    },
+    /// There is a log already.
+    #[error("the log was set up before")]
+    Twice(#[source] tracing_subscriber::util::TryInitError),
+}
+
+/// Sets up the log of the process. `filter` is in the notation of `RUST_LOG`: `debug`, or `info,trellis_gateway::proxy=debug`;
+/// absent means [`DEFAULT_FILTER`].
+pub fn init(format: LogFormat, filter: Option<&str>) -> Result<(), LogError> {
+    let filter = parse_filter(filter.unwrap_or(DEFAULT_FILTER))?;
+    let registry = tracing_subscriber::registry().with(filter);
+    let lines = fmt::layer().with_writer(io::stderr);
+    match format {
+        LogFormat::Text => registry
+            .with(lines.with_ansi(io::stderr().is_terminal()))
+            .try_init(),
+        LogFormat::Json => registry
+            .with(lines.json().flatten_event(true).with_current_span(false))
+            .try_init(),
+    }
+    .map_err(LogError::Twice)
+}
+
+fn parse_filter(filter: &str) -> Result<EnvFilter, LogError> {
+    EnvFilter::try_new(format!("{QUIET},{filter}")).map_err(|source| LogError::Filter {
+        filter: filter.to_owned(),
+        source,
+    })
+}

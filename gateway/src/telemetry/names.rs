@@ -1,0 +1,334 @@
+//! Every metric of the gateway: name, kind, labels, help. Nothing else spells a metric's name.
+//!
+//! Names end in their unit, counters in `_total`. Labels are bounded: words of ours, and names and ids of services and target
+//! groups; never a path, a host or a principal. `docs/metrics.md` is this list, and a test keeps the two the same.
+
+#[cfg(test)]
+mod tests;
+
+/// What a metric does over time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Only grows, from the start of the process.
+    Counter,
+    /// A value of now.
+    Gauge,
+    /// Counts observations by size, [`DURATION_BUCKETS`].
+    Histogram,
+}
+
+impl Kind {
+    /// The word of Prometheus' text format.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Counter => "counter",
+            Self::Gauge => "gauge",
+            Self::Histogram => "histogram",
+        }
+    }
+}
+
+/// One metric.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Metric {
+    /// Its name, unit included.
+    pub name: &'static str,
+    /// What it does over time.
+    pub kind: Kind,
+    /// Names of its labels.
+    pub labels: &'static [&'static str],
+    /// What it counts or shows, for its reader.
+    pub help: &'static str,
+}
+
+const fn counter(
+    name: &'static str,
+    labels: &'static [&'static str],
+    help: &'static str,
+) -> Metric {
+    Metric {
+        name,
+        kind: Kind::Counter,
+        labels,
+        help,
+    }
+}
+
+const fn gauge(name: &'static str, labels: &'static [&'static str], help: &'static str) -> Metric {
+    Metric {
+        name,
+        kind: Kind::Gauge,
+        labels,
+        help,
+    }
+}
+
+/// Upper bounds of the buckets of durations, in seconds: fine where a gateway adds its share (0.25 ms and up), coarse where
+/// only the target can be slow, and one at 60 s, the idle timeout.
+pub const DURATION_BUCKETS: [f64; 16] = [
+    0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0,
+    15.0, 60.0,
+];
+
+/// Labels that name a service.
+const SERVICE: [&str; 2] = ["service", "service_id"];
+
+/// Requests answered.
+pub const REQUESTS: Metric = counter(
+    "gateway_requests_total",
+    &[SERVICE[0], SERVICE[1], "code"],
+    "Requests ended, by service and class of the status: 1xx to 5xx, or none when the client was gone before there was one. \
+     Service `-` stands for requests that reached no service.",
+);
+
+/// Time taken by requests.
+pub const REQUEST_DURATION: Metric = Metric {
+    name: "gateway_request_duration_seconds",
+    kind: Kind::Histogram,
+    labels: &SERVICE,
+    help: "Time from the start of a request to the last byte of its answer, by service.",
+};
+
+/// Requests that failed.
+pub const REQUEST_FAILURES: Metric = counter(
+    "gateway_request_failures_total",
+    &[SERVICE[0], SERVICE[1], "reason"],
+    "Requests that failed, by service and the failureReason of their access record.",
+);
+
+/// Requests that were denied.
+pub const REQUESTS_DENIED: Metric = counter(
+    "gateway_requests_denied_total",
+    &[SERVICE[0], SERVICE[1], "layer"],
+    "Requests denied, by service and what denied them: network, service or identity for the policy layer, signature for a \
+     signature that did not verify.",
+);
+
+/// Bytes from clients.
+pub const RECEIVED_BYTES: Metric = counter(
+    "gateway_received_bytes_total",
+    &SERVICE,
+    "Bytes received from clients, heads and bodies, by service.",
+);
+
+/// Bytes to clients.
+pub const SENT_BYTES: Metric = counter(
+    "gateway_sent_bytes_total",
+    &SERVICE,
+    "Bytes sent to clients, heads and bodies, by service.",
+);
+
+/// Requests running.
+pub const REQUESTS_IN_FLIGHT: Metric = gauge(
+    "gateway_requests_in_flight",
+    &[],
+    "Requests being handled now.",
+);
+
+/// Lookups in the decision cache.
+pub const DECISION_CACHE_LOOKUPS: Metric = counter(
+    "gateway_decision_cache_lookups_total",
+    &["outcome"],
+    "Lookups in the cache of policy decisions, by outcome: hit or miss.",
+);
+
+/// Connections open.
+pub const CONNECTIONS: Metric = gauge("gateway_connections", &[], "Client connections open now.");
+
+/// Connections accepted.
+pub const CONNECTIONS_ACCEPTED: Metric = counter(
+    "gateway_connections_accepted_total",
+    &[],
+    "Client connections accepted.",
+);
+
+/// Connections refused.
+pub const CONNECTIONS_REFUSED: Metric = counter(
+    "gateway_connections_refused_total",
+    &["reason"],
+    "Client connections closed unserved, by reason: unknown_vpc (the source belongs to no VPC that is attached there), \
+     too_many (the limit of connections is reached), accept_failed (the system could not hand the connection over).",
+);
+
+/// TLS handshakes with clients.
+pub const TLS_HANDSHAKES: Metric = counter(
+    "gateway_tls_handshakes_total",
+    &["outcome"],
+    "TLS handshakes with clients, by outcome: ok, failed or timeout.",
+);
+
+/// Listeners open.
+pub const LISTENERS: Metric = gauge(
+    "gateway_listeners",
+    &[],
+    "Addresses that the gateway listens on now.",
+);
+
+/// Listeners that failed.
+pub const LISTENER_FAILURES: Metric = counter(
+    "gateway_listener_failures_total",
+    &[],
+    "Failed attempts to listen on an address.",
+);
+
+/// Generation of the running configuration.
+pub const CONFIG_GENERATION: Metric = gauge(
+    "gateway_config_generation",
+    &[],
+    "Generation of the running configuration; grows by one with each change that is applied.",
+);
+
+/// Was the last change applied?
+pub const CONFIG_LAST_RELOAD_SUCCESSFUL: Metric = gauge(
+    "gateway_config_last_reload_successful",
+    &[],
+    "Was the last attempt to load the configuration successful (1) or is an older one still running (0)?",
+);
+
+/// When the last change was applied.
+pub const CONFIG_LAST_RELOAD_SUCCESS_TIMESTAMP: Metric = gauge(
+    "gateway_config_last_reload_success_timestamp_seconds",
+    &[],
+    "Unix time of the last successful load of the configuration.",
+);
+
+/// Attempts to change the configuration.
+pub const CONFIG_RELOADS: Metric = counter(
+    "gateway_config_reloads_total",
+    &["outcome"],
+    "Attempts to load the configuration, the first included, by outcome: applied or rejected.",
+);
+
+/// Errors in the configuration that was rejected.
+pub const CONFIG_ERRORS: Metric = gauge(
+    "gateway_config_errors",
+    &[],
+    "Errors found by the last attempt to load the configuration; 0 when it was applied.",
+);
+
+/// Certificates loaded.
+pub const CERTIFICATE_LOADS: Metric = counter(
+    "gateway_certificate_loads_total",
+    &["outcome"],
+    "Attempts to load a certificate from its files, by outcome: loaded or failed.",
+);
+
+/// Targets by status.
+pub const TARGETS: Metric = gauge(
+    "gateway_targets",
+    &["target_group", "target_group_id", "status"],
+    "Targets, by target group and status.",
+);
+
+/// Changes of target status.
+pub const TARGET_STATUS_CHANGES: Metric = counter(
+    "gateway_target_status_changes_total",
+    &["status"],
+    "Changes of a target's status, by the status it changed to; gone for a target that was drained.",
+);
+
+/// Records written.
+pub const RECORDS_WRITTEN: Metric = counter(
+    "gateway_access_records_written_total",
+    &[],
+    "Access records written, once for each destination.",
+);
+
+/// Bytes of records written.
+pub const RECORD_BYTES_WRITTEN: Metric = counter(
+    "gateway_access_record_written_bytes_total",
+    &[],
+    "Bytes of access records written, over all destinations.",
+);
+
+/// Records dropped.
+pub const RECORDS_DROPPED: Metric = counter(
+    "gateway_access_records_dropped_total",
+    &[],
+    "Access records dropped because a buffer was full or a destination did not take them before the end.",
+);
+
+/// Failed writes of records.
+pub const RECORD_WRITE_ERRORS: Metric = counter(
+    "gateway_access_record_write_errors_total",
+    &[],
+    "Failed attempts to open or write a destination of access records.",
+);
+
+/// DNS queries.
+pub const DNS_QUERIES: Metric = counter(
+    "gateway_dns_queries_total",
+    &["outcome"],
+    "DNS queries, by outcome: answered, no_data, no_such_name, refused, forwarded, malformed or failed.",
+);
+
+/// Version of the gateway.
+pub const BUILD_INFO: Metric = gauge(
+    "gateway_build_info",
+    &["version"],
+    "Always 1; the label has the version of the gateway.",
+);
+
+/// CPU time of the process.
+pub const PROCESS_CPU: Metric = counter(
+    "process_cpu_seconds_total",
+    &[],
+    "CPU time of the process, user and system, in seconds.",
+);
+
+/// Memory of the process.
+pub const PROCESS_MEMORY: Metric = gauge(
+    "process_resident_memory_bytes",
+    &[],
+    "Resident memory of the process in bytes.",
+);
+
+/// Descriptors of the process.
+pub const PROCESS_FDS: Metric = gauge(
+    "process_open_fds",
+    &[],
+    "File descriptors that the process has open.",
+);
+
+/// Start of the process.
+pub const PROCESS_START: Metric = gauge(
+    "process_start_time_seconds",
+    &[],
+    "Unix time at which the process began to keep metrics.",
+);
+
+/// All of them, in the order of the documentation.
+pub const ALL: [Metric; 32] = [
+    REQUESTS,
+    REQUEST_DURATION,
+    REQUEST_FAILURES,
+    REQUESTS_DENIED,
+    RECEIVED_BYTES,
+    SENT_BYTES,
+    REQUESTS_IN_FLIGHT,
+    DECISION_CACHE_LOOKUPS,
+    CONNECTIONS,
+    CONNECTIONS_ACCEPTED,
+    CONNECTIONS_REFUSED,
+    TLS_HANDSHAKES,
+    LISTENERS,
+    LISTENER_FAILURES,
+    CONFIG_GENERATION,
+    CONFIG_LAST_RELOAD_SUCCESSFUL,
+    CONFIG_LAST_RELOAD_SUCCESS_TIMESTAMP,
+    CONFIG_RELOADS,
+    CONFIG_ERRORS,
+    CERTIFICATE_LOADS,
+    TARGETS,
+    TARGET_STATUS_CHANGES,
+    RECORDS_WRITTEN,
+    RECORD_BYTES_WRITTEN,
+    RECORDS_DROPPED,
+    RECORD_WRITE_ERRORS,
+    DNS_QUERIES,
+    BUILD_INFO,
+    PROCESS_CPU,
+    PROCESS_MEMORY,
+    PROCESS_FDS,
+    PROCESS_START,
+];
