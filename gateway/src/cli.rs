@@ -1,0 +1,80 @@
+//! The command line: one file per command, with its options, its help, what it does and its tests.
+//!
+//! A command writes its result to standard output and says what went wrong on standard error. Its exit code says who must act:
+//! 0 nobody, 1 something failed while running, 2 the command line or the configuration is wrong.
+
+mod echo;
+mod failure;
+mod output;
+mod stop;
+mod version;
+
+use std::{io, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+
+/// Trellis: an application network that anybody can run.
+#[derive(Debug, Parser)]
+#[command(name = "trellis", version, max_term_width = 120, after_help = AFTER_HELP)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const AFTER_HELP: &str = "\
+Exit codes:
+  0  done
+  1  something failed while running
+  2  the command line or the configuration is wrong
+
+Examples:
+  trellis echo      run a target that answers with what it received";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Echo(echo::Echo),
+    Version(version::Version),
+}
+
+/// Runs the command that the process was started with.
+pub fn run() -> ExitCode {
+    let cli = Cli::parse();
+    // Not locked: access records may go to standard output while a command runs.
+    let mut out = io::stdout();
+    let result = match cli.command {
+        Command::Echo(echo) => echo.run(&mut out),
+        Command::Version(version) => version.run(&mut out),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(&mut io::stderr()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::Cli;
+
+    #[test]
+    fn options_do_not_contradict_each_other() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_says_what_it_does_and_gives_examples() {
+        for command in Cli::command().get_subcommands() {
+            let name = command.get_name();
+            assert!(command.get_about().is_some(), "`{name}` says nothing");
+            let after = command
+                .get_after_help()
+                .map(ToString::to_string)
+                .unwrap_or_default();
+            assert!(
+                after.contains(&format!("trellis {name}")),
+                "`{name}` has no examples"
+            );
+        }
+    }
+}

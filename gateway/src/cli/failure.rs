@@ -1,0 +1,114 @@
+//! Why a command did not succeed, and the exit code that says so.
+
+use std::{
+    error::Error,
+    fmt,
+    io::{self, Write},
+    process::ExitCode,
+};
+
+use trellis_model::problem::Problems;
+
+/// Why a command did not succeed.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// The configuration is wrong; its author must act. Exit code 2.
+    Configuration(Problems),
+    /// The same, and the report has already been written as the command's result.
+    ConfigurationReported,
+    /// Something failed while running. Exit code 1.
+    Runtime(Box<dyn Error + Send + Sync>),
+}
+
+impl Failure {
+    /// Wraps an error that is not the configuration's.
+    pub(super) fn runtime(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::Runtime(error.into())
+    }
+
+    /// Says what happened and gives the exit code.
+    pub(super) fn report(&self, err: &mut dyn Write) -> ExitCode {
+        // When standard error is gone the exit code still speaks.
+        match self {
+            // Whoever read our output, `head` for one, had enough of it.
+            Self::Runtime(error) if is_broken_pipe(error.as_ref()) => ExitCode::SUCCESS,
+            Self::Runtime(error) => {
+                let _ = writeln!(err, "trellis: {}", Chain(error.as_ref()));
+                ExitCode::from(1)
+            }
+            Self::Configuration(problems) => {
+                let _ = writeln!(err, "{problems}");
+                ExitCode::from(2)
+            }
+            Self::ConfigurationReported => ExitCode::from(2),
+        }
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::runtime(error)
+    }
+}
+
+fn is_broken_pipe(error: &(dyn Error + Send + Sync + 'static)) -> bool {
+    error
+        .downcast_ref::<io::Error>()
+        .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
+/// An error with its causes, joined by colons.
+struct Chain<'a>(&'a (dyn Error + 'static));
+
+impl fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut cause = self.0.source();
+        while let Some(error) = cause {
+            write!(f, ": {error}")?;
+            cause = error.source();
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{io, net::SocketAddr, process::ExitCode};
+
+    use trellis_model::problem::{Place, Problem, Problems};
+
+    use super::Failure;
+    use crate::echo::EchoError;
+
+    fn check(failure: &Failure, code: u8, text: &str) {
+        let mut written = Vec::new();
+        assert_eq!(failure.report(&mut written), ExitCode::from(code));
+        assert_eq!(String::from_utf8(written).unwrap(), text);
+    }
+
+    #[test]
+    fn the_exit_code_says_who_must_act() {
+        let problems: Problems = [Problem::error(Place::default(), "no `region`").hint("name one")]
+            .into_iter()
+            .collect();
+        check(
+            &Failure::Configuration(problems),
+            2,
+            "no `region`\n    hint: name one\n",
+        );
+        check(&Failure::ConfigurationReported, 2, "");
+        check(
+            &Failure::from(io::Error::from(io::ErrorKind::BrokenPipe)),
+            0,
+            "",
+        );
+        let address: SocketAddr = "127.0.0.1:80".parse().unwrap();
+        let source = io::Error::new(io::ErrorKind::AddrInUse, "in use");
+        check(
+            &Failure::runtime(EchoError::Listen { address, source }),
+            1,
+            "trellis: cannot listen on `127.0.0.1:80`: in use\n",
+        );
+    }
+}
