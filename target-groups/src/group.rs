@@ -33,6 +33,7 @@ use crate::{
 use roster::Roster;
 use state::State;
 
+mod regime;
 mod roster;
 mod state;
 

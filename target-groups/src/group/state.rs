@@ -6,28 +6,24 @@ use std::{
     time::Instant,
 };
 
-use trellis_model::{
-    config::{HealthCheck, TargetGroup},
-    id::VpcId,
-};
+use trellis_model::{config::TargetGroup, id::VpcId};
 
 use crate::{
     health::{Health, ProbeOutcome, Standing},
-    status::{ReasonCode, StatusChange, TargetStatus, TargetView},
+    status::{StatusChange, TargetStatus, TargetView},
     target::{Live, TargetKey},
 };
 
 use super::{
     CheckEpoch, CheckPlan, DRAIN_PERIOD, Use,
+    regime::{Checking, DRAINING, Regime, Restart, Status},
     roster::{Eligible, Roster},
 };
 
 /// Everything known about a group's targets.
 #[derive(Debug)]
 pub(super) struct State {
-    vpc: VpcId,
-    used: Use,
-    checking: Checking,
+    regime: Regime,
     epoch: CheckEpoch,
     /// The registered targets, in the order of the configuration.
     members: Vec<Member>,
@@ -37,14 +33,6 @@ pub(super) struct State {
     lives: Arc<[Arc<Live>]>,
     /// Deregistered targets, oldest first.
     leaving: Vec<Leaving>,
-}
-
-/// How targets are checked.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Checking {
-    Unsupported,
-    Disabled,
-    Active(Arc<HealthCheck>),
 }
 
 /// A registered target.
@@ -83,25 +71,14 @@ impl Member {
     }
 }
 
-type Status = (TargetStatus, Option<ReasonCode>);
-
-/// What a change of configuration means for the targets that stay.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Restart {
-    /// Nothing.
-    No,
-    /// Their status stays, the counting starts anew.
-    Counting,
-    /// They are as if just registered.
-    Everything,
-}
-
 impl State {
     pub(super) fn new(vpc: VpcId) -> Self {
         Self {
-            vpc,
-            used: Use::Unused,
-            checking: Checking::Unsupported,
+            regime: Regime {
+                vpc,
+                used: Use::Unused,
+                checking: Checking::Unsupported,
+            },
             epoch: CheckEpoch::default(),
             members: Vec::new(),
             positions: HashMap::new(),
@@ -117,13 +94,12 @@ impl State {
         used: Use,
         now: Instant,
     ) -> Vec<StatusChange> {
-        let checking = Checking::of(config);
-        let restart = self.restart(config, used, &checking);
-        let status_before = self.status_rule();
-        self.vpc = config.vpc.clone();
-        self.used = used;
-        self.checking = checking;
-        if restart != Restart::No {
+        let earlier = std::mem::replace(&mut self.regime, Regime::of(config, used));
+        let restart = earlier.restart(&self.regime);
+        let keys: Vec<TargetKey> = config.targets.iter().map(TargetKey::from).collect();
+        let mut returning = self.take_returning(&keys);
+        // A target that is back so soon may still be in somebody's schedule, which then could not tell that it is fresh.
+        if restart != Restart::No || !returning.is_empty() {
             self.next_epoch();
         }
 
@@ -132,12 +108,10 @@ impl State {
             .into_iter()
             .map(|member| (member.live.key().clone(), member))
             .collect();
-        let keys: Vec<TargetKey> = config.targets.iter().map(TargetKey::from).collect();
-        let mut returning = self.take_returning(&keys);
         let mut members = Vec::with_capacity(keys.len());
         for key in keys {
             let (member, before) = if let Some(member) = staying.remove(&key) {
-                let before = status_before.of(member.health).0;
+                let before = earlier.status(member.health).0;
                 (member.restarted(restart), Some(before))
             } else {
                 let back = returning.remove(&key);
@@ -151,7 +125,7 @@ impl State {
         let mut gone: Vec<Member> = staying.into_values().collect();
         gone.sort_by(|a, b| a.live.key().cmp(b.live.key()));
         for member in gone {
-            let before = status_before.of(member.health).0;
+            let before = earlier.status(member.health).0;
             changes.push(self.leave(member, before, now));
         }
         self.register(members);
@@ -160,14 +134,14 @@ impl State {
 
     /// See [`super::Group::retire`].
     pub(super) fn retire(&mut self, now: Instant) -> Vec<StatusChange> {
-        let rule = self.status_rule();
-        self.used = Use::Unused;
+        let earlier = self.regime.clone();
+        self.regime.used = Use::Unused;
         self.next_epoch();
         let members = std::mem::take(&mut self.members);
         let changes = members
             .into_iter()
             .map(|member| {
-                let before = rule.of(member.health).0;
+                let before = earlier.status(member.health).0;
                 self.leave(member, before, now)
             })
             .collect();
@@ -183,9 +157,7 @@ impl State {
         outcome: ProbeOutcome,
         now: Instant,
     ) -> Option<StatusChange> {
-        let (Use::Used, Checking::Active(check)) = (self.used, &self.checking) else {
-            return None;
-        };
+        let check = self.regime.check()?;
         if epoch != self.epoch {
             return None;
         }
@@ -208,12 +180,9 @@ impl State {
 
     /// See [`super::Group::check_plan`].
     pub(super) fn check_plan(&self) -> Option<CheckPlan> {
-        let (Use::Used, Checking::Active(check)) = (self.used, &self.checking) else {
-            return None;
-        };
         Some(CheckPlan {
-            vpc: self.vpc.clone(),
-            check: Arc::clone(check),
+            vpc: self.regime.vpc.clone(),
+            check: Arc::clone(self.regime.check()?),
             epoch: self.epoch,
             targets: self.lives.iter().map(|live| live.key().clone()).collect(),
         })
@@ -239,9 +208,8 @@ impl State {
 
     /// See [`super::Group::view`].
     pub(super) fn view(&self) -> Vec<TargetView> {
-        let rule = self.status_rule();
         let registered = self.members.iter().map(|member| {
-            let status = rule.of(member.health);
+            let status = self.regime.status(member.health);
             view(&member.live, status, member.since)
         });
         let leaving = self
@@ -260,7 +228,7 @@ impl State {
     }
 
     fn eligible(&self) -> Eligible {
-        if !matches!(self.checking, Checking::Active(_)) {
+        if !matches!(self.regime.checking, Checking::Active(_)) {
             return Eligible::All;
         }
         let healthy: Box<[u32]> = (0_u32..)
@@ -269,24 +237,10 @@ impl State {
             .map(|(position, _)| position)
             .collect();
         match healthy.len() {
-            0 if self.used == Use::Unused => Eligible::All,
+            0 if self.regime.used == Use::Unused => Eligible::All,
             0 => Eligible::FailOpen,
             all if all == self.members.len() => Eligible::All,
             _ => Eligible::Healthy(healthy),
-        }
-    }
-
-    fn restart(&self, config: &TargetGroup, used: Use, checking: &Checking) -> Restart {
-        let active = |checking: &Checking| matches!(checking, Checking::Active(_));
-        if self.vpc != config.vpc
-            || self.used != used && used == Use::Used
-            || !active(&self.checking) && active(checking)
-        {
-            Restart::Everything
-        } else if self.checking != *checking || self.used != used {
-            Restart::Counting
-        } else {
-            Restart::No
         }
     }
 
@@ -310,7 +264,7 @@ impl State {
         now: Instant,
         changes: &mut Vec<StatusChange>,
     ) -> Member {
-        let (status, reason) = self.status_rule().of(member.health);
+        let (status, reason) = self.regime.status(member.health);
         if before != Some(status) {
             member.since = now;
             changes.push(StatusChange {
@@ -362,56 +316,6 @@ impl State {
 
     fn next_epoch(&mut self) {
         self.epoch = CheckEpoch(self.epoch.0.wrapping_add(1));
-    }
-
-    fn status_rule(&self) -> StatusRule {
-        match (self.used, &self.checking) {
-            (Use::Unused, _) => {
-                StatusRule::All((TargetStatus::Unused, Some(ReasonCode::TargetGroupNotInUse)))
-            }
-            (Use::Used, Checking::Unsupported) => StatusRule::All((
-                TargetStatus::Unavailable,
-                Some(ReasonCode::HealthCheckNotSupported),
-            )),
-            (Use::Used, Checking::Disabled) => StatusRule::All((
-                TargetStatus::Unavailable,
-                Some(ReasonCode::HealthCheckDisabled),
-            )),
-            (Use::Used, Checking::Active(_)) => StatusRule::OwnHealth,
-        }
-    }
-}
-
-const DRAINING: Status = (
-    TargetStatus::Draining,
-    Some(ReasonCode::DeregistrationInProgress),
-);
-
-/// Where the status of a registered target comes from.
-#[derive(Debug, Clone, Copy)]
-enum StatusRule {
-    /// The same for all.
-    All(Status),
-    /// From what checks of the target found.
-    OwnHealth,
-}
-
-impl StatusRule {
-    fn of(self, health: Health) -> Status {
-        match self {
-            Self::All(status) => status,
-            Self::OwnHealth => health.standing().status(),
-        }
-    }
-}
-
-impl Checking {
-    fn of(config: &TargetGroup) -> Self {
-        match &config.health_check {
-            None => Self::Unsupported,
-            Some(check) if check.enabled => Self::Active(Arc::new(check.clone())),
-            Some(_) => Self::Disabled,
-        }
     }
 }
 
