@@ -11,6 +11,7 @@ mod decision;
 mod explain;
 mod principal;
 mod request;
+pub mod sigv4;
 
 pub use compile::{NetworkIndex, Policies, ServiceIndex, compile};
 pub use decision::{Layer, Permit, Refusal, RefusalKind};
