@@ -5,17 +5,19 @@
 //! handed exactly the bytes of one message, so that its own reading cannot reach into the next. Nothing here does I/O.
 //!
 //! Refused although some servers take it: bare LF, obsolete line folding, white space before a colon, several or
-//! combined `Content-Length` values, any `Transfer-Encoding` but a single `chunked`, both of them together, a body length on
+//! combined `Content-Length` values, any `Transfer-Encoding` but `chunked`, both of them together, a body length on
 //! HTTP/1.0 by chunks, several or missing `Host`, a `Host` that differs from the authority of an absolute target, control
 //! characters anywhere.
 
 mod body;
+#[cfg(test)]
+mod desync;
 mod head;
 #[cfg(test)]
 mod tests;
 
 pub use body::{Body, ChunkScanner};
-pub use head::{Head, HeadEnd, HeadLimits, Version, check, find_end};
+pub use head::{Head, HeadEnd, HeadLimits, Version, check, find_end, is_target_text};
 
 /// Why a request is refused before anything routes on it. The texts go to the client, so they quote nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -53,6 +55,9 @@ pub enum Violation {
     /// `Transfer-Encoding` is anything but one `chunked` on HTTP/1.1, or stands beside `Content-Length`.
     #[error("unsupported or conflicting transfer-encoding")]
     TransferEncoding,
+    /// `Transfer-Encoding` names a coding that we do not undo.
+    #[error("transfer coding not implemented")]
+    Coding,
     /// The chunked body is malformed.
     #[error("malformed chunked body")]
     Chunk,
@@ -67,6 +72,7 @@ impl Violation {
         match self {
             Self::Version => 505,
             Self::Connect => 405,
+            Self::Coding => 501,
             Self::Incomplete => 408,
             _ => 400,
         }

@@ -115,7 +115,9 @@ impl Facts {
 
     /// Sets the idle timeout, that of the service just called.
     pub fn set_idle(&self, idle: Option<Duration>) {
-        let millis = idle.map_or(u32::MAX, |idle| u32::try_from(idle.as_millis()).unwrap_or(u32::MAX));
+        let millis = idle.map_or(u32::MAX, |idle| {
+            u32::try_from(idle.as_millis()).unwrap_or(u32::MAX)
+        });
         self.idle_millis.store(millis, Ordering::Relaxed);
     }
 
@@ -128,7 +130,8 @@ impl Facts {
     /// A wait begins that may last until `deadline`, or for ever.
     pub fn wait_until(&self, deadline: Option<Instant>) {
         let millis = deadline.map_or(u64::MAX, |deadline| {
-            u64::try_from(deadline.saturating_duration_since(self.opened).as_millis()).unwrap_or(u64::MAX)
+            u64::try_from(deadline.saturating_duration_since(self.opened).as_millis())
+                .unwrap_or(u64::MAX)
         });
         self.deadline.store(millis, Ordering::Relaxed);
     }

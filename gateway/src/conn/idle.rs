@@ -38,7 +38,12 @@ impl Conn {
     ///
     /// The waits have deadlines, which the owner of the connection watches through [`super::Facts`]: the idle timeout before the
     /// first byte, `head_timeout` from then to the end of the head.
-    pub async fn next_head(&mut self, limits: HeadLimits, head_timeout: Duration, first: bool) -> NextHead {
+    pub async fn next_head(
+        &mut self,
+        limits: HeadLimits,
+        head_timeout: Duration,
+        first: bool,
+    ) -> NextHead {
         if self.inbound.capacity() > 2048 && self.pending().is_empty() {
             self.inbound = Vec::new();
         }
@@ -64,7 +69,9 @@ impl Conn {
             }
             match self.fill_while_wanted().await {
                 Some(_) => {}
-                None if begun && self.facts.was_cut().is_none() => return NextHead::Refused(Violation::Incomplete),
+                None if begun && self.facts.was_cut().is_none() => {
+                    return NextHead::Refused(Violation::Incomplete);
+                }
                 None => return NextHead::Closed,
             }
         }
@@ -74,10 +81,14 @@ impl Conn {
     async fn fill_while_wanted(&mut self) -> Option<usize> {
         poll_fn(|cx| {
             let idle = self.pending().is_empty();
-            if self.facts.is_expired() || self.facts.was_cut().is_some() || (idle && self.facts.is_retired()) {
+            if self.facts.is_expired()
+                || self.facts.was_cut().is_some()
+                || (idle && self.facts.is_retired())
+            {
                 return Poll::Ready(None);
             }
-            self.poll_fill(cx).map(|read| read.ok().filter(|count| *count > 0))
+            self.poll_fill(cx)
+                .map(|read| read.ok().filter(|count| *count > 0))
         })
         .await
     }

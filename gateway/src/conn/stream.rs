@@ -10,8 +10,8 @@ use std::{
 
 use async_trait::async_trait;
 use pingora_core::protocols::{
-    ALPN, GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl, TimingDigest, UniqueID,
-    UniqueIDType, raw_connect::ProxyDigest,
+    ALPN, GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl,
+    TimingDigest, UniqueID, UniqueIDType, raw_connect::ProxyDigest,
 };
 use pingora_http::ResponseHeader;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -44,7 +44,11 @@ impl Conn {
         count
     }
 
-    fn poll_read_http1(&mut self, cx: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read_http1(
+        &mut self,
+        cx: &mut Context<'_>,
+        out: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         if self.head_left > 0 {
             self.head_left -= self.hand_out(self.head_left, out);
             return Poll::Ready(Ok(()));
@@ -61,7 +65,10 @@ impl Conn {
             }
         }
         let limit = out.remaining().min(self.pending().len());
-        let bytes = self.inbound.get(self.start..self.start + limit).unwrap_or_default();
+        let bytes = self
+            .inbound
+            .get(self.start..self.start + limit)
+            .unwrap_or_default();
         match self.body.take(bytes) {
             Ok(count) => {
                 self.hand_out(count, out);
@@ -89,7 +96,11 @@ impl Conn {
 
     /// Writes out the buffered answer.
     fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while let Some(bytes) = self.outbound.get(self.written..).filter(|bytes| !bytes.is_empty()) {
+        while let Some(bytes) = self
+            .outbound
+            .get(self.written..)
+            .filter(|bytes| !bytes.is_empty())
+        {
             let count = ready!(self.transport.poll_write(cx, bytes))?;
             if count == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
@@ -110,7 +121,10 @@ impl Conn {
 
     fn check_cut(&self) -> io::Result<()> {
         match self.facts.was_cut() {
-            Some(_) => Err(io::Error::new(io::ErrorKind::TimedOut, "the connection was cut")),
+            Some(_) => Err(io::Error::new(
+                io::ErrorKind::TimedOut,
+                "the connection was cut",
+            )),
             None => Ok(()),
         }
     }
@@ -123,7 +137,9 @@ fn poll_read_length(
     cx: &mut Context<'_>,
     out: &mut ReadBuf<'_>,
 ) -> Poll<io::Result<()>> {
-    let limit = usize::try_from(*left).unwrap_or(usize::MAX).min(out.remaining());
+    let limit = usize::try_from(*left)
+        .unwrap_or(usize::MAX)
+        .min(out.remaining());
     let mut part = ReadBuf::new(out.initialize_unfilled_to(limit));
     ready!(transport.poll_read(cx, &mut part))?;
     let count = part.filled().len();
@@ -133,7 +149,11 @@ fn poll_read_length(
 }
 
 impl AsyncRead for Conn {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        out: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         self.check_cut()?;
         if !self.outbound.is_empty() {
             // The engine has nothing more to write for now: do not sit on what it wrote. A full socket is not an error here.
@@ -153,7 +173,11 @@ impl AsyncRead for Conn {
 }
 
 impl AsyncWrite for Conn {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         self.check_cut()?;
         if self.mode == Mode::Http1 {
             if self.upgrade && bytes.starts_with(b"HTTP/1.1 101 ") {
@@ -250,5 +274,8 @@ impl Peek for Conn {}
 /// Wraps facts so that the engine carries them.
 pub(super) fn digest_of(facts: &Arc<super::Facts>) -> Option<Arc<ProxyDigest>> {
     let response = ResponseHeader::build(200, Some(0)).ok()?;
-    Some(Arc::new(ProxyDigest::new(Box::new(response), Some(Box::new(Arc::clone(facts))))))
+    Some(Arc::new(ProxyDigest::new(
+        Box::new(response),
+        Some(Box::new(Arc::clone(facts))),
+    )))
 }

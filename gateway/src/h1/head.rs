@@ -178,6 +178,8 @@ pub fn is_target_text(target: &[u8]) -> bool {
 struct Fields<'a> {
     host: Option<&'a [u8]>,
     length: Option<u64>,
+    /// Was there a `Transfer-Encoding`?
+    coded: bool,
     chunked: bool,
     upgrade: bool,
 }
@@ -201,31 +203,28 @@ impl<'a> Fields<'a> {
     }
 
     fn interpret(&mut self, name: &[u8], value: &'a [u8]) -> Result<(), Violation> {
-        match name.len() {
-            4 if name.eq_ignore_ascii_case(b"host") => {
+        match Known::of(name) {
+            Known::Host => {
                 if self.host.replace(value).is_some() {
                     return Err(Violation::Host);
                 }
             }
-            7 if name.eq_ignore_ascii_case(b"upgrade") => self.upgrade = true,
-            14 if resembles(name, b"content-length") => {
-                let length = exactly(name, b"content-length")
-                    .then(|| parse_length(value))
-                    .flatten();
-                if length.is_none() || self.length.is_some() {
+            Known::Upgrade => self.upgrade = true,
+            Known::ContentLength => {
+                let length = parse_length(value).ok_or(Violation::ContentLength)?;
+                if self.length.replace(length).is_some() {
                     return Err(Violation::ContentLength);
                 }
-                self.length = length;
             }
-            17 if resembles(name, b"transfer-encoding") => {
-                let single_chunked =
-                    exactly(name, b"transfer-encoding") && value.eq_ignore_ascii_case(b"chunked");
-                if !single_chunked || self.chunked {
+            Known::TransferEncoding => {
+                if self.chunked {
                     return Err(Violation::TransferEncoding);
                 }
-                self.chunked = true;
+                self.coded = true;
+                self.chunked = parse_codings(value)?;
             }
-            _ => {}
+            Known::Disguised => return Err(Violation::Field),
+            Known::Other => {}
         }
         Ok(())
     }
@@ -243,6 +242,9 @@ impl<'a> Fields<'a> {
             {
                 return Err(Violation::Host);
             }
+        }
+        if self.coded && !self.chunked {
+            return Err(Violation::TransferEncoding);
         }
         if self.chunked && (self.length.is_some() || line.version == Version::Http10) {
             return Err(Violation::TransferEncoding);
@@ -262,19 +264,69 @@ impl<'a> Fields<'a> {
     }
 }
 
-fn exactly(name: &[u8], known: &[u8]) -> bool {
-    name.eq_ignore_ascii_case(known)
+/// The fields that framing and routing depend on.
+enum Known {
+    Host,
+    Upgrade,
+    ContentLength,
+    TransferEncoding,
+    /// A name that a sloppy reader (CGI and its heirs) would take for one that frames the body: `Content_Length`.
+    Disguised,
+    Other,
 }
 
-/// Is `name` the known one, or one that a sloppy reader (CGI and its heirs) would take for it: `Content_Length`?
-fn resembles(name: &[u8], known: &[u8]) -> bool {
-    name.iter().zip(known).all(|(byte, wanted)| {
-        if *wanted == b'-' {
-            !byte.is_ascii_alphanumeric()
-        } else {
-            byte.eq_ignore_ascii_case(wanted)
+impl Known {
+    fn of(name: &[u8]) -> Self {
+        let is = |known: &[u8]| name.eq_ignore_ascii_case(known);
+        match name.len() {
+            4 if is(b"host") => Self::Host,
+            7 if is(b"upgrade") => Self::Upgrade,
+            14 if is(b"content-length") => Self::ContentLength,
+            17 if is(b"transfer-encoding") => Self::TransferEncoding,
+            13.. if reduces_to(name, b"contentlength") || reduces_to(name, b"transferencoding") => {
+                Self::Disguised
+            }
+            _ => Self::Other,
         }
-    })
+    }
+}
+
+/// Is `letters` what is left of `name` without its punctuation?
+fn reduces_to(name: &[u8], letters: &[u8]) -> bool {
+    let reduced = name
+        .iter()
+        .filter(|byte| byte.is_ascii_alphanumeric())
+        .map(u8::to_ascii_lowercase);
+    reduced.eq(letters.iter().copied())
+}
+
+/// Does a `Transfer-Encoding` line end the list with `chunked`? `identity`, which RFC 2616 had for "nothing done", is skipped.
+///
+/// Other codings are understood by nobody we forward to; they are refused with 501 (RFC 9112 §6.1).
+fn parse_codings(value: &[u8]) -> Result<bool, Violation> {
+    let mut chunked = false;
+    for coding in value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii) {
+        if chunked {
+            return Err(Violation::TransferEncoding);
+        }
+        if coding.eq_ignore_ascii_case(b"chunked") {
+            chunked = true;
+        } else if [
+            &b"gzip"[..],
+            b"x-gzip",
+            b"deflate",
+            b"compress",
+            b"x-compress",
+        ]
+        .iter()
+        .any(|known| coding.eq_ignore_ascii_case(known))
+        {
+            return Err(Violation::Coding);
+        } else if !coding.eq_ignore_ascii_case(b"identity") {
+            return Err(Violation::TransferEncoding);
+        }
+    }
+    Ok(chunked)
 }
 
 /// A plain decimal number: no sign, no list, no blanks, no overflow.
