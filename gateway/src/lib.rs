@@ -1,5 +1,6 @@
 //! The gateway of Trellis: the one crate that does I/O on the request path.
 
+pub mod admin;
 pub mod cli;
 pub mod conn;
 pub mod echo;

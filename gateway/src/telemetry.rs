@@ -105,11 +105,17 @@ impl Telemetry {
 
     /// The metrics page in Prometheus' text format, version 0.0.4.
     pub fn render(&self) -> String {
+        self.render_with(|_| {})
+    }
+
+    /// The page, with what `more` adds.
+    pub fn render_with(&self, more: impl FnOnce(&mut Samples)) -> String {
         let mut samples = Samples::default();
         process::collect(self.started, &mut samples);
         for collector in &*self.collectors.lock() {
             collector(&mut samples);
         }
+        more(&mut samples);
         let mut page = self.registry.render();
         page.push_str(samples.text());
         page

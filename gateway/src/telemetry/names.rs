@@ -220,6 +220,13 @@ pub const TARGETS: Metric = gauge(
     "Targets, by target group and status.",
 );
 
+/// Groups that fail open.
+pub const TARGET_GROUP_FAILING_OPEN: Metric = gauge(
+    "gateway_target_group_failing_open",
+    &["target_group", "target_group_id"],
+    "Do all targets of the group get requests, because none is healthy (1), or not (0)?",
+);
+
 /// Changes of target status.
 pub const TARGET_STATUS_CHANGES: Metric = counter(
     "gateway_target_status_changes_total",
@@ -298,7 +305,7 @@ pub const PROCESS_START: Metric = gauge(
 );
 
 /// All of them, in the order of the documentation.
-pub const ALL: [Metric; 32] = [
+pub const ALL: [Metric; 33] = [
     REQUESTS,
     REQUEST_DURATION,
     REQUEST_FAILURES,
@@ -320,6 +327,7 @@ pub const ALL: [Metric; 32] = [
     CONFIG_ERRORS,
     CERTIFICATE_LOADS,
     TARGETS,
+    TARGET_GROUP_FAILING_OPEN,
     TARGET_STATUS_CHANGES,
     RECORDS_WRITTEN,
     RECORD_BYTES_WRITTEN,

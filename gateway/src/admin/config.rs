@@ -1,0 +1,312 @@
+//! The running configuration as JSON, without secrets.
+//!
+//! Members are spelled as in documents, defaults are filled in, references are ids, and what the gateway derived (ids, ARNs,
+//! domain names) is there. It is for reading: it is not a document.
+
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+use trellis_model::config::{
+    AccessLogSubscription, Action, AuthType, Case, Config, DnsSettings, GatewaySettings,
+    HeaderMatchKind, HealthCheck, HttpMatch, Limits, Listener, ListenerProtocol, LogDestination,
+    LoggedResource, PathMatchKind, PolicyLanguage, PolicyText, ProtocolVersion, Role, Service,
+    ServiceNetwork, TargetGroup, TargetGroupType, TargetProtocol, Upgrades, User, Vpc,
+};
+use trellis_model::name::DomainName;
+
+/// What stands in the place of a secret.
+const REDACTED: &str = "(redacted)";
+
+/// The configuration as JSON, without secrets.
+pub fn redacted(config: &Config) -> Value {
+    let organizations: Map<String, Value> = config
+        .organizations
+        .iter()
+        .map(|(account, of)| (account.to_string(), json!({"id": of.id, "paths": of.paths})))
+        .collect();
+    json!({
+        "region": config.region.as_str(),
+        "gateway": gateway(&config.gateway),
+        "vpcs": list(&config.vpcs, vpc),
+        "serviceNetworks": list(&config.service_networks, service_network),
+        "services": list(&config.services, service),
+        "targetGroups": list(&config.target_groups, target_group),
+        "principals": {"users": list(&config.users, user), "roles": list(&config.roles, role)},
+        "organizations": organizations,
+        "accessLogSubscriptions": list(&config.access_log_subscriptions, subscription),
+    })
+}
+
+fn list<T>(items: &[T], show: impl Fn(&T) -> Value) -> Value {
+    items.iter().map(show).collect()
+}
+
+fn gateway(settings: &GatewaySettings) -> Value {
+    json!({
+        "admin": settings.admin,
+        "control": settings.control,
+        "dns": settings.dns.as_ref().map(dns),
+        "dataDir": settings.data_dir,
+        "workers": settings.workers,
+        "limits": limits(&settings.limits),
+    })
+}
+
+fn dns(settings: &DnsSettings) -> Value {
+    json!({
+        "listen": settings.listen,
+        "answers": settings.answers,
+        "forward": settings.forward,
+        "ttlSeconds": settings.ttl.as_secs(),
+    })
+}
+
+fn limits(limits: &Limits) -> Value {
+    json!({
+        "headerBytes": limits.header_bytes,
+        "headers": limits.headers,
+        "connectionLifetimeSeconds": limits.connection_lifetime.as_ref().map(Duration::as_secs),
+        "windDownSeconds": limits.wind_down.as_ref().map(Duration::as_secs),
+        "headerTimeoutSeconds": limits.header_timeout.as_secs(),
+        "connectTimeoutSeconds": limits.connect_timeout.as_secs(),
+        "connections": limits.connections,
+        "stopGraceSeconds": limits.stop_grace.as_secs(),
+        "upgrades": match limits.upgrades {
+            Upgrades::Pass => "PASS",
+            Upgrades::Drop => "DROP",
+        },
+        "clockSkewSeconds": limits.clock_skew.as_secs(),
+    })
+}
+
+fn vpc(vpc: &Vpc) -> Value {
+    json!({
+        "id": vpc.id.as_str(),
+        "arn": vpc.arn.as_str(),
+        "name": vpc.name.as_str(),
+        "account": vpc.account.as_str(),
+        "cidrs": vpc.cidrs,
+        "attachments": list(&vpc.attachments, |attachment| {
+            json!({"listen": attachment.listen, "sources": attachment.sources})
+        }),
+    })
+}
+
+fn service_network(network: &ServiceNetwork) -> Value {
+    json!({
+        "id": network.id.to_string(),
+        "arn": network.arn.as_str(),
+        "name": network.name.as_str(),
+        "account": network.account.as_str(),
+        "authType": auth_type(network.auth_type),
+        "authPolicy": network.auth_policy.as_ref().map(policy),
+        "vpcAssociations": list(&network.vpcs, |association| {
+            json!({"id": association.id.to_string(), "vpcIdentifier": association.vpc.as_str()})
+        }),
+        "serviceAssociations": list(&network.services, |association| {
+            json!({
+                "id": association.id.to_string(),
+                "serviceIdentifier": association.service.to_string(),
+            })
+        }),
+    })
+}
+
+fn service(service: &Service) -> Value {
+    json!({
+        "id": service.id.to_string(),
+        "arn": service.arn.as_str(),
+        "name": service.name.as_str(),
+        "account": service.account.as_str(),
+        "dnsEntry": {"domainName": service.generated_domain.as_str()},
+        "customDomainName": service.custom_domain.as_ref().map(DomainName::as_str),
+        "certificate": service.certificate.as_ref().map(|files| {
+            json!({"certificateFile": files.certificate, "privateKeyFile": files.private_key})
+        }),
+        "authType": auth_type(service.auth_type),
+        "authPolicy": service.auth_policy.as_ref().map(policy),
+        "idleTimeoutSeconds": service.idle_timeout.as_ref().map(Duration::as_secs),
+        "tags": service.tags,
+        "listeners": list(&service.listeners, listener),
+    })
+}
+
+fn listener(listener: &Listener) -> Value {
+    json!({
+        "id": listener.id.to_string(),
+        "arn": listener.arn.as_str(),
+        "name": listener.name.as_str(),
+        "protocol": match listener.protocol {
+            ListenerProtocol::Http => "HTTP",
+            ListenerProtocol::Https => "HTTPS",
+        },
+        "port": listener.port,
+        "defaultRule": listener.default_rule.to_string(),
+        "defaultAction": action(&listener.default_action),
+        "rules": list(&listener.rules, |rule| json!({
+            "id": rule.id.to_string(),
+            "name": rule.name.as_str(),
+            "priority": rule.priority.get(),
+            "match": {"httpMatch": http_match(&rule.condition)},
+            "action": action(&rule.action),
+        })),
+    })
+}
+
+fn http_match(condition: &HttpMatch) -> Value {
+    let path = condition.path.as_ref().map(|path| {
+        let kind = match path.kind {
+            PathMatchKind::Exact => "exact",
+            PathMatchKind::Prefix => "prefix",
+        };
+        json!({"match": {kind: path.value}, "caseSensitive": path.case == Case::Sensitive})
+    });
+    let headers = list(&condition.headers, |header| {
+        let kind = match header.kind {
+            HeaderMatchKind::Exact => "exact",
+            HeaderMatchKind::Prefix => "prefix",
+            HeaderMatchKind::Contains => "contains",
+        };
+        json!({
+            "name": header.name,
+            "match": {kind: header.value},
+            "caseSensitive": header.case == Case::Sensitive,
+        })
+    });
+    json!({"method": condition.method, "pathMatch": path, "headerMatches": headers})
+}
+
+fn action(action: &Action) -> Value {
+    match action {
+        Action::Forward(groups) => json!({"forward": {"targetGroups": list(groups, |weighted| {
+            json!({
+                "targetGroupIdentifier": weighted.group.to_string(),
+                "weight": weighted.weight.get(),
+            })
+        })}}),
+        Action::FixedResponse(status) => json!({"fixedResponse": {"statusCode": status}}),
+    }
+}
+
+fn target_group(group: &TargetGroup) -> Value {
+    json!({
+        "id": group.id.to_string(),
+        "arn": group.arn.as_str(),
+        "name": group.name.as_str(),
+        "account": group.account.as_str(),
+        "type": match group.kind {
+            TargetGroupType::Ip => "IP",
+            TargetGroupType::Instance => "INSTANCE",
+            TargetGroupType::Alb => "ALB",
+        },
+        "config": {
+            "protocol": protocol(group.protocol),
+            "protocolVersion": version(group.version),
+            "vpcIdentifier": group.vpc.as_str(),
+            "healthCheck": group.health_check.as_ref().map(health_check),
+        },
+        "targets": list(&group.targets, |target| {
+            json!({"id": target.id, "address": target.address})
+        }),
+    })
+}
+
+fn health_check(check: &HealthCheck) -> Value {
+    let codes: Vec<String> = check
+        .success_codes
+        .iter()
+        .map(|range| match (range.start(), range.end()) {
+            (start, end) if start == end => start.to_string(),
+            (start, end) => format!("{start}-{end}"),
+        })
+        .collect();
+    json!({
+        "enabled": check.enabled,
+        "protocol": protocol(check.protocol),
+        "protocolVersion": version(check.version),
+        "port": check.port,
+        "path": check.path,
+        "healthCheckIntervalSeconds": check.interval.as_secs(),
+        "healthCheckTimeoutSeconds": check.timeout.as_secs(),
+        "healthyThresholdCount": check.healthy_threshold,
+        "unhealthyThresholdCount": check.unhealthy_threshold,
+        "matcher": {"httpCode": codes.join(",")},
+    })
+}
+
+fn user(user: &User) -> Value {
+    json!({
+        "arn": user.arn.as_str(),
+        "name": user.name,
+        "account": user.account.as_str(),
+        "policies": list(&user.policies, policy),
+        "accessKeys": list(&user.access_keys, |key| json!({"id": key.id, "secret": REDACTED})),
+        "tags": user.tags,
+    })
+}
+
+fn role(role: &Role) -> Value {
+    json!({
+        "arn": role.arn.as_str(),
+        "name": role.name,
+        "account": role.account.as_str(),
+        "trustPolicy": role.trust_policy.as_ref().map(policy),
+        "policies": list(&role.policies, policy),
+        "accessKeys": list(&role.access_keys, |key| json!({
+            "id": key.key.id,
+            "secret": REDACTED,
+            "sessionName": key.session_name,
+        })),
+        "tags": role.tags,
+    })
+}
+
+fn subscription(subscription: &AccessLogSubscription) -> Value {
+    json!({
+        "id": subscription.id.to_string(),
+        "arn": subscription.arn.as_str(),
+        "resourceIdentifier": match subscription.resource {
+            LoggedResource::ServiceNetwork(id) => id.to_string(),
+            LoggedResource::Service(id) => id.to_string(),
+        },
+        "destination": match &subscription.destination {
+            LogDestination::File(path) => json!({"file": path}),
+            LogDestination::Stdout => json!("stdout"),
+        },
+    })
+}
+
+/// A policy as its author wrote it: JSON as JSON, Cedar as text.
+fn policy(policy: &PolicyText) -> Value {
+    match policy.language {
+        PolicyLanguage::Iam => {
+            serde_json::from_str(&policy.text).unwrap_or_else(|_| Value::from(policy.text.as_ref()))
+        }
+        PolicyLanguage::Cedar => json!({"cedar": policy.text.as_ref()}),
+    }
+}
+
+fn auth_type(auth_type: AuthType) -> &'static str {
+    match auth_type {
+        AuthType::None => "NONE",
+        AuthType::AwsIam => "AWS_IAM",
+    }
+}
+
+fn protocol(protocol: TargetProtocol) -> &'static str {
+    match protocol {
+        TargetProtocol::Http => "HTTP",
+        TargetProtocol::Https => "HTTPS",
+    }
+}
+
+fn version(version: ProtocolVersion) -> &'static str {
+    match version {
+        ProtocolVersion::Http1 => "HTTP1",
+        ProtocolVersion::Http2 => "HTTP2",
+        ProtocolVersion::Grpc => "GRPC",
+    }
+}

@@ -1,0 +1,211 @@
+//! Which pages there are and what they say.
+
+use std::{sync::Arc, time::Instant};
+
+use http::{HeaderValue, Method, Response, StatusCode, header};
+use http_body_util::Full;
+use hyper::body::Bytes;
+use serde_json::{Value, json};
+use trellis_model::config::Config;
+use trellis_target_groups::Group;
+
+use super::{config::redacted, targets};
+use crate::telemetry::Telemetry;
+
+/// What the admin pages show, from whoever runs the gateway. Called seldom; may lock, must not wait for I/O.
+pub trait Introspect: Send + Sync + 'static {
+    /// May clients be sent here?
+    fn readiness(&self) -> Readiness;
+    /// Generation of the running configuration; none before the first.
+    fn generation(&self) -> Option<u64>;
+    /// The running configuration; none before the first.
+    fn config(&self) -> Option<Arc<Config>>;
+    /// Live state of the target groups, those that are draining after their removal included.
+    fn groups(&self) -> Vec<Arc<Group>>;
+}
+
+/// May clients be sent here?
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Readiness {
+    /// A snapshot runs and everything it wants to listen on listens.
+    Ready,
+    /// Not yet, or not any more; why, one short phrase each.
+    NotReady(Vec<String>),
+}
+
+/// The pages.
+#[derive(Clone)]
+pub struct Site {
+    state: Arc<dyn Introspect>,
+    telemetry: Arc<Telemetry>,
+}
+
+impl std::fmt::Debug for Site {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Site").finish_non_exhaustive()
+    }
+}
+
+/// Metrics in Prometheus' text format.
+const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+const TEXT_TYPE: &str = "text/plain; charset=utf-8";
+const JSON_TYPE: &str = "application/json";
+
+/// The page at `/`.
+const INDEX: &str = "Trellis\n\n\
+    /metrics  metrics in Prometheus' text format\n\
+    /healthz  200 while the process lives\n\
+    /readyz   200 when clients may be sent here, otherwise 503 with reasons\n\
+    /config   the running configuration, without secrets, as JSON\n\
+    /targets  every target and its status, as JSON\n\n\
+    /healthz and /readyz answer in JSON with ?output=json.\n";
+
+/// How a page that a person or a script may read is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Output {
+    Text,
+    Json,
+}
+
+impl Site {
+    /// Pages over `state` and `telemetry`.
+    pub fn new(state: Arc<dyn Introspect>, telemetry: Arc<Telemetry>) -> Self {
+        Self { state, telemetry }
+    }
+
+    /// The answer to a request. May take some milliseconds with many services.
+    pub(super) fn answer(
+        &self,
+        method: &Method,
+        path: &str,
+        query: Option<&str>,
+    ) -> Response<Full<Bytes>> {
+        let output =
+            if query.is_some_and(|query| query.split('&').any(|pair| pair == "output=json")) {
+                Output::Json
+            } else {
+                Output::Text
+            };
+        let show: fn(&Self, Output) -> Response<Full<Bytes>> = match path {
+            "/" => |_, _| page(StatusCode::OK, TEXT_TYPE, INDEX),
+            "/metrics" => |site, _| page(StatusCode::OK, METRICS_TYPE, site.metrics()),
+            "/healthz" => |_, output| health(output, StatusCode::OK, "alive", &[]),
+            "/readyz" => Self::readiness,
+            "/config" => |site, _| site.config(),
+            "/targets" => |site, _| site.targets(),
+            _ => {
+                return page(
+                    StatusCode::NOT_FOUND,
+                    TEXT_TYPE,
+                    "no such page; / lists them\n",
+                );
+            }
+        };
+        if method == Method::GET || method == Method::HEAD {
+            return show(self, output);
+        }
+        let mut answer = page(
+            StatusCode::METHOD_NOT_ALLOWED,
+            TEXT_TYPE,
+            "pages are only read\n",
+        );
+        let allowed = HeaderValue::from_static("GET, HEAD");
+        answer.headers_mut().insert(header::ALLOW, allowed);
+        answer
+    }
+
+    fn metrics(&self) -> String {
+        let statuses = self.group_statuses();
+        self.telemetry
+            .render_with(|samples| targets::collect(&statuses, samples))
+    }
+
+    fn readiness(&self, output: Output) -> Response<Full<Bytes>> {
+        match self.state.readiness() {
+            Readiness::Ready => health(output, StatusCode::OK, "ready", &[]),
+            Readiness::NotReady(reasons) => health(
+                output,
+                StatusCode::SERVICE_UNAVAILABLE,
+                "not ready",
+                &reasons,
+            ),
+        }
+    }
+
+    fn config(&self) -> Response<Full<Bytes>> {
+        let Some(config) = self.state.config() else {
+            return nothing_runs();
+        };
+        json_page(&json!({
+            "generation": self.state.generation(),
+            "config": redacted(&config),
+        }))
+    }
+
+    fn targets(&self) -> Response<Full<Bytes>> {
+        json_page(&json!({
+            "generation": self.state.generation(),
+            "targetGroups": self.group_statuses(),
+        }))
+    }
+
+    fn group_statuses(&self) -> Vec<targets::GroupStatus> {
+        let config = self.state.config();
+        let named = config
+            .as_ref()
+            .map_or(&[][..], |config| &config.target_groups);
+        targets::group_statuses(named, &self.state.groups(), Instant::now())
+    }
+}
+
+fn health(
+    output: Output,
+    status: StatusCode,
+    word: &str,
+    reasons: &[String],
+) -> Response<Full<Bytes>> {
+    match output {
+        Output::Json => page(
+            status,
+            JSON_TYPE,
+            format!("{}\n", json!({"status": word, "reasons": reasons})),
+        ),
+        Output::Text => {
+            let lines = reasons.iter().map(|reason| format!("{reason}\n"));
+            page(
+                status,
+                TEXT_TYPE,
+                format!("{word}\n{}", lines.collect::<String>()),
+            )
+        }
+    }
+}
+
+fn nothing_runs() -> Response<Full<Bytes>> {
+    page(
+        StatusCode::SERVICE_UNAVAILABLE,
+        TEXT_TYPE,
+        "no configuration runs yet\n",
+    )
+}
+
+fn json_page(value: &Value) -> Response<Full<Bytes>> {
+    page(StatusCode::OK, JSON_TYPE, format!("{value:#}\n"))
+}
+
+fn page(
+    status: StatusCode,
+    content_type: &'static str,
+    text: impl Into<Bytes>,
+) -> Response<Full<Bytes>> {
+    let mut answer = Response::new(Full::new(text.into()));
+    *answer.status_mut() = status;
+    let headers = answer.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
+    answer
+}
