@@ -8,3 +8,4 @@ pub mod h1;
 pub mod probe;
 pub mod registry;
 pub mod telemetry;
+pub mod tls;
