@@ -5,8 +5,11 @@
 
 mod echo;
 mod failure;
+pub mod inputs;
 mod output;
+mod schema;
 mod stop;
+mod validate;
 mod version;
 
 use std::{io, process::ExitCode};
@@ -28,11 +31,15 @@ Exit codes:
   2  the command line or the configuration is wrong
 
 Examples:
-  trellis echo      run a target that answers with what it received";
+  trellis demo                                try it: gateway, targets and curl lines to paste
+  trellis validate --config trellis.yaml      every problem of a configuration at once
+  trellis serve --config trellis.yaml         run it";
 
 #[derive(Debug, Subcommand)]
 enum Command {
     Echo(echo::Echo),
+    Validate(validate::Validate),
+    Schema(schema::Schema),
     Version(version::Version),
 }
 
@@ -43,6 +50,8 @@ pub fn run() -> ExitCode {
     let mut out = io::stdout();
     let result = match cli.command {
         Command::Echo(echo) => echo.run(&mut out),
+        Command::Validate(validate) => validate.run(&mut out),
+        Command::Schema(schema) => schema.run(&mut out),
         Command::Version(version) => version.run(&mut out),
     };
     match result {
