@@ -247,4 +247,4 @@ impl fmt::Debug for Registry {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -28,7 +28,10 @@ pub(super) struct State {
     /// The registered targets, in the order of the configuration.
     members: Vec<Member>,
     /// Position in `members` by key.
-    positions: HashMap<TargetKey, usize>,
+    positions: HashMap<TargetKey, u32>,
+    /// Positions of the healthy ones, ascending. Kept along, so that ten thousand targets becoming healthy one after the other
+    /// cost a copy of this each, and not a walk over all of them.
+    healthy: Vec<u32>,
     /// The list that rosters share.
     lives: Arc<[Arc<Live>]>,
     /// Deregistered targets, oldest first.
@@ -82,6 +85,7 @@ impl State {
             epoch: CheckEpoch::default(),
             members: Vec::new(),
             positions: HashMap::new(),
+            healthy: Vec::new(),
             lives: Arc::default(),
             leaving: Vec::new(),
         }
@@ -161,7 +165,8 @@ impl State {
         if epoch != self.epoch {
             return None;
         }
-        let member = self.members.get_mut(*self.positions.get(target)?)?;
+        let position = *self.positions.get(target)?;
+        let member = self.members.get_mut(usize::try_from(position).ok()?)?;
         let before = member.health.standing();
         member.health = member.health.after(outcome, check);
         let after = member.health.standing();
@@ -169,6 +174,13 @@ impl State {
             return None;
         }
         member.since = now;
+        match (self.healthy.binary_search(&position), after) {
+            (Err(place), Standing::Healthy) => self.healthy.insert(place, position),
+            (Ok(place), Standing::Initial | Standing::Unhealthy) => {
+                drop(self.healthy.remove(place))
+            }
+            (Ok(_), Standing::Healthy) | (Err(_), Standing::Initial | Standing::Unhealthy) => {}
+        }
         let (status, reason) = after.status();
         Some(StatusChange {
             target: target.clone(),
@@ -231,16 +243,11 @@ impl State {
         if !matches!(self.regime.checking, Checking::Active(_)) {
             return Eligible::All;
         }
-        let healthy: Box<[u32]> = (0_u32..)
-            .zip(&self.members)
-            .filter(|(_, member)| member.health.standing() == Standing::Healthy)
-            .map(|(position, _)| position)
-            .collect();
-        match healthy.len() {
+        match self.healthy.len() {
             0 if self.regime.used == Use::Unused => Eligible::All,
             0 => Eligible::FailOpen,
             all if all == self.members.len() => Eligible::All,
-            _ => Eligible::Healthy(healthy),
+            _ => Eligible::Healthy(self.healthy.as_slice().into()),
         }
     }
 
@@ -302,12 +309,20 @@ impl State {
                 .zip(&members)
                 .all(|(live, member)| Arc::ptr_eq(live, &member.live));
         self.members = members;
+        let healthy = |member: &Member| member.health.standing() == Standing::Healthy;
+        self.healthy.clear();
+        self.healthy.extend(
+            (0..)
+                .zip(&self.members)
+                .filter(|(_, member)| healthy(member))
+                .map(|(position, _)| position),
+        );
         if same {
             return;
         }
         self.lives = self.members.iter().map(|m| Arc::clone(&m.live)).collect();
         self.positions.clear();
-        for (position, member) in self.members.iter().enumerate() {
+        for (position, member) in (0..).zip(&self.members) {
             if let Entry::Vacant(entry) = self.positions.entry(member.live.key().clone()) {
                 entry.insert(position);
             }
