@@ -177,7 +177,7 @@ impl State {
         match (self.healthy.binary_search(&position), after) {
             (Err(place), Standing::Healthy) => self.healthy.insert(place, position),
             (Ok(place), Standing::Initial | Standing::Unhealthy) => {
-                drop(self.healthy.remove(place))
+                self.healthy.remove(place);
             }
             (Ok(_), Standing::Healthy) | (Err(_), Standing::Initial | Standing::Unhealthy) => {}
         }
