@@ -180,7 +180,7 @@ impl Writer {
             control.flush_wanted
         });
         self.shared.wait(Instant::now() + longest, |control| {
-            control.flush_done >= ticket
+            control.flush_done >= ticket || control.ended == Some(Ok(()))
         })
     }
 

@@ -30,7 +30,7 @@ impl Sink {
         self.number
     }
 
-    pub(super) fn destination(&self) -> &LogDestination {
+    pub(crate) fn destination(&self) -> &LogDestination {
         &self.destination
     }
 
@@ -88,8 +88,9 @@ pub(super) enum Outcome {
     StillFailing,
 }
 
+/// The open file and what waits for it.
 #[derive(Debug, Default)]
-struct Outlet {
+pub(super) struct Outlet {
     file: Option<File>,
     /// Whole lines; the first `sent` bytes of them are out already.
     waiting: Vec<u8>,
@@ -103,7 +104,7 @@ impl Outlet {
     /// Above this, an empty outlet gives its memory back.
     const KEPT_BYTES: usize = 1 << 20;
 
-    fn append(&mut self, lines: &[u8], records: u64, limit: usize) -> u64 {
+    pub(super) fn append(&mut self, lines: &[u8], records: u64, limit: usize) -> u64 {
         let room = limit.saturating_sub(self.waiting.len());
         if lines.len() <= room {
             self.waiting.extend_from_slice(lines);
@@ -119,7 +120,7 @@ impl Outlet {
         records - taken
     }
 
-    fn write(&mut self, destination: &LogDestination) -> Written {
+    pub(super) fn write(&mut self, destination: &LogDestination) -> Written {
         let before = self.sent;
         let result = self.try_write(destination);
         let bytes = (self.sent - before) as u64;
@@ -172,9 +173,15 @@ impl Outlet {
         }
     }
 
-    fn close(&mut self) {
+    pub(super) fn close(&mut self) {
         self.file = None;
         self.sent = 0;
+    }
+
+    /// As after a write that was cut short.
+    #[cfg(test)]
+    pub(super) fn pretend_sent(&mut self, bytes: usize) {
+        self.sent = bytes;
     }
 }
 

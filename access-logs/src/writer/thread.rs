@@ -77,6 +77,11 @@ impl Shared {
         buffer
     }
 
+    #[cfg(test)]
+    pub(super) fn number_of_buffers(&self) -> usize {
+        self.buffers.lock().all.len()
+    }
+
     pub(super) fn wake(&self) {
         if let Some(thread) = self.thread.get() {
             thread.unpark();
