@@ -12,6 +12,7 @@
 mod answer;
 mod body;
 mod grpc;
+mod readable;
 mod serve;
 mod switches;
 mod websocket;

@@ -19,6 +19,7 @@ use super::{
     Health, Shared,
     body::{Answer, Content, Died, Framing, Pieces},
     grpc,
+    readable::readable,
     switches::{Death, Reading, Switches},
     websocket,
 };
@@ -203,6 +204,7 @@ impl BodyDescription {
 
 fn hexadecimal(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
+
     bytes.iter().fold(String::new(), |mut text, byte| {
         // Writing to a `String` cannot fail.
         let _ = write!(text, "{byte:02x}");
@@ -231,10 +233,7 @@ fn describe(
         local: facts.local,
         tls: facts.tls.as_ref(),
     };
-    // Strings, numbers and lists always serialize; an empty answer would say otherwise.
-    let mut text = serde_json::to_vec_pretty(&description).unwrap_or_default();
-    text.push(b'\n');
-    text.into()
+    readable(&description).into()
 }
 
 /// Header lines as text; bytes that are not UTF-8 show as U+FFFD.

@@ -54,7 +54,7 @@ fn describes_the_request() {
             "\"path\": \"/a%20b\"",
             "\"query\": \"x=1&y\"",
             "\"version\": \"HTTP/1.1\"",
-            "\"x-two\",\n      \"2\"",
+            "\n    [\"x-two\", \"2\"]\n",
             "\"length\": 5",
             "\"text\": \"hello\"",
             "\"sha256\": \"2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824\"",
