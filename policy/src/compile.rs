@@ -1,103 +1,283 @@
 //! From a configuration to everything that decisions need.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use ring::digest;
 use trellis_model::{
     arn::Arn,
-    config::{AuthType, Config, Role, User},
+    config::{AuthType, Config, PolicyLanguage, PolicyText, Role, User},
     id::{ServiceId, ServiceNetworkId},
-    problem::{Problem, Problems},
+    problem::{Place, Problem, Problems, Severity},
 };
 
 use crate::{
-    decision::{Layer, Permit, Refusal, RefusalKind},
-    explain::{Explanation, LayerExplanation, Outcome},
-    principal::{Caller, Principal, PrincipalIndex, PrincipalType},
-    request::Request,
+    authorize::Memory,
+    cedar::{CedarError, Vocabulary, lower_case_tags, native::NativeReader},
+    iam::read::{Attached, read},
+    layer::{Body, CedarCaller, Compiled, Layer, compile_statement},
+    principal::{Principal, PrincipalIndex, PrincipalType},
 };
 
 /// Position of a service network in the compiled policies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct NetworkIndex(u32);
+pub struct NetworkIndex(pub(crate) u32);
 
 /// Position of a service in the compiled policies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ServiceIndex(u32);
+pub struct ServiceIndex(pub(crate) u32);
 
+/// What one resource brings to a decision.
 #[derive(Debug)]
-struct Guarded<Id> {
-    id: Id,
-    arn: Arn,
-    auth_type: AuthType,
+pub(crate) struct Guarded {
+    pub(crate) arn: Arn,
+    /// Its policies; `None` while its auth type is `NONE`. `AWS_IAM` without a policy is a layer without statements.
+    pub(crate) layer: Option<Arc<Layer>>,
+    /// Was there a policy at all?
+    pub(crate) has_policy: bool,
+    /// Tags by key in lower case.
+    pub(crate) tags: Box<[(Box<str>, Box<str>)]>,
+}
+
+/// A principal with its policies.
+#[derive(Debug)]
+pub(crate) struct Known {
+    pub(crate) principal: Principal,
+    pub(crate) layer: Arc<Layer>,
+    pub(crate) cedar: CedarCaller,
 }
 
 /// All that decisions of one snapshot need: principals and the policies of networks, services and principals.
 #[derive(Debug)]
 pub struct Policies {
-    principals: Vec<Principal>,
+    pub(crate) vocabulary: Vocabulary,
+    pub(crate) anonymous: CedarCaller,
+    pub(crate) principals: Vec<Known>,
     by_arn: HashMap<Box<str>, PrincipalIndex>,
-    networks: Vec<Guarded<ServiceNetworkId>>,
+    pub(crate) networks: Vec<Guarded>,
     network_index: HashMap<ServiceNetworkId, NetworkIndex>,
-    services: Vec<Guarded<ServiceId>>,
+    pub(crate) services: Vec<Guarded>,
     service_index: HashMap<ServiceId, ServiceIndex>,
+    pub(crate) memory: Memory,
     warnings: Vec<Problem>,
 }
 
 /// Compiles the principals and policies of a configuration, or reports every problem of every policy.
 pub fn compile(config: &Config) -> Result<Policies, Problems> {
-    let mut principals = Vec::new();
-    for user in &config.users {
-        principals.push(user_principal(user, config));
-    }
-    for role in &config.roles {
-        for key in &role.access_keys {
-            principals.push(session_principal(role, &key.session_name, config));
-        }
-    }
-    let mut table: Vec<Principal> = Vec::new();
-    let mut by_arn = HashMap::new();
-    for principal in principals {
-        if !by_arn.contains_key(&principal.arn) {
-            by_arn.insert(principal.arn.clone(), PrincipalIndex(index(table.len())));
-            table.push(principal);
-        }
-    }
-    let networks: Vec<_> = config
-        .service_networks
+    let ours = |error: CedarError| {
+        Problems::from_iter([Problem::error(Place::default(), error.to_string())])
+    };
+    let vocabulary = Vocabulary::new().map_err(ours)?;
+    let mut compiler = Compiler {
+        native: NativeReader::new().map_err(ours)?,
+        layers: HashMap::new(),
+        problems: Vec::new(),
+    };
+    let networks = config.service_networks.iter().map(|network| {
+        let policy = network.auth_policy.as_ref();
+        compiler.guarded(&network.arn, network.auth_type, policy, Box::default())
+    });
+    let networks: Vec<Guarded> = networks.collect();
+    let services = config.services.iter().map(|service| {
+        let tags = lower_case_tags(&service.tags).into();
+        compiler.guarded(
+            &service.arn,
+            service.auth_type,
+            service.auth_policy.as_ref(),
+            tags,
+        )
+    });
+    let services: Vec<Guarded> = services.collect();
+    let (principals, by_arn) = compiler.principals(config, &vocabulary).map_err(ours)?;
+    if compiler
+        .problems
         .iter()
-        .map(|network| Guarded {
-            id: network.id,
-            arn: network.arn.clone(),
-            auth_type: network.auth_type,
-        })
-        .collect();
-    let services: Vec<_> = config
-        .services
-        .iter()
-        .map(|service| Guarded {
-            id: service.id,
-            arn: service.arn.clone(),
-            auth_type: service.auth_type,
-        })
-        .collect();
+        .any(|problem| problem.severity == Severity::Error)
+    {
+        return Err(compiler.problems.into_iter().collect());
+    }
     Ok(Policies {
-        principals: table,
+        anonymous: vocabulary
+            .anonymous()
+            .and_then(CedarCaller::new)
+            .map_err(ours)?,
+        vocabulary,
+        principals,
         by_arn,
-        network_index: networks
-            .iter()
-            .enumerate()
-            .map(|(position, network)| (network.id, NetworkIndex(index(position))))
-            .collect(),
         networks,
-        service_index: services
-            .iter()
-            .enumerate()
-            .map(|(position, service)| (service.id, ServiceIndex(index(position))))
-            .collect(),
+        network_index: numbered(
+            config.service_networks.iter().map(|network| network.id),
+            NetworkIndex,
+        ),
         services,
-        warnings: Vec::new(),
+        service_index: numbered(
+            config.services.iter().map(|service| service.id),
+            ServiceIndex,
+        ),
+        memory: Memory::default(),
+        warnings: compiler.problems,
     })
+}
+
+fn numbered<Id: std::hash::Hash + Eq, Index>(
+    ids: impl Iterator<Item = Id>,
+    new: impl Fn(u32) -> Index,
+) -> HashMap<Id, Index> {
+    ids.enumerate()
+        .map(|(position, id)| (id, new(index(position))))
+        .collect()
+}
+
+/// What makes two layers the same: where they are attached, and their texts.
+type Texts = (Attached, Vec<(PolicyLanguage, Arc<str>)>);
+
+struct Compiler {
+    native: NativeReader,
+    layers: HashMap<Texts, Arc<Layer>>,
+    /// Errors and warnings.
+    problems: Vec<Problem>,
+}
+
+impl Compiler {
+    fn guarded(
+        &mut self,
+        arn: &Arn,
+        auth_type: AuthType,
+        policy: Option<&PolicyText>,
+        tags: Box<[(Box<str>, Box<str>)]>,
+    ) -> Guarded {
+        // A policy is read also while it does not count: switching it on must not bring surprises.
+        let layer = self.layer(
+            Attached::ToResource,
+            policy.map_or(&[], std::slice::from_ref),
+        );
+        Guarded {
+            arn: arn.clone(),
+            layer: (auth_type == AuthType::AwsIam).then_some(layer),
+            has_policy: policy.is_some(),
+            tags,
+        }
+    }
+
+    fn layer(&mut self, attached: Attached, policies: &[PolicyText]) -> Arc<Layer> {
+        let texts = policies
+            .iter()
+            .map(|policy| (policy.language, Arc::clone(&policy.text)));
+        let texts: Texts = (attached, texts.collect());
+        if let Some(layer) = self.layers.get(&texts) {
+            return Arc::clone(layer);
+        }
+        let before = self.problems.len();
+        let mut statements = Vec::new();
+        for (number, policy) in policies.iter().enumerate() {
+            let prefix = if policies.len() > 1 {
+                format!("policy {} ", number + 1)
+            } else {
+                String::new()
+            };
+            self.add(attached, policy, &prefix, &mut statements);
+        }
+        let layer = Arc::new(Layer::new(statements));
+        // Where there is something to report, it is reported for every place that has the text.
+        if self.problems.len() == before {
+            self.layers.insert(texts, Arc::clone(&layer));
+        }
+        layer
+    }
+
+    fn add(
+        &mut self,
+        attached: Attached,
+        policy: &PolicyText,
+        prefix: &str,
+        statements: &mut Vec<Compiled>,
+    ) {
+        let result = match policy.language {
+            PolicyLanguage::Iam => self.add_iam(attached, policy, prefix, statements),
+            PolicyLanguage::Cedar => self.add_native(policy, prefix, statements),
+        };
+        if let Err(problems) = result {
+            self.problems.extend(problems);
+        }
+    }
+
+    fn add_iam(
+        &mut self,
+        attached: Attached,
+        policy: &PolicyText,
+        prefix: &str,
+        statements: &mut Vec<Compiled>,
+    ) -> Result<(), Vec<Problem>> {
+        let (document, warnings) = read(policy, attached)?;
+        self.problems.extend(warnings);
+        for (position, statement) in document.statements.into_iter().enumerate() {
+            let name = match &statement.sid {
+                Some(sid) => format!("{prefix}statement `{sid}`"),
+                None => format!("{prefix}statement {}", position + 1),
+            };
+            let compiled =
+                compile_statement(statement, statements.len(), name.into()).map_err(|error| {
+                    let message = format!("statement {} has no translation: {error}", position + 1);
+                    vec![Problem::error(policy.place.clone(), message)]
+                })?;
+            statements.push(compiled);
+        }
+        Ok(())
+    }
+
+    fn add_native(
+        &mut self,
+        policy: &PolicyText,
+        prefix: &str,
+        statements: &mut Vec<Compiled>,
+    ) -> Result<(), Vec<Problem>> {
+        let (natives, warnings) = self.native.read(policy, statements.len())?;
+        self.problems.extend(warnings);
+        for (position, native) in natives.into_iter().enumerate() {
+            let name = match &native.annotated {
+                Some(id) => format!("{prefix}Cedar policy `{id}`"),
+                None => format!("{prefix}Cedar policy {}", position + 1),
+            };
+            statements.push(Compiled {
+                name: name.into(),
+                effect: native.effect,
+                body: Body::Native(native),
+            });
+        }
+        Ok(())
+    }
+
+    fn principals(
+        &mut self,
+        config: &Config,
+        vocabulary: &Vocabulary,
+    ) -> Result<(Vec<Known>, HashMap<Box<str>, PrincipalIndex>), CedarError> {
+        let mut known: Vec<Known> = Vec::new();
+        let mut by_arn = HashMap::new();
+        let mut add = |principal: Principal, layer: &Arc<Layer>| {
+            // Two keys of a role may have one session name: one principal.
+            if by_arn.contains_key(&principal.arn) {
+                return Ok(());
+            }
+            by_arn.insert(principal.arn.clone(), PrincipalIndex(index(known.len())));
+            known.push(Known {
+                cedar: CedarCaller::new(vocabulary.principal(&principal)?)?,
+                principal,
+                layer: Arc::clone(layer),
+            });
+            Ok(())
+        };
+        for user in &config.users {
+            let layer = self.layer(Attached::ToIdentity, &user.policies);
+            add(user_principal(user, config), &layer)?;
+        }
+        for role in &config.roles {
+            let layer = self.layer(Attached::ToIdentity, &role.policies);
+            for key in &role.access_keys {
+                add(session_principal(role, &key.session_name, config), &layer)?;
+            }
+        }
+        Ok((known, by_arn))
+    }
 }
 
 fn index(position: usize) -> u32 {
@@ -161,7 +341,9 @@ impl Policies {
 
     /// A principal of this configuration.
     pub fn principal(&self, index: PrincipalIndex) -> Option<&Principal> {
-        self.principals.get(index.0 as usize)
+        self.principals
+            .get(index.0 as usize)
+            .map(|known| &known.principal)
     }
 
     /// The principal with this ARN: a user, or a session of a role.
@@ -172,62 +354,5 @@ impl Policies {
     /// What the authors of the policies should look at, although the policies run.
     pub fn warnings(&self) -> &[Problem] {
         &self.warnings
-    }
-
-    /// May the request pass? The only source of permits.
-    pub fn authorize(&self, request: &Request<'_>) -> Result<Permit, Refusal> {
-        let network = self.networks.get(request.network.0 as usize);
-        let service = self.services.get(request.service.0 as usize);
-        for (layer, auth_type) in [
-            (Layer::Network, network.map(|network| network.auth_type)),
-            (Layer::Service, service.map(|service| service.auth_type)),
-        ] {
-            if auth_type != Some(AuthType::None) {
-                return Err(Refusal {
-                    layer,
-                    kind: RefusalKind::Implicit,
-                    statement: None,
-                    action: request.action,
-                });
-            }
-        }
-        Ok(Permit::new(request.caller))
-    }
-
-    /// Why may the request pass or not? From the same compiled data as [`Policies::authorize`].
-    pub fn explain(&self, request: &Request<'_>) -> Explanation {
-        let outcome = self.authorize(request);
-        let caller = match request.caller {
-            Caller::Anonymous => None,
-            Caller::Principal(index) => self.principal(index),
-        };
-        let caller = caller.map_or("anonymous", |principal| &principal.arn);
-        let arn = self
-            .services
-            .get(request.service.0 as usize)
-            .map_or("", |service| service.arn.as_str());
-        let path = String::from_utf8_lossy(request.path);
-        Explanation {
-            allowed: outcome.is_ok(),
-            caller: caller.to_owned(),
-            action: request.action,
-            resource: format!("{arn}{path}"),
-            refused_by: outcome.as_ref().err().map(|refusal| refusal.layer),
-            public_text: outcome
-                .as_ref()
-                .err()
-                .map(|refusal| refusal.public_text(caller, arn, &path)),
-            layers: Layer::ALL
-                .iter()
-                .map(|&layer| LayerExplanation {
-                    layer,
-                    counted: false,
-                    reason: String::new(),
-                    outcome: None::<Outcome>,
-                    deciding: None,
-                    statements: Vec::new(),
-                })
-                .collect(),
-        }
     }
 }

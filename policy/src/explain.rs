@@ -2,10 +2,24 @@
 
 use std::fmt;
 
+use cedar_policy::{
+    Decision, Policy, PolicySet,
+    pst::{
+        ActionConstraint, Effect, PolicyID, PrincipalConstraint, ResourceConstraint, StaticPolicy,
+        Template,
+    },
+};
 use serde::Serialize;
 
-use crate::decision::{Layer, RefusalKind};
-use crate::request::Action;
+use crate::{
+    cedar::CedarError,
+    compile::{Guarded, Policies},
+    decision::{Layer, RefusalKind},
+    facts::{Fact, Facts, path_text},
+    layer::{Answer, Compiled, ask},
+    principal::Caller,
+    request::{Action, Request},
+};
 
 /// The whole story of one decision.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -147,3 +161,207 @@ impl fmt::Display for StatementExplanation {
         }
     }
 }
+
+impl Policies {
+    /// Why may the request pass or not? From the same compiled data as [`Policies::authorize`], in full and unhurried.
+    pub fn explain(&self, request: &Request<'_>) -> Explanation {
+        let outcome = self.authorize(request);
+        let refusal = outcome.as_ref().err();
+        let known = self.known(request.caller);
+        let caller = known.map_or("anonymous", |known| &known.principal.arn);
+        let facts = self.facts(request).ok();
+        let service_arn = facts.map_or("", |facts| facts.service_arn);
+        let path = path_text(request.path);
+        let view = self.view(request).ok();
+        let answers = match (&view, &facts) {
+            (Some(view), Some(facts)) => self.answers(view, facts),
+            _ => Vec::new(),
+        };
+        Explanation {
+            allowed: outcome.is_ok(),
+            caller: caller.to_owned(),
+            action: request.action,
+            resource: facts.map_or(String::new(), |facts| facts.resource()),
+            refused_by: refusal.map(|refusal| refusal.layer),
+            public_text: refusal.map(|refusal| refusal.public_text(caller, service_arn, &path)),
+            layers: Layer::ALL
+                .into_iter()
+                .map(|layer| {
+                    let answer = answers.iter().find(|(name, _)| *name == layer);
+                    self.explain_layer(
+                        layer,
+                        answer.map(|(_, answer)| answer),
+                        request,
+                        facts.as_ref(),
+                    )
+                })
+                .collect(),
+        }
+    }
+
+    fn explain_layer(
+        &self,
+        layer: Layer,
+        answer: Option<&Answer>,
+        request: &Request<'_>,
+        facts: Option<&Facts<'_>>,
+    ) -> LayerExplanation {
+        let policies = self.counted(layer, request);
+        let deciding = answer.and_then(|answer| {
+            let failed = answer.failed.as_ref().and_then(|(statement, _)| *statement);
+            answer.denied.or(failed).or(answer.allowed)
+        });
+        let named = policies
+            .zip(deciding)
+            .and_then(|(policies, position)| policies.statements.get(position));
+        let statements = match (policies, facts) {
+            (Some(policies), Some(facts)) => policies
+                .statements
+                .iter()
+                .map(|statement| self.explain_statement(statement, facts))
+                .collect(),
+            _ => Vec::new(),
+        };
+        LayerExplanation {
+            layer,
+            counted: policies.is_some(),
+            reason: self.counting_reason(layer, request),
+            outcome: answer.map(|answer| match answer {
+                Answer {
+                    denied: Some(_), ..
+                } => Outcome::ExplicitDeny,
+                Answer {
+                    failed: Some(_), ..
+                } => Outcome::EvaluationFailed,
+                Answer {
+                    allowed: Some(_), ..
+                } => Outcome::Allow,
+                _ => Outcome::ImplicitDeny,
+            }),
+            deciding: named.map(|statement| statement.name.to_string()),
+            statements,
+        }
+    }
+
+    fn counting_reason(&self, layer: Layer, request: &Request<'_>) -> String {
+        let of = |what: &str, guarded: Option<&Guarded>| match guarded {
+            Some(Guarded { layer: None, .. }) => format!("the auth type of the {what} is NONE"),
+            Some(Guarded {
+                has_policy: false, ..
+            }) => {
+                format!(
+                    "the auth type of the {what} is AWS_IAM, and without a policy nothing is allowed"
+                )
+            }
+            Some(_) => format!("the auth type of the {what} is AWS_IAM"),
+            None => format!("the {what} is not known"),
+        };
+        match layer {
+            Layer::Network => of(
+                "service network",
+                self.networks.get(request.network.0 as usize),
+            ),
+            Layer::Service => of("service", self.services.get(request.service.0 as usize)),
+            Layer::Identity => match (request.caller, self.counted(layer, request)) {
+                (Caller::Anonymous, _) => "the caller is anonymous".to_owned(),
+                (_, None) => "both auth types are NONE".to_owned(),
+                (_, Some(policies)) if policies.statements.is_empty() => {
+                    "the caller is authenticated, and without a policy nothing is allowed"
+                        .to_owned()
+                }
+                (_, Some(_)) => "the caller is authenticated".to_owned(),
+            },
+        }
+    }
+
+    fn explain_statement(&self, compiled: &Compiled, facts: &Facts<'_>) -> StatementExplanation {
+        let (mut failed, error) = match self.parts(compiled, facts) {
+            Ok(parts) => parts,
+            Err(error) => (Vec::new(), Some(error.to_string())),
+        };
+        failed.dedup();
+        StatementExplanation {
+            statement: compiled.name.to_string(),
+            effect: compiled.effect.as_str(),
+            applies: failed.is_empty() && error.is_none(),
+            failed,
+            error,
+        }
+    }
+
+    /// Evaluates each part of a policy as a policy of its own. Gives the parts that do not hold, and the first that fails when
+    /// all before it hold: in the whole policy that is where evaluation stops.
+    fn parts(
+        &self,
+        compiled: &Compiled,
+        facts: &Facts<'_>,
+    ) -> Result<(Vec<String>, Option<String>), CedarError> {
+        let (policy, labels, reads, slots) = compiled.whole();
+        let tree = policy.to_pst().map_err(CedarError::new)?;
+        let body = tree.body();
+        let permit = || {
+            Template::new(
+                PolicyID("part".into()),
+                Effect::Permit,
+                PrincipalConstraint::Any,
+                ActionConstraint::Any,
+                ResourceConstraint::Any,
+            )
+        };
+        let action = if compiled.is_native() {
+            "action"
+        } else {
+            "Action"
+        };
+        let mut parts: Vec<(&str, Template)> = vec![
+            (
+                "principal",
+                with(permit(), |part| part.principal = body.principal.clone()),
+            ),
+            (
+                action,
+                with(permit(), |part| part.action = body.action.clone()),
+            ),
+            (
+                "resource",
+                with(permit(), |part| part.resource = body.resource.clone()),
+            ),
+        ];
+        for (label, clause) in labels.iter().zip(body.clauses()) {
+            let part = permit()
+                .try_with_clauses([clause.clone()])
+                .map_err(CedarError::new)?;
+            parts.push((label, part));
+        }
+        let reads: Vec<Fact> = reads.iter().cloned().collect();
+        let caller = self.cedar_caller(facts.request.caller);
+        let mut failed = Vec::new();
+        for (label, template) in parts {
+            let part = StaticPolicy::try_from(template).map_err(CedarError::new)?;
+            let part = Policy::from_pst(part.into()).map_err(CedarError::new)?;
+            let set = PolicySet::from_policies([part]).map_err(CedarError::new)?;
+            let slots = slots
+                .iter()
+                .map(|slot| (slot.name.to_string(), compiled.fill(slot, facts)));
+            let response = ask(&set, &reads, slots, &self.vocabulary, caller, facts)?;
+            if let Some(error) = response.diagnostics().errors().next() {
+                // An error counts only where evaluation gets that far.
+                let reached = failed.is_empty();
+                return Ok((failed, reached.then(|| format!("{label}: {error}"))));
+            }
+            if response.decision() == Decision::Deny {
+                failed.push(label.to_owned());
+            }
+        }
+        Ok((failed, None))
+    }
+}
+
+/// A part with one thing changed.
+fn with(mut part: Template, change: impl FnOnce(&mut Template)) -> Template {
+    change(&mut part);
+    part
+}
+
+#[cfg(test)]
+mod tests;

@@ -6,12 +6,21 @@
 //!
 //! The crate does no I/O, reads no clock and starts no thread: time and texts are arguments.
 
+mod authorize;
+mod cache;
+mod cedar;
 mod compile;
 mod decision;
 mod explain;
+mod facts;
+mod iam;
+mod json;
+mod key;
+mod layer;
 mod principal;
 mod request;
 pub mod sigv4;
+mod wildcard;
 
 pub use compile::{NetworkIndex, Policies, ServiceIndex, compile};
 pub use decision::{Layer, Permit, Refusal, RefusalKind};

@@ -66,3 +66,10 @@ pub struct Principal {
     /// The organization of its account.
     pub organization: Option<Organization>,
 }
+
+impl Principal {
+    /// The value of `aws:username`, which only users have.
+    pub fn user_name(&self) -> Option<&str> {
+        (self.kind == PrincipalType::User).then_some(&*self.name)
+    }
+}

@@ -1,0 +1,312 @@
+//! May the request pass?
+//!
+//! Layers: N, the policy of the service network, counts when the network's auth type is `AWS_IAM`; S, the policy of the service,
+//! likewise; I, the policies of the caller, counts when the caller is authenticated and N or S counts. The request may pass when
+//! no counted layer denies and every counted layer allows. The first missing permission is reported in the order N, S, I; a
+//! denial anywhere is reported before any missing permission. A counted layer in which a policy fails to evaluate refuses.
+//!
+//! Source: VPC Lattice user guide, "Control access to VPC Lattice services using auth policies".
+//!
+//! A request first finds its *view*: the layers that count for this network, service, caller and action, each cut to the
+//! policies that can apply, and the facts that they depend on. A view is made once and kept. Where no fact makes a difference
+//! the view holds the decision itself; else the values of the facts are the key into the cache of decisions; what is not there
+//! is evaluated. No lock is held while anything is evaluated.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    hash::BuildHasher,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use foldhash::fast::RandomState;
+use parking_lot::RwLock;
+
+use crate::{
+    cache::Cache,
+    cedar::CedarError,
+    compile::{Known, NetworkIndex, Policies, ServiceIndex},
+    decision::{Layer as LayerName, Permit, Refusal, RefusalKind},
+    facts::{Fact, Facts, Fingerprint},
+    layer::{Answer, CedarCaller, Layer, Slice},
+    principal::Caller,
+    request::{Action, Request},
+};
+
+/// Sets of eight decisions each: 32 768 decisions, 16 MiB of keys at the very most and a tenth of that in practice.
+const CACHE_SETS: usize = 4_096;
+
+/// Parts of the table of views, each behind its own lock.
+const VIEW_SHARDS: usize = 64;
+
+/// Most views per part; a full part is emptied. 65 536 views in all.
+const VIEWS_PER_SHARD: usize = 1_024;
+
+/// What decisions leave behind: views and cached decisions, both bounded.
+#[derive(Debug)]
+pub(crate) struct Memory {
+    decisions: Cache<Verdict>,
+    views: Box<[RwLock<HashMap<ViewKey, Arc<View>, RandomState>>]>,
+    hasher: RandomState,
+    next_view: AtomicU64,
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self {
+            decisions: Cache::new(CACHE_SETS),
+            views: std::iter::repeat_with(RwLock::default)
+                .take(VIEW_SHARDS)
+                .collect(),
+            hasher: RandomState::default(),
+            next_view: AtomicU64::new(0),
+        }
+    }
+}
+
+/// What a view is made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct ViewKey {
+    network: NetworkIndex,
+    service: ServiceIndex,
+    caller: Caller,
+    action: Action,
+}
+
+/// The counted layers as one caller meets them at one service.
+#[derive(Debug)]
+pub(crate) struct View {
+    /// Never used twice, so that decisions of a view that is gone are never found again.
+    id: u64,
+    pub(crate) layers: Vec<(LayerName, Arc<Layer>, Arc<Slice>)>,
+    demand: Box<[Fact]>,
+    /// The decision, when no fact makes a difference.
+    constant: OnceLock<Verdict>,
+}
+
+/// A decision that can be kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Allow,
+    Refuse(Refusal),
+}
+
+impl Policies {
+    /// May the request pass? The only source of permits.
+    ///
+    /// An index that is not of these policies is refused.
+    pub fn authorize(&self, request: &Request<'_>) -> Result<Permit, Refusal> {
+        match self.verdict(request) {
+            Verdict::Allow => Ok(Permit::new(request.caller)),
+            Verdict::Refuse(refusal) => Err(refusal),
+        }
+    }
+
+    fn verdict(&self, request: &Request<'_>) -> Verdict {
+        let facts = match self.facts(request) {
+            Ok(facts) => facts,
+            Err(layer) => return failed(layer, request.action),
+        };
+        if !self.counts(LayerName::Network, request) && !self.counts(LayerName::Service, request) {
+            return Verdict::Allow;
+        }
+        let Ok(view) = self.view(request) else {
+            return failed(LayerName::Network, request.action);
+        };
+        if view.demand.is_empty() {
+            let verdict = view.constant.get_or_init(|| self.evaluate(&view, &facts));
+            return verdict.clone();
+        }
+        let mut key = Fingerprint::new();
+        let whole = view.demand.iter().all(|fact| facts.write(fact, &mut key));
+        if !whole {
+            return self.evaluate(&view, &facts);
+        }
+        if let Some(verdict) = self.memory.decisions.get(view.id, &key) {
+            return verdict;
+        }
+        let verdict = self.evaluate(&view, &facts);
+        self.memory.decisions.put(view.id, &key, verdict.clone());
+        verdict
+    }
+
+    /// What policies can ask about the request; the layer that cannot be known when an index is foreign.
+    pub(crate) fn facts<'a>(&'a self, request: &'a Request<'a>) -> Result<Facts<'a>, LayerName> {
+        let network = self
+            .networks
+            .get(request.network.0 as usize)
+            .ok_or(LayerName::Network)?;
+        let service = self
+            .services
+            .get(request.service.0 as usize)
+            .ok_or(LayerName::Service)?;
+        let principal = match request.caller {
+            Caller::Anonymous => None,
+            caller @ Caller::Principal(_) => {
+                Some(&self.known(caller).ok_or(LayerName::Identity)?.principal)
+            }
+        };
+        Ok(Facts {
+            request,
+            principal,
+            network_arn: network.arn.as_str(),
+            service_arn: service.arn.as_str(),
+            service_tags: &service.tags,
+        })
+    }
+
+    pub(crate) fn known(&self, caller: Caller) -> Option<&Known> {
+        match caller {
+            Caller::Anonymous => None,
+            Caller::Principal(index) => self.principals.get(index.0 as usize),
+        }
+    }
+
+    pub(crate) fn cedar_caller(&self, caller: Caller) -> &CedarCaller {
+        self.known(caller)
+            .map_or(&self.anonymous, |known| &known.cedar)
+    }
+
+    /// The policies of a layer, when it counts.
+    pub(crate) fn counted(&self, layer: LayerName, request: &Request<'_>) -> Option<&Arc<Layer>> {
+        match layer {
+            LayerName::Network => self
+                .networks
+                .get(request.network.0 as usize)?
+                .layer
+                .as_ref(),
+            LayerName::Service => self
+                .services
+                .get(request.service.0 as usize)?
+                .layer
+                .as_ref(),
+            LayerName::Identity => {
+                let consulted = self.counts(LayerName::Network, request)
+                    || self.counts(LayerName::Service, request);
+                self.known(request.caller)
+                    .filter(|_| consulted)
+                    .map(|known| &known.layer)
+            }
+        }
+    }
+
+    fn counts(&self, layer: LayerName, request: &Request<'_>) -> bool {
+        self.counted(layer, request).is_some()
+    }
+
+    pub(crate) fn view(&self, request: &Request<'_>) -> Result<Arc<View>, CedarError> {
+        let key = ViewKey {
+            network: request.network,
+            service: request.service,
+            caller: request.caller,
+            action: request.action,
+        };
+        let shard =
+            usize::try_from(self.memory.hasher.hash_one(key) % (VIEW_SHARDS as u64)).unwrap_or(0);
+        let Some(shard) = self.memory.views.get(shard) else {
+            return self.make_view(request).map(Arc::new);
+        };
+        if let Some(view) = shard.read().get(&key) {
+            return Ok(Arc::clone(view));
+        }
+        let view = Arc::new(self.make_view(request)?);
+        let mut shard = shard.write();
+        if shard.len() >= VIEWS_PER_SHARD {
+            shard.clear();
+        }
+        // Another worker may have been faster; then its view stays.
+        Ok(Arc::clone(shard.entry(key).or_insert(view)))
+    }
+
+    fn make_view(&self, request: &Request<'_>) -> Result<View, CedarError> {
+        let service_arn = self
+            .services
+            .get(request.service.0 as usize)
+            .map_or("", |service| service.arn.as_str());
+        let principal = self.known(request.caller).map(|known| &known.principal);
+        let mut layers = Vec::new();
+        for name in LayerName::ALL {
+            if let Some(layer) = self.counted(name, request) {
+                let slice = layer.slice(request.action, principal, service_arn)?;
+                layers.push((name, Arc::clone(layer), slice));
+            }
+        }
+        let demand: BTreeSet<Fact> = layers
+            .iter()
+            .flat_map(|(_, _, slice)| slice.demand.iter().cloned())
+            .collect();
+        Ok(View {
+            id: self.memory.next_view.fetch_add(1, Ordering::Relaxed),
+            layers,
+            demand: demand.into_iter().collect(),
+            constant: OnceLock::new(),
+        })
+    }
+
+    fn evaluate(&self, view: &View, facts: &Facts<'_>) -> Verdict {
+        let answers = self.answers(view, facts);
+        match combine(&answers) {
+            None => Verdict::Allow,
+            Some((layer, kind, statement)) => {
+                let layers = view.layers.iter().find(|(name, ..)| *name == layer);
+                let statement = statement.and_then(|position| {
+                    let (_, policies, _) = layers?;
+                    policies
+                        .statements
+                        .get(position)
+                        .map(|statement| Arc::clone(&statement.name))
+                });
+                Verdict::Refuse(Refusal {
+                    layer,
+                    kind,
+                    statement,
+                    action: facts.request.action,
+                })
+            }
+        }
+    }
+
+    pub(crate) fn answers(&self, view: &View, facts: &Facts<'_>) -> Vec<(LayerName, Answer)> {
+        let caller = self.cedar_caller(facts.request.caller);
+        view.layers
+            .iter()
+            .map(|(name, layer, slice)| {
+                (*name, layer.answer(slice, &self.vocabulary, caller, facts))
+            })
+            .collect()
+    }
+}
+
+fn failed(layer: LayerName, action: Action) -> Verdict {
+    Verdict::Refuse(Refusal {
+        layer,
+        kind: RefusalKind::EvaluationFailed,
+        statement: None,
+        action,
+    })
+}
+
+/// What refuses, if anything: a denial before a failed evaluation before a missing permission, each in the order of the layers.
+fn combine(answers: &[(LayerName, Answer)]) -> Option<(LayerName, RefusalKind, Option<usize>)> {
+    let denied = answers
+        .iter()
+        .find_map(|(layer, answer)| Some((*layer, RefusalKind::Explicit, Some(answer.denied?))));
+    let failed = || {
+        answers.iter().find_map(|(layer, answer)| {
+            let (statement, _) = answer.failed.as_ref()?;
+            Some((*layer, RefusalKind::EvaluationFailed, *statement))
+        })
+    };
+    let missing = || {
+        answers
+            .iter()
+            .find(|(_, answer)| answer.allowed.is_none())
+            .map(|(layer, _)| (*layer, RefusalKind::Implicit, None))
+    };
+    denied.or_else(failed).or_else(missing)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,82 @@
+//! IAM JSON policies: what they say, once read.
+//!
+//! [`read`] turns text into a [`Document`] or reports every problem; [`condition`] says what each operator means.
+//!
+//! Source: IAM user guide, "IAM JSON policy elements reference" and "Grammar of the IAM JSON policy language".
+
+pub(crate) mod condition;
+pub(crate) mod number;
+pub(crate) mod read;
+
+use crate::{iam::condition::Condition, request::Action, wildcard::Pattern};
+
+/// A policy.
+#[derive(Debug, Clone)]
+pub(crate) struct Document {
+    pub(crate) statements: Vec<Statement>,
+}
+
+/// What a statement does when it applies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Effect {
+    Allow,
+    Deny,
+}
+
+impl Effect {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Allow => "Allow",
+            Self::Deny => "Deny",
+        }
+    }
+}
+
+/// One statement.
+#[derive(Debug, Clone)]
+pub(crate) struct Statement {
+    /// Its `Sid`.
+    pub(crate) sid: Option<Box<str>>,
+    pub(crate) effect: Effect,
+    pub(crate) principals: Principals,
+    /// The actions it is about; those of other services are gone.
+    pub(crate) actions: Vec<Action>,
+    pub(crate) resources: Resources,
+    /// All of them must hold.
+    pub(crate) conditions: Vec<Condition>,
+}
+
+/// Whom a statement is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Principals {
+    /// Everybody, anonymous callers included; in an identity policy, its owner.
+    Everybody,
+    /// These.
+    Listed(PrincipalList),
+    /// All others. A caller is excepted only when it and all that it belongs to (account, role) are listed.
+    ///
+    /// Source: IAM user guide, "NotPrincipal": without the account's ARN, the account that contains the user is denied.
+    Others(PrincipalList),
+}
+
+/// Principals by kind.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct PrincipalList {
+    /// Account ids.
+    pub(crate) accounts: Vec<Box<str>>,
+    /// ARNs of users.
+    pub(crate) users: Vec<Box<str>>,
+    /// ARNs of roles: their sessions.
+    pub(crate) roles: Vec<Box<str>>,
+    /// ARNs of role sessions.
+    pub(crate) sessions: Vec<Box<str>>,
+}
+
+/// What a statement is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Resources {
+    /// `NotResource`: everything but these.
+    pub(crate) negated: bool,
+    /// Patterns over the ARN of the service and the path.
+    pub(crate) patterns: Vec<Pattern>,
+}

@@ -1,0 +1,187 @@
+//! Condition operators: what each compares, and what it means when the key is missing or has several values.
+//!
+//! [`Condition::holds`] is the meaning of a condition in native code. Conditions that Cedar can express itself are translated and
+//! never come here on the request path; for the others this fills the *slot* that the Cedar policy reads.
+//!
+//! Source: IAM user guide, "IAM JSON policy elements: Condition operators" and "Multivalued context keys".
+
+use std::{cmp::Ordering, net::IpAddr};
+
+use ipnet::IpNet;
+
+use crate::{
+    facts::{Facts, Values},
+    iam::number::Number,
+    key::Key,
+    wildcard::Pattern,
+};
+
+/// One operator with one key and its values.
+#[derive(Debug, Clone)]
+pub(crate) struct Condition {
+    /// The operator and the key as written, for explanations: `StringLike.aws:PrincipalArn`.
+    pub(crate) label: Box<str>,
+    pub(crate) quantifier: Quantifier,
+    /// `…Not…`: no value may compare equal.
+    pub(crate) negated: bool,
+    /// `…IfExists`: true when the key is missing.
+    pub(crate) if_exists: bool,
+    pub(crate) key: Key,
+    pub(crate) test: Test,
+}
+
+/// How the values of a multivalued key are taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Quantifier {
+    /// No prefix: some value must compare equal; negated, none may.
+    Plain,
+    /// `ForAnyValue:` some value must satisfy the operator.
+    Any,
+    /// `ForAllValues:` every value must satisfy the operator; true when there is none.
+    All,
+}
+
+/// What a value is compared with. Several values in a policy are alternatives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Test {
+    /// `StringEquals`.
+    Equals(Vec<Box<str>>),
+    /// `StringEqualsIgnoreCase`, with the values in lower case.
+    EqualsIgnoreCase(Vec<Box<str>>),
+    /// `StringLike`.
+    Like(Vec<Pattern>),
+    /// `ArnEquals` and `ArnLike`, which are the same.
+    Arn(Vec<ArnPattern>),
+    /// `Bool`.
+    Bool(Vec<bool>),
+    /// `Null`: is the key missing? Several values are alternatives here too.
+    Null(Vec<bool>),
+    /// `Numeric…`: the value stands in this relation to one of the numbers.
+    Numeric(Relation, Vec<Number>),
+    /// `IpAddress`.
+    Ip(Vec<IpNet>),
+}
+
+/// How a number is compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Relation {
+    Equal,
+    Less,
+    LessOrEqual,
+    Greater,
+    GreaterOrEqual,
+}
+
+impl Relation {
+    fn holds(self, order: Ordering) -> bool {
+        match self {
+            Self::Equal => order.is_eq(),
+            Self::Less => order.is_lt(),
+            Self::LessOrEqual => order.is_le(),
+            Self::Greater => order.is_gt(),
+            Self::GreaterOrEqual => order.is_ge(),
+        }
+    }
+}
+
+/// An ARN with wildcards in each of its six parts; a wildcard stays within its part.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ArnPattern([Pattern; 6]);
+
+impl ArnPattern {
+    /// A pattern from its parts, already read.
+    pub(crate) fn new(parts: [Pattern; 6]) -> Self {
+        Self(parts)
+    }
+
+    fn matches(&self, text: &str) -> bool {
+        let mut parts = text.splitn(6, ':');
+        self.0
+            .iter()
+            .all(|pattern| parts.next().is_some_and(|part| pattern.matches(part)))
+    }
+}
+
+impl Condition {
+    /// Does the condition hold?
+    pub(crate) fn holds(&self, facts: &Facts<'_>) -> bool {
+        let values = facts.values(&self.key);
+        if let Test::Null(wanted) = &self.test {
+            return wanted.contains(&values.is_none());
+        }
+        match values {
+            Some(values) => self.holds_for(&values),
+            None => self.when_missing(),
+        }
+    }
+
+    /// What the condition is when the request does not have the key.
+    pub(crate) fn when_missing(&self) -> bool {
+        match self.quantifier {
+            _ if self.if_exists => true,
+            Quantifier::Plain => self.negated,
+            Quantifier::Any => false,
+            Quantifier::All => true,
+        }
+    }
+
+    fn holds_for(&self, values: &Values<'_>) -> bool {
+        let mut equal = values.iter().map(|value| self.test.matches(value));
+        match self.quantifier {
+            Quantifier::Plain => equal.any(|equal| equal) != self.negated,
+            Quantifier::Any => equal.any(|equal| equal != self.negated),
+            Quantifier::All => equal.all(|equal| equal != self.negated),
+        }
+    }
+}
+
+impl Test {
+    /// Does one value compare equal with one of the policy's values?
+    fn matches(&self, value: &str) -> bool {
+        match self {
+            Self::Equals(texts) => texts.iter().any(|text| **text == *value),
+            Self::EqualsIgnoreCase(texts) => {
+                let value = value.to_lowercase();
+                texts.iter().any(|text| **text == *value)
+            }
+            Self::Like(patterns) => patterns.iter().any(|pattern| pattern.matches(value)),
+            Self::Arn(patterns) => patterns.iter().any(|pattern| pattern.matches(value)),
+            Self::Bool(wanted) => parse_bool(value).is_some_and(|value| wanted.contains(&value)),
+            // Answered before any value is looked at.
+            Self::Null(_) => false,
+            Self::Numeric(relation, numbers) => Number::parse(value).is_some_and(|value| {
+                let mut orders = numbers.iter().map(|number| value.cmp(number));
+                orders.any(|order| relation.holds(order))
+            }),
+            Self::Ip(networks) => parse_ip(value)
+                .is_some_and(|address| networks.iter().any(|network| network.contains(&address))),
+        }
+    }
+}
+
+/// `true` or `false`, in any case.
+pub(crate) fn parse_bool(text: &str) -> Option<bool> {
+    match text {
+        _ if text.eq_ignore_ascii_case("true") => Some(true),
+        _ if text.eq_ignore_ascii_case("false") => Some(false),
+        _ => None,
+    }
+}
+
+/// An address; one of IPv4 written in IPv6 is one of IPv4.
+fn parse_ip(text: &str) -> Option<IpAddr> {
+    text.parse::<IpAddr>()
+        .ok()
+        .map(|address| address.to_canonical())
+}
+
+/// A network, or an address as the network of that address alone.
+pub(crate) fn parse_network(text: &str) -> Option<IpNet> {
+    if let Ok(network) = text.parse::<IpNet>() {
+        return Some(network);
+    }
+    parse_ip(text).map(IpNet::from)
+}
+
+#[cfg(test)]
+mod tests;
