@@ -99,7 +99,15 @@ impl Refusal {
         let Self { layer, action, .. } = self;
         let layer = layer.adjective();
         let why = match self.kind {
-            RefusalKind::Explicit => format!("with an explicit deny in a {layer} policy"),
+            RefusalKind::Explicit => {
+                // Spec: VPC Lattice user guide and captured answers: "in a service-based policy".
+                let article = if self.layer == Layer::Identity {
+                    "an"
+                } else {
+                    "a"
+                };
+                format!("with an explicit deny in {article} {layer} policy")
+            }
             RefusalKind::Implicit | RefusalKind::EvaluationFailed => {
                 format!("because no {layer} policy allows the {action} action")
             }

@@ -21,6 +21,8 @@ mod principal;
 mod request;
 pub mod sigv4;
 mod wildcard;
+#[cfg(test)]
+mod world;
 
 pub use compile::{NetworkIndex, Policies, ServiceIndex, compile};
 pub use decision::{Layer, Permit, Refusal, RefusalKind};
