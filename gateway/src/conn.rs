@@ -13,7 +13,7 @@ mod stream;
 #[cfg(test)]
 mod tests;
 
-pub use facts::{Cut, Facts, TlsFacts};
+pub use facts::{Cut, Facts};
 pub use idle::NextHead;
 
 use std::sync::Arc;

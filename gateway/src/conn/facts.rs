@@ -8,6 +8,8 @@ use std::{
 
 use trellis_model::id::VpcId;
 
+use crate::tls::Negotiated;
+
 /// What is known about a connection for as long as it lives, and the few signals between its owner and its requests.
 #[derive(Debug)]
 pub struct Facts {
@@ -18,7 +20,7 @@ pub struct Facts {
     /// The address that the client connected to.
     pub local: SocketAddr,
     /// TLS, where the client speaks it.
-    pub tls: Option<TlsFacts>,
+    pub tls: Option<Negotiated>,
     /// When the connection was accepted.
     pub opened: Instant,
     cut: AtomicU8,
@@ -30,17 +32,6 @@ pub struct Facts {
     idle_millis: AtomicU32,
     /// Requests running side by side (HTTP/2).
     running: AtomicU32,
-}
-
-/// What the handshake settled.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TlsFacts {
-    /// `TLSv1.2` or `TLSv1.3`.
-    pub version: &'static str,
-    /// OpenSSL's name of the cipher suite.
-    pub cipher: &'static str,
-    /// The server name that the client asked for, in lower case.
-    pub server_name: Option<Box<str>>,
 }
 
 /// Why a connection is cut while requests are running on it.
@@ -58,7 +49,7 @@ impl Facts {
     pub fn new(
         vpc: VpcId,
         (peer, local): (SocketAddr, SocketAddr),
-        tls: Option<TlsFacts>,
+        tls: Option<Negotiated>,
         opened: Instant,
         idle: Duration,
     ) -> Self {

@@ -1,0 +1,82 @@
+//! From a socket to a running connection: which VPC it belongs to, TLS, HTTP version, lifetimes.
+//!
+//! The set of listening sockets follows the snapshot: [`Listeners::prepare`] binds what is new before a snapshot is
+//! swapped in (so that a port in use refuses the change), [`Listeners::commit`] hands the sockets to the workers and closes what
+//! is no longer wanted. Sockets that stay are not touched, and closing one leaves its connections alone.
+
+mod connection;
+mod socket;
+mod worker;
+
+pub use connection::Phase;
+pub use socket::{BindError, bind};
+pub use worker::{Worker, WorkerSettings};
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::{SocketAddr, TcpListener},
+};
+
+/// The listening sockets of all workers.
+#[derive(Debug)]
+pub struct Listeners {
+    workers: Vec<Worker>,
+    open: BTreeSet<SocketAddr>,
+}
+
+/// Sockets bound for a snapshot that is about to run: for each new address, one per worker.
+#[derive(Debug)]
+pub struct Prepared {
+    wanted: BTreeSet<SocketAddr>,
+    sockets: BTreeMap<SocketAddr, Vec<TcpListener>>,
+}
+
+impl Listeners {
+    /// No sockets yet, for these workers.
+    pub fn new(workers: Vec<Worker>) -> Self {
+        Self { workers, open: BTreeSet::new() }
+    }
+
+    /// Binds what `wanted` has beyond what is open. Either all of it, or nothing and every address that could not be bound.
+    pub fn prepare(&self, wanted: BTreeSet<SocketAddr>) -> Result<Prepared, Vec<BindError>> {
+        let mut sockets = BTreeMap::new();
+        let mut errors = Vec::new();
+        for address in wanted.difference(&self.open) {
+            match bind(*address, self.workers.len()) {
+                Ok(bound) => {
+                    sockets.insert(*address, bound);
+                }
+                Err(error) => errors.push(error),
+            }
+        }
+        if errors.is_empty() { Ok(Prepared { wanted, sockets }) } else { Err(errors) }
+    }
+
+    /// Starts listening on what was prepared and stops on what is no longer wanted. Gives the addresses opened and closed.
+    pub fn commit(&mut self, prepared: Prepared) -> (Vec<SocketAddr>, Vec<SocketAddr>) {
+        let closed: Vec<_> = self.open.difference(&prepared.wanted).copied().collect();
+        for address in &closed {
+            for worker in &self.workers {
+                worker.close(*address);
+            }
+        }
+        let opened: Vec<_> = prepared.sockets.keys().copied().collect();
+        for (address, sockets) in prepared.sockets {
+            for (worker, socket) in self.workers.iter().zip(sockets) {
+                worker.listen(address, socket);
+            }
+        }
+        self.open = prepared.wanted;
+        (opened, closed)
+    }
+
+    /// Stops accepting, and waits until every worker has ended: see [`Worker::join`].
+    pub fn join(self) {
+        for worker in &self.workers {
+            worker.stop();
+        }
+        for worker in self.workers {
+            worker.join();
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! Answers that the gateway gives itself.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use http::{HeaderValue, Method, header};
+use pingora_error::{Error, ErrorSource, Result};
+use pingora_http::ResponseHeader;
+use pingora_proxy::Session;
+use trellis_access_logs::record::FailureReason;
+
+use super::exchange::{Exchange, Stage};
+use crate::h1::Violation;
+
+/// An answer of the gateway's own: status, text for the client, reason for the record.
+///
+/// Texts say nothing about targets, policies or other tenants. Those of refusals are VPC Lattice's; the others are ours and short.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    status: u16,
+    text: Cow<'static, str>,
+    failure: Option<FailureReason>,
+}
+
+impl Answer {
+    const fn new(status: u16, text: &'static str, failure: Option<FailureReason>) -> Self {
+        Self { status, text: Cow::Borrowed(text), failure }
+    }
+
+    /// The fixed response of a rule: no body.
+    pub fn fixed(status: u16) -> Self {
+        Self::new(status, "", None)
+    }
+
+    /// No such service here, or none that this caller may know of.
+    pub fn not_found() -> Self {
+        Self::new(404, "Not Found: no service of this network has that host and port", None)
+    }
+
+    /// The TLS server name and the host name different services.
+    pub fn misdirected() -> Self {
+        Self::new(421, "Misdirected Request: the host is not the one that the TLS connection is for", None)
+    }
+
+    /// The head is malformed or exceeds a limit.
+    pub fn malformed() -> Self {
+        Self::new(400, "Bad Request", Some(FailureReason::ClientProtocolError))
+    }
+
+    /// The bytes of the request break the rules of HTTP/1.
+    pub fn refused(violation: Violation) -> Self {
+        Self { status: violation.status(), text: Cow::Owned(violation.to_string()), failure: Some(FailureReason::ClientProtocolError) }
+    }
+
+    /// A signature or a policy refused, in the words of the authorizer.
+    pub fn forbidden(status: u16, text: String) -> Self {
+        Self { status, text: Cow::Owned(text), failure: Some(FailureReason::ClientAccessDenied) }
+    }
+
+    /// The client's protocol cannot be carried to the target group's.
+    pub fn unsupported_version(status: u16) -> Self {
+        Self::new(status, "the service does not speak the protocol version of this request", Some(FailureReason::ClientProtocolError))
+    }
+
+    /// A fault of the gateway.
+    pub fn internal_error() -> Self {
+        Self::new(500, "Internal Server Error", Some(FailureReason::InternalError))
+    }
+
+    /// A failure on the way to or from a target.
+    pub fn failed(status: u16, failure: FailureReason) -> Self {
+        let text = match status {
+            400 => "Bad Request",
+            408 => "Request Timeout",
+            500 => "Internal Server Error: no connection to a target",
+            502 => "Bad Gateway",
+            503 => "Service Unavailable",
+            504 => "Gateway Timeout",
+            _ => "",
+        };
+        Self::new(status, text, Some(failure))
+    }
+
+    /// The status.
+    pub fn status(&self) -> u16 {
+        self.status
+    }
+
+    /// Sends it.
+    pub async fn send(self, session: &mut Session, exchange: &mut Exchange) -> Result<()> {
+        exchange.status = Some(self.status);
+        exchange.failure = self.failure.or(exchange.failure);
+        exchange.stage = Stage::Answered { matched: exchange.matched() };
+        let body = Bytes::from(match self.text {
+            Cow::Borrowed(text) => Bytes::from_static(text.as_bytes()),
+            Cow::Owned(text) => Bytes::from(text),
+        });
+        let without_body = body.is_empty() || session.req_header().method == Method::HEAD;
+        let header = self::header(self.status, body.len(), &exchange.request_id)?;
+        let sent = async {
+            session.write_response_header(Box::new(header), without_body).await?;
+            if !without_body {
+                session.write_response_body(Some(body), true).await?;
+            }
+            Ok(())
+        };
+        // A client that went away before its answer is an ordinary end, and the record says so.
+        sent.await.map_err(|error: Box<Error>| {
+            exchange.failure.get_or_insert(FailureReason::ClientConnectionClosed);
+            if *error.esource() == ErrorSource::Unset { error.into_down() } else { error }
+        })
+    }
+
+    /// The whole answer as HTTP/1.1 bytes, for requests that never reached the engine. The connection closes after it.
+    pub fn to_bytes(&self, request_id: &HeaderValue) -> Vec<u8> {
+        let reason = http::StatusCode::from_u16(self.status).ok().and_then(|status| status.canonical_reason()).unwrap_or("");
+        let mut bytes = format!(
+            "HTTP/1.1 {} {reason}\r\ncontent-type: text/plain\r\ncontent-length: {}\r\nconnection: close\r\nx-amzn-requestid: ",
+            self.status,
+            self.text.len()
+        )
+        .into_bytes();
+        bytes.extend_from_slice(request_id.as_bytes());
+        bytes.extend_from_slice(b"\r\n\r\n");
+        bytes.extend_from_slice(self.text.as_bytes());
+        bytes
+    }
+}
+
+fn header(status: u16, length: usize, request_id: &HeaderValue) -> Result<ResponseHeader> {
+    let mut header = ResponseHeader::build(status, Some(4))?;
+    if length > 0 {
+        header.insert_header(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"))?;
+    }
+    header.insert_header(header::CONTENT_LENGTH, HeaderValue::from(length))?;
+    header.insert_header("x-amzn-requestid", request_id.clone())?;
+    Ok(header)
+}

@@ -1,0 +1,243 @@
+//! What is known about one request so far.
+
+use std::{
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant, SystemTime},
+};
+
+use bytes::Bytes;
+use http::HeaderValue;
+use pingora_error::{Error, ErrorType, Result};
+use pingora_proxy::Session;
+use trellis_access_logs::record::{AuthDeniedReason, FailureReason, GrpcCode};
+use trellis_policy::{Caller, Permit};
+use trellis_routing::ServiceIndex;
+use trellis_target_groups::Lease;
+
+use crate::{
+    conn::Facts,
+    shared::Shared,
+    snapshot::{Action, Listener, Network, Rule, Service, Snapshot, TargetGroup, View},
+    telemetry::Counted,
+};
+
+/// Longest request id taken over from a client, in bytes. Source: VPC Lattice user guide, "Request tracking".
+const REQUEST_ID_BYTES: usize = 512;
+
+/// How far a request has come. Each stage holds what the one before established.
+#[derive(Debug, Default)]
+pub enum Stage {
+    /// Its head is there.
+    #[default]
+    Received,
+    /// It is for this rule of this service.
+    Matched(Match),
+    /// It may pass: the only stage that can choose a target.
+    Permitted {
+        /// What it matched.
+        matched: Match,
+        /// The authorizer's word.
+        permit: Permit,
+    },
+    /// The gateway answered it.
+    Answered {
+        /// What it matched, if it came so far.
+        matched: Option<Match>,
+    },
+}
+
+/// Where a request belongs, as positions in the snapshot that the exchange holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Match {
+    /// The network it came through.
+    pub network: usize,
+    /// The service it is for.
+    pub service: ServiceIndex,
+    /// The listener of the service.
+    pub listener: usize,
+    /// The rule of the listener; none is the default rule.
+    pub rule: Option<usize>,
+}
+
+/// One request from its head to its record.
+#[derive(Debug)]
+pub struct Exchange {
+    /// When its head was complete.
+    pub began: Instant,
+    /// The same by the wall clock.
+    pub start: SystemTime,
+    /// How far it has come.
+    pub stage: Stage,
+    /// The snapshot it is decided under, kept to the end.
+    pub snapshot: Option<Arc<Snapshot>>,
+    /// The connection it came on.
+    pub facts: Option<Arc<Facts>>,
+    /// Its id.
+    pub request_id: HeaderValue,
+    /// Who sent it; none until that is settled, or when the signature was wrong.
+    pub caller: Option<Caller>,
+    /// The target group that was chosen.
+    pub group: Option<Arc<TargetGroup>>,
+    /// The target that was chosen.
+    pub lease: Option<Lease>,
+    /// The target, once something was sent there.
+    pub reached: Option<SocketAddr>,
+    /// When the request left for the target.
+    pub sent: Option<Instant>,
+    /// When the target's answer began.
+    pub answered: Option<Instant>,
+    /// Status sent to the client.
+    pub status: Option<u16>,
+    /// Why it failed.
+    pub failure: Option<FailureReason>,
+    /// Which layer refused it.
+    pub denied: Option<AuthDeniedReason>,
+    /// Which statement decided, for operators.
+    pub decided_by: Option<String>,
+    /// Is it a gRPC request?
+    pub grpc: bool,
+    /// The status in the answer's head or trailers.
+    pub grpc_status: Option<GrpcCode>,
+    http2: bool,
+    running: Option<Counted>,
+}
+
+impl Exchange {
+    /// A request whose head is being read.
+    pub fn begin() -> Self {
+        Self {
+            began: Instant::now(),
+            start: SystemTime::UNIX_EPOCH,
+            stage: Stage::Received,
+            snapshot: None,
+            facts: None,
+            request_id: HeaderValue::from_static("-"),
+            caller: None,
+            group: None,
+            lease: None,
+            reached: None,
+            sent: None,
+            answered: None,
+            status: None,
+            failure: None,
+            denied: None,
+            decided_by: None,
+            grpc: false,
+            grpc_status: None,
+            http2: false,
+            running: None,
+        }
+    }
+
+    /// Takes in what the connection knows, the snapshot, and the request's id.
+    pub fn arrive(&mut self, session: &mut Session, shared: &Shared) -> Result<()> {
+        self.start = SystemTime::now();
+        self.running = Some(shared.telemetry.request_began());
+        let facts = facts_of(session).ok_or_else(|| Error::explain(ErrorType::InternalError, "connection without facts"))?;
+        self.http2 = session.is_http2();
+        if self.http2 {
+            facts.begin_stream();
+        } else if facts.is_retired() {
+            session.set_keepalive(None);
+        }
+        self.facts = Some(facts);
+        self.snapshot = Some(shared.snapshot.load_full());
+        let head = session.req_header();
+        self.request_id = request_id(head.headers.get("x-amzn-requestid"));
+        self.grpc = head.headers.get(http::header::CONTENT_TYPE).is_some_and(is_grpc);
+        Ok(())
+    }
+
+    /// What the request matched, if it came so far.
+    pub fn matched(&self) -> Option<Match> {
+        match &self.stage {
+            Stage::Received => None,
+            Stage::Matched(matched) | Stage::Permitted { matched, .. } => Some(*matched),
+            Stage::Answered { matched } => *matched,
+        }
+    }
+
+    /// The VPC's view of the snapshot.
+    pub fn view(&self) -> Option<&View> {
+        self.snapshot.as_ref()?.view(&self.facts.as_ref()?.vpc)
+    }
+
+    /// The service that it is for.
+    pub fn service(&self) -> Option<&Service> {
+        self.snapshot.as_ref()?.service(self.matched()?.service)
+    }
+
+    /// The network that it came through.
+    pub fn network(&self) -> Option<&Network> {
+        self.snapshot.as_ref()?.networks.get(self.matched()?.network)
+    }
+
+    /// The listener and rule that it matched.
+    pub fn rule(&self) -> Option<(&Listener, &Rule)> {
+        let matched = self.matched()?;
+        let listener = self.service()?.listeners.get(matched.listener)?;
+        Some((listener, listener.rule(matched.rule)))
+    }
+
+    /// The groups that a permitted request may go to.
+    pub fn permitted_action(&self) -> Option<&Action> {
+        match &self.stage {
+            Stage::Permitted { .. } => self.rule().map(|(_, rule)| &rule.action),
+            _ => None,
+        }
+    }
+
+    /// The longest silence allowed to either side.
+    pub fn idle(&self) -> Option<Duration> {
+        self.service().and_then(|service| service.idle)
+    }
+
+    /// Looks for the gRPC status in the head or the trailers of an answer.
+    pub fn see_grpc_status(&mut self, headers: &http::HeaderMap) {
+        if !self.grpc {
+            return;
+        }
+        let status = headers.get("grpc-status").and_then(|value| value.to_str().ok());
+        if let Some(code) = status.and_then(|text| text.parse().ok()) {
+            self.grpc_status = Some(GrpcCode::Code(code));
+        }
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        if let (true, Some(facts)) = (self.http2, &self.facts) {
+            facts.end_stream(Instant::now());
+        }
+    }
+}
+
+/// The facts that the connection attached for us.
+fn facts_of(session: &Session) -> Option<Arc<Facts>> {
+    let digest = session.digest()?.proxy_digest.as_ref()?;
+    digest.user_data.as_ref()?.downcast_ref::<Arc<Facts>>().cloned()
+}
+
+/// The client's id if it sent one, cut to size, else a new one.
+fn request_id(sent: Option<&HeaderValue>) -> HeaderValue {
+    match sent {
+        Some(value) if value.is_empty() => new_request_id(),
+        Some(value) if value.len() <= REQUEST_ID_BYTES => value.clone(),
+        Some(value) => {
+            let cut = value.as_bytes().get(..REQUEST_ID_BYTES).unwrap_or_default();
+            HeaderValue::from_bytes(cut).unwrap_or_else(|_| new_request_id())
+        }
+        None => new_request_id(),
+    }
+}
+
+pub(super) fn new_request_id() -> HeaderValue {
+    let mut text = [0; uuid::fmt::Hyphenated::LENGTH];
+    let id: &str = uuid::Uuid::new_v4().hyphenated().encode_lower(&mut text);
+    HeaderValue::from_maybe_shared(Bytes::copy_from_slice(id.as_bytes())).unwrap_or(HeaderValue::from_static("-"))
+}
+
+fn is_grpc(content_type: &HeaderValue) -> bool {
+    content_type.as_bytes().get(..16).is_some_and(|start| start.eq_ignore_ascii_case(b"application/grpc"))
+}

@@ -1,0 +1,87 @@
+//! What went wrong between client and target: one function from the engine's error to status, reason and answer.
+
+use pingora_error::{Error, ErrorSource, ErrorType, ImmutStr};
+use pingora_proxy::{FailToProxy, Session};
+use trellis_access_logs::record::FailureReason;
+
+use super::{answer::Answer, exchange::Exchange};
+use crate::conn::Cut;
+
+/// The reason for an error raised by our own filters: there is no target to send to.
+pub(super) const NO_TARGET: ErrorType = ErrorType::CustomCode("NoTarget", 503);
+
+/// Concludes an exchange that failed: settles reason and status, answers if nothing was sent yet.
+pub(super) async fn conclude(session: &mut Session, error: &Error, exchange: &mut Exchange) -> FailToProxy {
+    let (status, failure) = classify(error, exchange);
+    exchange.failure = Some(failure);
+    let started = session.response_written().is_some_and(|response| !response.status.is_informational());
+    if started || status == 0 {
+        // What was sent stays the status; the client learns of the failure by the missing end.
+        exchange.status = session.response_written().map(|response| response.status.as_u16());
+    } else {
+        session.set_keepalive(None);
+        // The client may be gone as well; then there is nobody to tell, and the record is written all the same.
+        let _ = Answer::failed(status, failure).send(session, exchange).await;
+    }
+    FailToProxy { error_code: status, can_reuse_downstream: false }
+}
+
+/// Status for the client (zero: there is no client any more) and reason for the record.
+///
+/// Source: VPC Lattice user guide, "Troubleshoot access logs": 500 when no connection to a target can be made, 502 for bad answers;
+/// 504 for silent targets and 503 for empty groups are our choice, see `docs/conformance.md`.
+fn classify(error: &Error, exchange: &Exchange) -> (u16, FailureReason) {
+    let cut = exchange.facts.as_ref().and_then(|facts| facts.was_cut());
+    if let (Some(Cut::Lifetime), ErrorSource::Downstream) = (cut, error.esource()) {
+        return (0, FailureReason::ConnectionDurationExceeded);
+    }
+    match (error.esource(), error.etype()) {
+        (_, etype) if *etype == NO_TARGET => (503, FailureReason::TargetConnectionError),
+        (ErrorSource::Upstream, etype) => of_target(etype, exchange),
+        (ErrorSource::Downstream, etype) => of_client(etype, error),
+        (ErrorSource::Internal | ErrorSource::Unset, _) => (500, FailureReason::InternalError),
+    }
+}
+
+fn of_target(etype: &ErrorType, exchange: &Exchange) -> (u16, FailureReason) {
+    use ErrorType as E;
+    match etype {
+        E::ConnectTimedout
+        | E::ConnectRefused
+        | E::ConnectNoRoute
+        | E::TLSWantX509Lookup
+        | E::TLSHandshakeFailure
+        | E::TLSHandshakeTimedout
+        | E::InvalidCert
+        | E::HandshakeError
+        | E::ConnectError
+        | E::BindError
+        | E::SocketError
+        | E::ConnectProxyFailure => (500, FailureReason::TargetConnectionError),
+        E::ReadTimedout | E::WriteTimedout => (504, FailureReason::TargetDataTimeout),
+        E::ReadError | E::WriteError | E::ConnectionClosed if exchange.sent.is_none() => {
+            (500, FailureReason::TargetConnectionError)
+        }
+        E::ReadError | E::WriteError | E::ConnectionClosed => (502, FailureReason::TargetConnectionClosed),
+        _ => (502, FailureReason::TargetProtocolError),
+    }
+}
+
+fn of_client(etype: &ErrorType, error: &Error) -> (u16, FailureReason) {
+    use ErrorType as E;
+    let malformed = error.cause.as_ref().and_then(|cause| cause.downcast_ref::<std::io::Error>()).is_some_and(|cause| {
+        cause.kind() == std::io::ErrorKind::InvalidData
+    });
+    match etype {
+        _ if malformed => (400, FailureReason::ClientProtocolError),
+        E::ReadError | E::WriteError | E::ConnectionClosed | E::ConnectError => (0, FailureReason::ClientConnectionClosed),
+        E::ReadTimedout => (408, FailureReason::ClientProtocolError),
+        E::WriteTimedout => (0, FailureReason::ClientConnectionClosed),
+        _ => (400, FailureReason::ClientProtocolError),
+    }
+}
+
+/// The engine's context texts are for its own log; ours says what an operator can act on.
+pub(super) fn no_target(reason: &'static str) -> Box<Error> {
+    Error::create(NO_TARGET, ErrorSource::Internal, Some(ImmutStr::from(reason)), None)
+}

@@ -1,0 +1,201 @@
+//! Choosing a target and talking to it: the peer, the headers that go there and those that come back.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, header};
+use pingora_core::{
+    protocols::ALPN,
+    upstreams::peer::{H1UpgradePolicy, HttpPeer, HttpUpstreamRequestPolicy, Scheme},
+};
+use pingora_error::{Error, ErrorType, Result};
+use pingora_http::{RequestHeader, ResponseHeader};
+use pingora_proxy::Session;
+use smallvec::SmallVec;
+use trellis_model::config::{Limits, ProtocolVersion, TargetProtocol, Upgrades};
+use trellis_policy::Caller;
+
+use super::{
+    exchange::Exchange,
+    failure::no_target,
+};
+use crate::snapshot::{Action, TargetGroup};
+
+/// How long an idle connection to a target is kept. Below the 60 s after which common servers close theirs, so that we close first
+/// and a request does not meet a closing connection.
+const TARGET_IDLE: Duration = Duration::from_secs(55);
+
+/// Streams on one HTTP/2 connection to a target, before another is opened.
+const TARGET_STREAMS: usize = 100;
+
+const NETWORK: HeaderName = HeaderName::from_static("x-amzn-lattice-network");
+const TARGET: HeaderName = HeaderName::from_static("x-amzn-lattice-target");
+const IDENTITY: HeaderName = HeaderName::from_static("x-amzn-lattice-identity");
+const IDENTITY_TAGS: HeaderName = HeaderName::from_static("x-amzn-lattice-identity-tags");
+const SOURCE_VPC: HeaderName = HeaderName::from_static("x-amzn-source-vpc");
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
+const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const SECURITY_TOKEN: HeaderName = HeaderName::from_static("x-amz-security-token");
+
+/// Bounds every wait for the client by the service's idle timeout.
+pub(super) fn set_deadlines(session: &mut Session, exchange: &Exchange) {
+    let idle = exchange.idle();
+    session.set_read_timeout(idle);
+    session.set_write_timeout(idle);
+}
+
+/// Chooses group and target of a permitted request. Called again for another attempt, it stays with the group.
+pub(super) fn choose(exchange: &mut Exchange, roll: impl FnOnce() -> u64) -> Result<Box<HttpPeer>> {
+    let Some(Action::Forward { choice, groups }) = exchange.permitted_action() else {
+        return Error::e_explain(ErrorType::InternalError, "a target was asked for without a permit");
+    };
+    let group = match &exchange.group {
+        Some(group) => group.clone(),
+        None => choice
+            .choose(roll())
+            .and_then(|position| groups.get(position))
+            .ok_or_else(|| no_target("every target group of the action has weight zero"))?
+            .clone(),
+    };
+    let lease = group.live.choose().map_err(|_| no_target("the target group has no targets"))?;
+    let peer = peer(exchange, &group, lease.address());
+    exchange.group = Some(group);
+    exchange.lease = Some(lease);
+    peer.ok_or_else(|| Error::explain(ErrorType::InternalError, "request without a snapshot"))
+}
+
+fn peer(exchange: &Exchange, group: &TargetGroup, address: std::net::SocketAddr) -> Option<Box<HttpPeer>> {
+    let service = exchange.service()?;
+    let limits = &exchange.snapshot.as_ref()?.limits;
+    let tls = group.protocol == TargetProtocol::Https;
+    let server_name = if tls { service.domain.as_str().to_owned() } else { String::new() };
+    let mut peer = Box::new(HttpPeer::new(address, tls, server_name));
+    peer.scheme = Scheme::from_tls_bool(tls);
+    // Connections are made inside the group's VPC and never shared with another, even where addresses are the same.
+    peer.group_key = vpc_key(group);
+    let options = &mut peer.options;
+    options.connection_timeout = Some(limits.connect_timeout);
+    options.total_connection_timeout = Some(limits.connect_timeout * 2);
+    options.read_timeout = exchange.idle();
+    options.write_timeout = exchange.idle();
+    options.idle_timeout = Some(TARGET_IDLE);
+    options.verify_cert = false;
+    options.verify_hostname = false;
+    options.alpn = match group.version {
+        ProtocolVersion::Http1 => ALPN::H1,
+        ProtocolVersion::Http2 | ProtocolVersion::Grpc => ALPN::H2,
+    };
+    options.max_h2_streams = TARGET_STREAMS;
+    options.http_upstream_request_policy = request_policy(limits);
+    Some(peer)
+}
+
+fn request_policy(limits: &Limits) -> HttpUpstreamRequestPolicy {
+    let h1_upgrade = match limits.upgrades {
+        Upgrades::Pass => H1UpgradePolicy::WebSocketOnly,
+        Upgrades::Drop => H1UpgradePolicy::Deny,
+    };
+    HttpUpstreamRequestPolicy { h1_upgrade, ..HttpUpstreamRequestPolicy::standard() }
+}
+
+/// Separates the connection pools of VPCs and of groups within them.
+fn vpc_key(group: &TargetGroup) -> u64 {
+    use std::hash::{BuildHasher, Hash, Hasher};
+    let mut hasher = foldhash::fast::FixedState::default().build_hasher();
+    group.vpc.hash(&mut hasher);
+    group.id.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// Cleans and completes the headers of a request on its way to the target.
+///
+/// Source: VPC Lattice user guide, "HTTP targets" and "Request tracking". Hop-by-hop fields are gone already: the engine drops them
+/// (RFC 9110 §7.6.1).
+pub(super) fn prepare_request(session: &Session, request: &mut RequestHeader, exchange: &mut Exchange) -> Result<()> {
+    strip_untrusted(request);
+    append_forwarded_for(request, exchange)?;
+    let Some(facts) = &exchange.facts else {
+        return Error::e_explain(ErrorType::InternalError, "request without a connection");
+    };
+    request.insert_header(FORWARDED_PORT, HeaderValue::from(facts.local.port()))?;
+    let proto = if facts.tls.is_some() { "https" } else { "http" };
+    request.insert_header(FORWARDED_PROTO, HeaderValue::from_static(proto))?;
+    request.insert_header(REQUEST_ID, exchange.request_id.clone())?;
+    if let Some(view) = exchange.view() {
+        request.insert_header(NETWORK, view.network_header.clone())?;
+        request.insert_header(SOURCE_VPC, view.vpc_header.clone())?;
+    }
+    if let Some(target) = target_header(exchange) {
+        request.insert_header(TARGET, target)?;
+    }
+    if let (Some(Caller::Principal(index)), Some(snapshot)) = (exchange.caller, &exchange.snapshot)
+        && let Some(headers) = snapshot.caller_texts(index)
+    {
+        request.insert_header(IDENTITY, headers.identity.clone())?;
+        request.insert_header(IDENTITY_TAGS, headers.tags.clone())?;
+    }
+    exchange.sent = Some(std::time::Instant::now());
+    exchange.reached = exchange.lease.as_ref().map(trellis_target_groups::Lease::address);
+    let _ = session;
+    Ok(())
+}
+
+/// Removes what only the gateway may say, and the session token, which is the caller's secret.
+///
+/// Also in the spelling with underscores, because targets behind CGI and its heirs cannot tell the two apart.
+fn strip_untrusted(request: &mut RequestHeader) {
+    let ours = |name: &HeaderName| {
+        let text = name.as_str().as_bytes();
+        resembles_prefix(text, b"x-amzn-lattice-") || resembles(text, b"x-amzn-source-vpc") || resembles(text, b"x-forwarded-port")
+            || resembles(text, b"x-forwarded-proto") || *name == SECURITY_TOKEN
+    };
+    let unwanted: SmallVec<[HeaderName; 8]> = request.headers.keys().filter(|name| ours(name)).cloned().collect();
+    for name in unwanted {
+        request.remove_header(&name);
+    }
+}
+
+fn resembles(name: &[u8], known: &[u8]) -> bool {
+    name.len() == known.len() && resembles_prefix(name, known)
+}
+
+fn resembles_prefix(name: &[u8], known: &[u8]) -> bool {
+    name.len() >= known.len() && name.iter().zip(known).all(|(byte, wanted)| byte == wanted || (*wanted == b'-' && *byte == b'_'))
+}
+
+/// Appends the client's address. Source: specification gap, `docs/conformance.md`: appended as application load balancers do.
+fn append_forwarded_for(request: &mut RequestHeader, exchange: &Exchange) -> Result<()> {
+    let Some(facts) = &exchange.facts else { return Ok(()) };
+    let mut line = Vec::with_capacity(64);
+    for value in request.headers.get_all(&FORWARDED_FOR) {
+        line.extend_from_slice(value.as_bytes());
+        line.extend_from_slice(b", ");
+    }
+    line.extend_from_slice(facts.peer.ip().to_canonical().to_string().as_bytes());
+    let value = HeaderValue::from_maybe_shared(Bytes::from(line))
+        .map_err(|error| Error::because(ErrorType::InternalError, "x-forwarded-for", error))?;
+    request.insert_header(FORWARDED_FOR, value)
+}
+
+/// `ServiceArn=…; ServiceNetworkArn=…; TargetGroupArn=…`
+fn target_header(exchange: &Exchange) -> Option<HeaderValue> {
+    let (service, network, group) = (exchange.service()?, exchange.network()?, exchange.group.as_ref()?);
+    let text = format!("ServiceArn={}; ServiceNetworkArn={}; TargetGroupArn={}", service.arn, network.arn, group.arn);
+    HeaderValue::from_maybe_shared(Bytes::from(text)).ok()
+}
+
+/// Notes what a target's answer says and completes its headers.
+pub(super) fn prepare_response(response: &mut ResponseHeader, exchange: &mut Exchange) -> Result<()> {
+    if response.status.is_informational() && response.status != http::StatusCode::SWITCHING_PROTOCOLS {
+        return Ok(());
+    }
+    exchange.answered.get_or_insert_with(std::time::Instant::now);
+    exchange.status = Some(response.status.as_u16());
+    exchange.see_grpc_status(&response.headers);
+    for name in [HeaderName::from_static("keep-alive"), HeaderName::from_static("proxy-connection"), header::TE] {
+        response.remove_header(&name);
+    }
+    response.insert_header(REQUEST_ID, exchange.request_id.clone())
+}

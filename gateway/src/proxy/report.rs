@@ -1,0 +1,171 @@
+//! The end of a request: one access record and its metrics, also when it was refused early.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant, SystemTime},
+};
+
+use http::Version;
+use pingora_http::{RequestHeader, ResponseHeader};
+use pingora_proxy::Session;
+use trellis_access_logs::{
+    Destinations, Recorder,
+    record::{Additions, FailureReason, GrpcCode, Protocol, Record, ResolvedUser, Tls},
+};
+use trellis_policy::Caller;
+
+use super::{
+    answer::Answer,
+    decide::is_policed,
+    exchange::{Exchange, new_request_id},
+};
+use crate::{
+    conn::Facts,
+    h1::Violation,
+    shared::Shared,
+    tls::Negotiated,
+};
+
+/// Writes the record and counts.
+pub(super) fn record(session: &Session, exchange: &mut Exchange, shared: &Arc<Shared>, recorder: &Recorder) {
+    let Some(facts) = exchange.facts.clone() else { return };
+    let head = session.req_header();
+    let now = Instant::now();
+    let sent_status = session.response_written().map(|response| response.status.as_u16());
+    let mut record = Record::new(exchange.start, facts.peer);
+    record.duration = now.saturating_duration_since(exchange.began);
+    (record.request_to_target, record.response_from_target) = target_times(exchange, now);
+    record.bytes_received = head_bytes(head) + session.body_bytes_read() as u64;
+    record.bytes_sent = session.response_written().map_or(0, answer_bytes) + session.body_bytes_sent() as u64;
+    record.response_code = sent_status.or(exchange.status);
+    record.failure = exchange.failure;
+    record.auth_denied = exchange.denied;
+    record.request_id = Some(exchange.request_id.as_bytes());
+    record.grpc = exchange.grpc.then(|| exchange.grpc_status.unwrap_or(GrpcCode::Missing));
+    record.tls = facts.tls.as_ref().map(describe_tls);
+    describe_head(&mut record, head);
+    describe_place(&mut record, exchange);
+    describe_caller(&mut record, exchange);
+    match exchange.service() {
+        Some(service) => service.metrics.observe(&record),
+        None => shared.telemetry.observe_unmatched(&record),
+    }
+    if let Some(destinations) = destinations(exchange) {
+        recorder.record(destinations, &record);
+    }
+}
+
+/// Answers and counts a request whose head is malformed: no service is known, so its record goes to those who subscribed to the
+/// network of the VPC.
+pub fn refuse_malformed(shared: &Arc<Shared>, facts: &Facts, violation: Violation) -> Vec<u8> {
+    let request_id = new_request_id();
+    let answer = Answer::refused(violation);
+    let snapshot = shared.snapshot.load();
+    let mut record = Record::new(SystemTime::now(), facts.peer);
+    record.response_code = Some(answer.status());
+    record.failure = Some(FailureReason::ClientProtocolError);
+    record.request_id = Some(request_id.as_bytes());
+    record.tls = facts.tls.as_ref().map(describe_tls);
+    record.trellis.generation = snapshot.generation;
+    let view = snapshot.view(&facts.vpc);
+    record.source_vpc_id = view.map(|view| &view.vpc);
+    record.source_vpc_arn = view.map(|view| view.vpc_arn.as_str());
+    let network = view.and_then(|view| snapshot.network(view));
+    record.service_network_arn = network.map(|network| network.arn.as_str());
+    shared.telemetry.observe_unmatched(&record);
+    if let Some(network) = network {
+        shared.early_recorder.record(&network.destinations, &record);
+    }
+    answer.to_bytes(&request_id)
+}
+
+/// Whoever subscribed to the service or the network; for a request without a service, to the network of its VPC.
+fn destinations(exchange: &Exchange) -> Option<&Destinations> {
+    if let (Some(service), Some(matched)) = (exchange.service(), exchange.matched()) {
+        return Some(service.destinations(matched.network));
+    }
+    let snapshot = exchange.snapshot.as_ref()?;
+    Some(&snapshot.network(exchange.view()?)?.destinations)
+}
+
+/// From the request's leaving to the answer's beginning, and from there to its end.
+fn target_times(exchange: &Exchange, now: Instant) -> (Duration, Duration) {
+    let Some(sent) = exchange.sent else { return (Duration::ZERO, Duration::ZERO) };
+    match exchange.answered {
+        Some(answered) => (answered.saturating_duration_since(sent), now.saturating_duration_since(answered)),
+        None => (now.saturating_duration_since(sent), Duration::ZERO),
+    }
+}
+
+fn describe_head<'a>(record: &mut Record<'a>, head: &'a RequestHeader) {
+    let target = head.raw_path();
+    record.method = Some(head.method.as_str().as_bytes());
+    record.path = target.split(|byte| *byte == b'?').next();
+    record.protocol = match head.version {
+        Version::HTTP_10 => Some(Protocol::Http10),
+        Version::HTTP_11 => Some(Protocol::Http11),
+        Version::HTTP_2 => Some(Protocol::Http2),
+        _ => None,
+    };
+    let authority = head.uri.authority().filter(|_| head.version == Version::HTTP_2).map(|authority| authority.as_str().as_bytes());
+    record.host = authority.or_else(|| head.headers.get(http::header::HOST).map(http::HeaderValue::as_bytes));
+    record.user_agent = head.headers.get(http::header::USER_AGENT).map(http::HeaderValue::as_bytes);
+}
+
+fn describe_place<'a>(record: &mut Record<'a>, exchange: &'a Exchange) {
+    let snapshot = exchange.snapshot.as_ref();
+    record.trellis = Additions {
+        generation: snapshot.map_or(0, |snapshot| snapshot.generation),
+        rule: exchange.rule().map(|(_, rule)| (rule.id, rule.priority)),
+        decided_by: exchange.decided_by.as_deref(),
+    };
+    if let Some(view) = exchange.view() {
+        record.source_vpc_arn = Some(view.vpc_arn.as_str());
+        record.source_vpc_id = Some(&view.vpc);
+        let network = snapshot.and_then(|snapshot| snapshot.network(view));
+        record.service_network_arn = network.map(|network| network.arn.as_str());
+    }
+    if let Some(service) = exchange.service() {
+        record.service_arn = Some(service.arn.as_str());
+    }
+    if let Some((listener, _)) = exchange.rule() {
+        record.listener_type = Some(listener.protocol);
+        record.listener_id = Some(listener.id);
+    }
+    if let Some(group) = &exchange.group {
+        record.target_group_arn = Some(group.arn.as_str());
+        record.destination_vpc_id = Some(&group.vpc);
+    }
+    record.target = exchange.reached;
+}
+
+fn describe_caller<'a>(record: &mut Record<'a>, exchange: &'a Exchange) {
+    let policed = is_policed(exchange);
+    record.resolved_user = match exchange.caller {
+        Some(Caller::Anonymous) if policed => ResolvedUser::Anonymous,
+        None if exchange.failure == Some(FailureReason::ClientAccessDenied) => ResolvedUser::Unknown,
+        _ => ResolvedUser::AuthOff,
+    };
+    let Some((Caller::Principal(index), snapshot)) = exchange.caller.zip(exchange.snapshot.as_ref()) else { return };
+    if let Some(principal) = snapshot.policies.principal(index) {
+        record.resolved_user = ResolvedUser::Arn(&principal.arn);
+        record.caller_principal = Some(&principal.arn);
+        record.caller_principal_tags = snapshot.caller_texts(index).and_then(|texts| texts.record_tags.as_ref());
+        record.caller_organization = principal.organization.as_ref().map(|organization| &*organization.id);
+    }
+}
+
+fn describe_tls(tls: &Negotiated) -> Tls<'_> {
+    Tls { version: tls.version, cipher: tls.cipher, server_name: Some(tls.server_name.as_bytes()) }
+}
+
+/// Size of a head as HTTP/1.1 would send it, which is what the record means also for HTTP/2.
+fn head_bytes(head: &RequestHeader) -> u64 {
+    let fields: usize = head.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+    (head.method.as_str().len() + head.raw_path().len() + 14 + fields) as u64
+}
+
+fn answer_bytes(head: &ResponseHeader) -> u64 {
+    let fields: usize = head.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+    (19 + fields) as u64
+}

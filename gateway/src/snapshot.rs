@@ -1,0 +1,270 @@
+//! The configuration as the request path wants it: compiled, indexed, immutable.
+//!
+//! A snapshot is built in two steps. What can fail (policies, certificates) is compiled first and reported whole; only then is the
+//! snapshot put together, which cannot fail, so a rejected change leaves no trace. Every lookup starts from a VPC's view
+//! ([`View`]): another tenant's resource cannot even be named.
+
+mod attachments;
+mod build;
+mod certificates;
+
+pub use attachments::Attachments;
+pub use build::{Compiled, Surroundings, compile, sockets};
+pub use certificates::TlsTerms;
+
+use std::{
+    collections::HashMap,
+    net::IpAddr,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use http::HeaderValue;
+use trellis_access_logs::Destinations;
+use trellis_model::{
+    arn::Arn,
+    config::{AuthType, Limits, ListenerProtocol, ProtocolVersion, RulePriority, TargetProtocol},
+    id::{ListenerId, RuleId, ServiceId, ServiceNetworkId, TargetGroupId, VpcId},
+    name::{AccountId, DomainName, Name},
+};
+use trellis_policy::{self as policy, Policies, sigv4::Verifier};
+use trellis_routing::{HostTable, RuleTable, ServiceIndex};
+use trellis_target_groups::{Group, WeightedChoice};
+
+use crate::{telemetry::ServiceMetrics, tls::Terminator};
+
+/// Everything a request needs to know, as of one generation of the configuration.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// Counts the configurations that ran, from one.
+    pub generation: u64,
+    /// Limits and timeouts.
+    pub limits: Limits,
+    /// Principals, keys and policies.
+    pub policies: Policies,
+    /// Verifies signatures.
+    pub verifier: Verifier,
+    /// Services, by [`ServiceIndex`].
+    pub services: Arc<[Service]>,
+    /// Service networks.
+    pub networks: Vec<Network>,
+    attachments: Attachments,
+    views: Vec<View>,
+    by_vpc: HashMap<VpcId, usize, foldhash::fast::RandomState>,
+    callers: Vec<OnceLock<CallerTexts>>,
+}
+
+/// The world as one VPC sees it.
+#[derive(Debug)]
+pub struct View {
+    /// The VPC.
+    pub vpc: VpcId,
+    /// Its ARN.
+    pub vpc_arn: Arn,
+    /// Its owner.
+    pub account: AccountId,
+    /// The network that it is associated with, as a position in [`Snapshot::networks`].
+    pub network: Option<usize>,
+    /// Hosts of the services that it may meet.
+    pub hosts: Arc<HostTable>,
+    /// TLS for its listeners, with the certificates of those services.
+    pub tls: Terminator,
+    /// `x-amzn-lattice-network`.
+    pub network_header: HeaderValue,
+    /// `x-amzn-source-vpc`.
+    pub vpc_header: HeaderValue,
+    /// Addresses on which the gateway can be reached from it.
+    pub addresses: Vec<IpAddr>,
+    ports: HashMap<u16, PortProtocols, foldhash::fast::RandomState>,
+}
+
+/// Which kinds of listener a VPC finds on a port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PortProtocols {
+    /// None.
+    None,
+    /// HTTP only.
+    Http,
+    /// HTTPS only.
+    Https,
+    /// Both, of different services.
+    Both,
+}
+
+/// A service network.
+#[derive(Debug)]
+pub struct Network {
+    /// Its id.
+    pub id: ServiceNetworkId,
+    /// Its ARN.
+    pub arn: Arn,
+    /// Its name.
+    pub name: Name,
+    /// Does its policy count?
+    pub auth_type: AuthType,
+    /// Its layer of policy.
+    pub policy: policy::NetworkIndex,
+    /// Where records go of requests for which no service was found.
+    pub destinations: Destinations,
+}
+
+/// A service.
+#[derive(Debug)]
+pub struct Service {
+    /// Its id.
+    pub id: ServiceId,
+    /// Its ARN.
+    pub arn: Arn,
+    /// Its name.
+    pub name: Name,
+    /// Its owner.
+    pub account: AccountId,
+    /// Does its policy count?
+    pub auth_type: AuthType,
+    /// Its layer of policy.
+    pub policy: policy::ServiceIndex,
+    /// The name that clients and targets know it by: custom domain, else generated.
+    pub domain: DomainName,
+    /// Longest silence on a connection or stream.
+    pub idle: Option<Duration>,
+    /// Its listeners.
+    pub listeners: Box<[Listener]>,
+    /// Where its records go, by the network that the request came through.
+    pub destinations: Box<[(usize, Destinations)]>,
+    /// Its metrics, made at its first request.
+    pub metrics: ServiceMetrics,
+}
+
+/// A listener with its compiled rules.
+#[derive(Debug)]
+pub struct Listener {
+    /// Its id.
+    pub id: ListenerId,
+    /// What clients speak.
+    pub protocol: ListenerProtocol,
+    /// Its port.
+    pub port: u16,
+    /// Conditions of all rules.
+    pub table: RuleTable,
+    /// What the rules are and do, in the order of `table`.
+    pub rules: Box<[Rule]>,
+    /// The default rule.
+    pub default: Rule,
+}
+
+/// What a rule is and does.
+#[derive(Debug)]
+pub struct Rule {
+    /// Its id.
+    pub id: RuleId,
+    /// Its priority; the default rule has none.
+    pub priority: Option<RulePriority>,
+    /// What it does.
+    pub action: Action,
+}
+
+/// What a rule does.
+#[derive(Debug)]
+pub enum Action {
+    /// Forwards to one of the groups.
+    Forward {
+        /// Chooses a position in `groups`.
+        choice: WeightedChoice,
+        /// The groups.
+        groups: Box<[Arc<TargetGroup>]>,
+    },
+    /// Answers with this status.
+    FixedResponse(u16),
+}
+
+/// A target group.
+#[derive(Debug)]
+pub struct TargetGroup {
+    /// Its id.
+    pub id: TargetGroupId,
+    /// Its ARN.
+    pub arn: Arn,
+    /// Its name.
+    pub name: Name,
+    /// Is the connection to targets encrypted?
+    pub protocol: TargetProtocol,
+    /// HTTP version spoken to targets.
+    pub version: ProtocolVersion,
+    /// Where the targets live.
+    pub vpc: VpcId,
+    /// Who they are and how they do.
+    pub live: Arc<Group>,
+}
+
+/// What targets and records are told about a caller.
+#[derive(Debug)]
+pub struct CallerTexts {
+    /// `x-amzn-lattice-identity`.
+    pub identity: HeaderValue,
+    /// `x-amzn-lattice-identity-tags`.
+    pub tags: HeaderValue,
+    /// Its tags as the access record has them.
+    pub record_tags: Option<trellis_access_logs::json::Tags>,
+}
+
+impl Snapshot {
+    /// The VPC of a client that connected from `peer` to `local`, if any.
+    pub fn attach(&self, local: IpAddr, peer: IpAddr) -> Option<&View> {
+        self.views.get(self.attachments.find(local, peer)?)
+    }
+
+    /// The world as `vpc` sees it, if it is still there.
+    pub fn view(&self, vpc: &VpcId) -> Option<&View> {
+        self.views.get(*self.by_vpc.get(vpc)?)
+    }
+
+    /// All VPCs.
+    pub fn views(&self) -> &[View] {
+        &self.views
+    }
+
+    /// The network of a view.
+    pub fn network(&self, view: &View) -> Option<&Network> {
+        self.networks.get(view.network?)
+    }
+
+    /// A service.
+    pub fn service(&self, index: ServiceIndex) -> Option<&Service> {
+        self.services.get(index.0 as usize)
+    }
+
+    /// What targets and records are told about a principal; put together once.
+    pub fn caller_texts(&self, index: policy::PrincipalIndex) -> Option<&CallerTexts> {
+        let slot = self.callers.get(index.0 as usize)?;
+        let principal = self.policies.principal(index)?;
+        Some(slot.get_or_init(|| build::caller_texts(principal)))
+    }
+}
+
+impl View {
+    /// Which kinds of listener are on `port`?
+    pub fn protocols(&self, port: u16) -> PortProtocols {
+        self.ports.get(&port).copied().unwrap_or(PortProtocols::None)
+    }
+}
+
+impl Service {
+    /// The listener of a port, for clients that speak TLS or not.
+    pub fn listener(&self, port: u16, tls: bool) -> Option<&Listener> {
+        let protocol = if tls { ListenerProtocol::Https } else { ListenerProtocol::Http };
+        self.listeners.iter().find(|listener| listener.port == port && listener.protocol == protocol)
+    }
+
+    /// Where the records of requests go that came through the network at `network`.
+    pub fn destinations(&self, network: usize) -> &Destinations {
+        static NONE: Destinations = Destinations::NONE;
+        self.destinations.iter().find(|(of, _)| *of == network).map_or(&NONE, |(_, destinations)| destinations)
+    }
+}
+
+impl Listener {
+    /// A rule by its position in the table; `None` means the default rule.
+    pub fn rule(&self, position: Option<usize>) -> &Rule {
+        position.and_then(|position| self.rules.get(position)).unwrap_or(&self.default)
+    }
+}

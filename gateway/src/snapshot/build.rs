@@ -1,0 +1,350 @@
+//! From a validated configuration to a snapshot.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    net::SocketAddr,
+    sync::{Arc, OnceLock},
+};
+
+use bytes::Bytes;
+use http::HeaderValue;
+use trellis_access_logs::{Destinations, Subscriptions, json::Tags};
+use trellis_model::{
+    config::{self, Config, ListenerProtocol},
+    id::{ServiceId, TargetGroupId, VpcId},
+    problem::{Place, Problem, Problems},
+};
+use trellis_policy::{
+    self as policy, Policies, Principal,
+    sigv4::{KeyRing, Verifier},
+};
+use trellis_routing::{DuplicateHost, HostTable, RuleTable, ServiceIndex};
+use trellis_target_groups::WeightedChoice;
+
+use super::{
+    Action, Attachments, CallerTexts, Listener, Network, PortProtocols, Rule, Service, Snapshot, TargetGroup, View,
+    certificates::{TlsTerms, terminator},
+};
+use crate::{
+    registry::Registry,
+    telemetry::Telemetry,
+    tls::{Resumption, store::Certificates},
+};
+
+/// What a snapshot refers to and does not own.
+#[derive(Debug)]
+pub struct Surroundings<'a> {
+    /// Live state of the target groups; holds every group of the configuration already.
+    pub registry: &'a Registry,
+    /// Metrics of services.
+    pub telemetry: &'a Arc<Telemetry>,
+    /// Certificates from files.
+    pub certificates: &'a Certificates,
+    /// The internal CA and what lets sessions resume.
+    pub tls: &'a TlsTerms,
+}
+
+/// What could have failed and did not.
+#[derive(Debug)]
+pub struct Compiled {
+    policies: Policies,
+    verifier: Verifier,
+    // INVARIANT: one entry for each service network, service and VPC of the configuration, in its order.
+    network_layers: Vec<policy::NetworkIndex>,
+    service_layers: Vec<policy::ServiceIndex>,
+    resumption: Vec<Resumption>,
+    worlds: Vec<World>,
+    /// What a VPC without a network meets.
+    nothing: World,
+}
+
+/// Compiles what can fail: policies, keys of callers, keys for tickets.
+pub fn compile(config: &Config, tls: &TlsTerms) -> Result<Compiled, Problems> {
+    let whole = |text: String| Problems::from_iter([Problem::error(Place::default(), text)]);
+    let policies = trellis_policy::compile(config)?;
+    let keys = KeyRing::for_config(config, &policies).map_err(|error| whole(error.to_string()))?;
+    let resumption = tls.retain(config).map_err(|error| whole(error.to_string()))?;
+    let network_layers: Option<Vec<_>> = config.service_networks.iter().map(|network| policies.network(network.id)).collect();
+    let service_layers: Option<Vec<_>> = config.services.iter().map(|service| policies.service(service.id)).collect();
+    let (Some(network_layers), Some(service_layers)) = (network_layers, service_layers) else {
+        return Err(whole("the compiled policies lack a service network or a service".to_owned()));
+    };
+    let verifier = Verifier::new(Arc::new(keys), config.gateway.limits.clock_skew);
+    let duplicate = |error: DuplicateHost| whole(error.to_string());
+    let index: HashMap<ServiceId, ServiceIndex> =
+        (0u32..).zip(&config.services).map(|(position, service)| (service.id, ServiceIndex(position))).collect();
+    let worlds = config.service_networks.iter().map(|network| World::new(&network.services, config, &index));
+    let worlds = worlds.collect::<Result<_, _>>().map_err(duplicate)?;
+    let nothing = World::new(&[], config, &index).map_err(duplicate)?;
+    Ok(Compiled { policies, verifier, network_layers, service_layers, resumption, worlds, nothing })
+}
+
+/// Every address and port to listen on: each VPC's attachments with the ports of the services that it may meet.
+pub fn sockets(config: &Config) -> BTreeSet<SocketAddr> {
+    let services: HashMap<ServiceId, &config::Service> = config.services.iter().map(|service| (service.id, service)).collect();
+    let vpcs: HashMap<&VpcId, &config::Vpc> = config.vpcs.iter().map(|vpc| (&vpc.id, vpc)).collect();
+    let mut sockets = BTreeSet::new();
+    for network in &config.service_networks {
+        let members = network.services.iter().filter_map(|association| services.get(&association.service));
+        let ports: BTreeSet<u16> = members.flat_map(|service| &service.listeners).map(|listener| listener.port).collect();
+        let attached = network.vpcs.iter().filter_map(|association| vpcs.get(&association.vpc));
+        for address in attached.flat_map(|vpc| &vpc.attachments).flat_map(|attachment| &attachment.listen) {
+            sockets.extend(ports.iter().map(|port| SocketAddr::new(*address, *port)));
+        }
+    }
+    sockets
+}
+
+impl Compiled {
+    /// What the authors of the policies should look at, although the policies run.
+    pub fn warnings(&self) -> &[Problem] {
+        self.policies.warnings()
+    }
+
+    /// Puts the snapshot together.
+    pub fn build(
+        self,
+        config: &Config,
+        generation: u64,
+        mut subscriptions: Subscriptions,
+        around: &Surroundings<'_>,
+    ) -> Snapshot {
+        let groups = target_groups(config, around.registry);
+        let networks = self.networks(config, &mut subscriptions);
+        let memberships = memberships(config);
+        let networks_of = |id: ServiceId| memberships.get(&id).map(Vec::as_slice).unwrap_or_default();
+        let services: Arc<[Service]> = config
+            .services
+            .iter()
+            .zip(&self.service_layers)
+            .map(|(service, policy)| {
+                let destinations = destinations(service.id, networks_of(service.id), config, &mut subscriptions);
+                compile_service(service, *policy, destinations, &groups, around.telemetry)
+            })
+            .collect();
+        let views = self.views(config, around);
+        let by_vpc = views.iter().enumerate().map(|(position, view)| (view.vpc.clone(), position)).collect();
+        let principals = (0..).map_while(|index| self.policies.principal(trellis_policy::PrincipalIndex(index))).count();
+        Snapshot {
+            generation,
+            limits: config.gateway.limits.clone(),
+            policies: self.policies,
+            verifier: self.verifier,
+            services,
+            networks,
+            attachments: Attachments::compile(config.vpcs.iter().map(|vpc| vpc.attachments.as_slice())),
+            views,
+            by_vpc,
+            callers: std::iter::repeat_with(OnceLock::new).take(principals).collect(),
+        }
+    }
+
+    fn networks(&self, config: &Config, subscriptions: &mut Subscriptions) -> Vec<Network> {
+        let network = |(network, policy): (&config::ServiceNetwork, &policy::NetworkIndex)| Network {
+            id: network.id,
+            arn: network.arn.clone(),
+            name: network.name.clone(),
+            auth_type: network.auth_type,
+            policy: *policy,
+            destinations: subscriptions.destinations(Some(network.id), None),
+        };
+        config.service_networks.iter().zip(&self.network_layers).map(network).collect()
+    }
+
+    fn views(&self, config: &Config, around: &Surroundings<'_>) -> Vec<View> {
+        let mut network_of: HashMap<&VpcId, usize> = HashMap::new();
+        for (position, network) in config.service_networks.iter().enumerate() {
+            network_of.extend(network.vpcs.iter().map(|association| (&association.vpc, position)));
+        }
+        let view = |(vpc, resumption): (&config::Vpc, &Resumption)| {
+            let network = network_of.get(&vpc.id).copied();
+            let world = network.and_then(|position| self.worlds.get(position)).unwrap_or(&self.nothing);
+            View {
+                vpc: vpc.id.clone(),
+                vpc_arn: vpc.arn.clone(),
+                account: vpc.account.clone(),
+                network,
+                hosts: Arc::clone(&world.hosts),
+                tls: terminator(world, config, around.certificates, resumption, &around.tls.ca),
+                network_header: header_value(format!("SourceVpcArn={}", vpc.arn)),
+                vpc_header: header_value(vpc.id.to_string()),
+                addresses: vpc.attachments.iter().flat_map(|attachment| attachment.listen.iter().copied()).collect(),
+                ports: world.ports.clone(),
+            }
+        };
+        config.vpcs.iter().zip(&self.resumption).map(view).collect()
+    }
+}
+
+/// What the members of a service network meet.
+#[derive(Debug)]
+pub(super) struct World {
+    pub(super) hosts: Arc<HostTable>,
+    pub(super) services: Vec<ServiceIndex>,
+    ports: HashMap<u16, PortProtocols, foldhash::fast::RandomState>,
+}
+
+impl World {
+    fn new(
+        associations: &[config::ServiceAssociation],
+        config: &Config,
+        index: &HashMap<ServiceId, ServiceIndex>,
+    ) -> Result<Self, DuplicateHost> {
+        let members: Vec<(ServiceIndex, &config::Service)> = associations
+            .iter()
+            .filter_map(|association| {
+                let position = *index.get(&association.service)?;
+                Some((position, config.services.get(position.0 as usize)?))
+            })
+            .collect();
+        let mut ports: HashMap<u16, PortProtocols, foldhash::fast::RandomState> = HashMap::default();
+        for listener in members.iter().flat_map(|(_, service)| &service.listeners) {
+            let entry = ports.entry(listener.port).or_insert(PortProtocols::None);
+            *entry = entry.with(listener.protocol);
+        }
+        let names = members.iter().flat_map(|(position, service)| {
+            let domains = [Some(&service.generated_domain), service.custom_domain.as_ref()];
+            domains.into_iter().flatten().map(|domain| (domain.clone(), *position))
+        });
+        let hosts = Arc::new(HostTable::build(names)?);
+        Ok(Self { hosts, services: members.into_iter().map(|(position, _)| position).collect(), ports })
+    }
+}
+
+impl PortProtocols {
+    fn with(self, protocol: ListenerProtocol) -> Self {
+        match (self, protocol) {
+            (Self::None | Self::Http, ListenerProtocol::Http) => Self::Http,
+            (Self::None | Self::Https, ListenerProtocol::Https) => Self::Https,
+            _ => Self::Both,
+        }
+    }
+}
+
+fn compile_service(
+    service: &config::Service,
+    policy: policy::ServiceIndex,
+    destinations: Box<[(usize, Destinations)]>,
+    groups: &HashMap<TargetGroupId, Arc<TargetGroup>>,
+    telemetry: &Arc<Telemetry>,
+) -> Service {
+    Service {
+        id: service.id,
+        arn: service.arn.clone(),
+        name: service.name.clone(),
+        account: service.account.clone(),
+        auth_type: service.auth_type,
+        policy,
+        domain: service.custom_domain.as_ref().unwrap_or(&service.generated_domain).clone(),
+        idle: service.idle_timeout,
+        listeners: service.listeners.iter().map(|listener| compile_listener(listener, groups)).collect(),
+        destinations,
+        metrics: telemetry.service(service.name.as_str(), service.id),
+    }
+}
+
+fn target_groups(config: &Config, registry: &Registry) -> HashMap<TargetGroupId, Arc<TargetGroup>> {
+    let group = |group: &config::TargetGroup| {
+        let compiled = TargetGroup {
+            id: group.id,
+            arn: group.arn.clone(),
+            name: group.name.clone(),
+            protocol: group.protocol,
+            version: group.version,
+            vpc: group.vpc.clone(),
+            live: registry.group(group.id)?,
+        };
+        Some((group.id, Arc::new(compiled)))
+    };
+    config.target_groups.iter().filter_map(group).collect()
+}
+
+fn compile_listener(listener: &config::Listener, groups: &HashMap<TargetGroupId, Arc<TargetGroup>>) -> Listener {
+    Listener {
+        id: listener.id,
+        protocol: listener.protocol,
+        port: listener.port,
+        table: RuleTable::compile(listener.rules.iter().map(|rule| &rule.condition)),
+        rules: listener
+            .rules
+            .iter()
+            .map(|rule| Rule { id: rule.id, priority: Some(rule.priority), action: compile_action(&rule.action, groups) })
+            .collect(),
+        default: Rule { id: listener.default_rule, priority: None, action: compile_action(&listener.default_action, groups) },
+    }
+}
+
+fn compile_action(action: &config::Action, groups: &HashMap<TargetGroupId, Arc<TargetGroup>>) -> Action {
+    match action {
+        config::Action::FixedResponse(status) => Action::FixedResponse(*status),
+        config::Action::Forward(weighted) => Action::Forward {
+            choice: WeightedChoice::new(weighted.iter().map(|entry| entry.weight)),
+            groups: weighted.iter().filter_map(|entry| groups.get(&entry.group).cloned()).collect(),
+        },
+    }
+}
+
+/// The networks that each service is in, by position.
+fn memberships(config: &Config) -> HashMap<ServiceId, Vec<usize>> {
+    let mut memberships: HashMap<ServiceId, Vec<usize>> = HashMap::new();
+    for (position, network) in config.service_networks.iter().enumerate() {
+        for association in &network.services {
+            memberships.entry(association.service).or_default().push(position);
+        }
+    }
+    memberships
+}
+
+/// Where a service's records go, for each network that it is in and whose subscribers want them.
+fn destinations(
+    service: ServiceId,
+    networks: &[usize],
+    config: &Config,
+    subscriptions: &mut Subscriptions,
+) -> Box<[(usize, Destinations)]> {
+    let mut of_network = |position: &usize| {
+        let network = config.service_networks.get(*position)?;
+        let destinations = subscriptions.destinations(Some(network.id), Some(service));
+        (!destinations.is_none()).then_some((*position, destinations))
+    };
+    networks.iter().filter_map(&mut of_network).collect()
+}
+
+/// Source: VPC Lattice user guide, "HTTP targets"; separators as observed, `; `.
+pub(super) fn caller_texts(principal: &Principal) -> CallerTexts {
+    let organization = principal.organization.as_ref();
+    let id = organization.map(|organization| &*organization.id);
+    let path = organization.and_then(|organization| organization.paths.first()).map(|path| &**path);
+    let mut identity = vec![format!("Principal={}", principal.arn)];
+    let mut tags = vec![format!("principal={}", escape(&principal.arn))];
+    if let Some(id) = id {
+        identity.push(format!("PrincipalOrgID={id}"));
+        tags.push(format!("principalorgid={}", escape(id)));
+    }
+    if let Some(path) = path {
+        identity.push(format!("PrincipalOrgPath={path}"));
+        tags.push(format!("principalorgpath={}", escape(path)));
+    }
+    if let Some(session) = &principal.session_name {
+        identity.push(format!("SessionName={session}"));
+    }
+    identity.push("Type=AWS_IAM".to_owned());
+    tags.extend(principal.tags.iter().map(|(key, value)| format!("{}={}", escape(key), escape(value))));
+    let record_tags = principal.tags.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+    CallerTexts {
+        identity: header_value(identity.join("; ")),
+        tags: header_value(tags.join("; ")),
+        record_tags: Tags::new(record_tags),
+    }
+}
+
+/// A `;` in a value must not look like a separator.
+fn escape(value: &str) -> String {
+    value.replace(';', "\\;")
+}
+
+/// Text of ours as a header value. Names, ids and tags are checked at load; what could not be sent all the same is left empty rather
+/// than sent mangled.
+fn header_value(text: String) -> HeaderValue {
+    HeaderValue::from_maybe_shared(Bytes::from(text)).unwrap_or(HeaderValue::from_static(""))
+}

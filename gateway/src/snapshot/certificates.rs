@@ -1,0 +1,88 @@
+//! Which certificate answers for which name, within one VPC's view; and what of TLS outlives snapshots.
+
+use std::{collections::HashMap, sync::Arc, time::SystemTime};
+
+use parking_lot::Mutex;
+use rustls::sign::CertifiedKey;
+use trellis_model::{config::Config, id::VpcId, name::DomainName};
+use trellis_routing::HostTable;
+
+use super::build::World;
+use crate::tls::{
+    CertificateFor, Resumption, Terminator, TicketError,
+    ca::InternalCa,
+    store::{Certificates, FileCertificate},
+};
+
+/// What of TLS outlives snapshots: the internal CA, and for each VPC the keys that seal session tickets.
+#[derive(Debug)]
+pub struct TlsTerms {
+    /// The internal CA.
+    pub ca: Arc<InternalCa>,
+    resumption: Mutex<HashMap<VpcId, Resumption>>,
+}
+
+impl TlsTerms {
+    /// Terms with this CA, and no session yet to resume.
+    pub fn new(ca: Arc<InternalCa>) -> Self {
+        Self { ca, resumption: Mutex::default() }
+    }
+
+    /// What lets sessions of each VPC resume, in the order of the configuration; forgets VPCs that are gone.
+    pub(super) fn retain(&self, config: &Config) -> Result<Vec<Resumption>, TicketError> {
+        let mut known = self.resumption.lock();
+        let mut wanted = Vec::with_capacity(config.vpcs.len());
+        for vpc in &config.vpcs {
+            wanted.push(match known.get(&vpc.id) {
+                Some(resumption) => resumption.clone(),
+                None => Resumption::new()?,
+            });
+        }
+        *known = config.vpcs.iter().map(|vpc| vpc.id.clone()).zip(wanted.iter().cloned()).collect();
+        Ok(wanted)
+    }
+}
+
+/// The certificates that one VPC's clients may be shown: from files for custom domains, from the internal CA for the rest.
+#[derive(Debug)]
+struct ViewCertificates {
+    hosts: Arc<HostTable>,
+    files: HashMap<DomainName, Arc<FileCertificate>>,
+    ca: Arc<InternalCa>,
+}
+
+impl CertificateFor for ViewCertificates {
+    fn certificate(&self, server_name: &str) -> Option<Arc<CertifiedKey>> {
+        self.hosts.find(server_name.as_bytes())?;
+        if let Some(file) = server_name.parse().ok().and_then(|name: DomainName| self.files.get(&name)) {
+            return Some(file.key());
+        }
+        match self.ca.certificate(server_name, SystemTime::now()) {
+            Ok(key) => Some(key),
+            Err(error) => {
+                tracing::error!(name = server_name, %error, "the internal CA cannot issue");
+                None
+            }
+        }
+    }
+}
+
+/// The terminator of a view over `world`.
+pub(super) fn terminator(
+    world: &World,
+    config: &Config,
+    files: &Certificates,
+    resumption: &Resumption,
+    ca: &Arc<InternalCa>,
+) -> Terminator {
+    let of_service = |index: &trellis_routing::ServiceIndex| {
+        let service = config.services.get(index.0 as usize)?;
+        Some((service.custom_domain.clone()?, Arc::clone(files.of(service.id)?)))
+    };
+    let certificates = ViewCertificates {
+        hosts: Arc::clone(&world.hosts),
+        files: world.services.iter().filter_map(of_service).collect(),
+        ca: Arc::clone(ca),
+    };
+    Terminator::new(Arc::new(certificates), resumption)
+}
