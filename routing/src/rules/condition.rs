@@ -143,6 +143,16 @@ impl Conditions {
         Some((name, test.value.of(&self.texts)?, kind, test.case))
     }
 
+    /// Bytes that a table holds besides itself; header names and prepared searches may hold a few more of their own.
+    #[cfg(test)]
+    pub(super) fn heap_bytes(&self) -> usize {
+        size_of_val(&*self.rules)
+            + size_of_val(&*self.headers)
+            + size_of_val(&*self.fields)
+            + size_of_val(&*self.finders)
+            + self.texts.len()
+    }
+
     fn is_text(&self, span: Span, actual: &[u8]) -> bool {
         span.of(&self.texts) == Some(actual)
     }
