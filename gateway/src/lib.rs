@@ -9,6 +9,7 @@ pub mod listen;
 pub mod probe;
 pub mod proxy;
 pub mod registry;
+pub mod server;
 pub mod shared;
 pub mod snapshot;
 pub mod telemetry;

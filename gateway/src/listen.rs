@@ -1,6 +1,6 @@
 //! From a socket to a running connection: which VPC it belongs to, TLS, HTTP version, lifetimes.
 //!
-//! The set of listening sockets follows the snapshot: [`Listeners::prepare`] binds what is new before a snapshot is
+//! The set of listening sockets follows the snapshot: [`prepare`] binds what is new before a snapshot is
 //! swapped in (so that a port in use refuses the change), [`Listeners::commit`] hands the sockets to the workers and closes what
 //! is no longer wanted. Sockets that stay are not touched, and closing one leaves its connections alone.
 
@@ -31,25 +31,47 @@ pub struct Prepared {
     sockets: BTreeMap<SocketAddr, Vec<TcpListener>>,
 }
 
+/// Binds what `wanted` has beyond what is `open`, for so many workers. Either all of it, or nothing and every address that could not
+/// be bound.
+pub fn prepare(
+    open: &BTreeSet<SocketAddr>,
+    wanted: BTreeSet<SocketAddr>,
+    workers: usize,
+) -> Result<Prepared, Vec<BindError>> {
+    let mut sockets = BTreeMap::new();
+    let mut errors = Vec::new();
+    for address in wanted.difference(open) {
+        match bind(*address, workers) {
+            Ok(bound) => {
+                sockets.insert(*address, bound);
+            }
+            Err(error) => errors.push(error),
+        }
+    }
+    if errors.is_empty() {
+        Ok(Prepared { wanted, sockets })
+    } else {
+        Err(errors)
+    }
+}
+
 impl Listeners {
     /// No sockets yet, for these workers.
     pub fn new(workers: Vec<Worker>) -> Self {
-        Self { workers, open: BTreeSet::new() }
+        Self {
+            workers,
+            open: BTreeSet::new(),
+        }
     }
 
-    /// Binds what `wanted` has beyond what is open. Either all of it, or nothing and every address that could not be bound.
-    pub fn prepare(&self, wanted: BTreeSet<SocketAddr>) -> Result<Prepared, Vec<BindError>> {
-        let mut sockets = BTreeMap::new();
-        let mut errors = Vec::new();
-        for address in wanted.difference(&self.open) {
-            match bind(*address, self.workers.len()) {
-                Ok(bound) => {
-                    sockets.insert(*address, bound);
-                }
-                Err(error) => errors.push(error),
-            }
-        }
-        if errors.is_empty() { Ok(Prepared { wanted, sockets }) } else { Err(errors) }
+    /// The addresses that are listened on.
+    pub fn open(&self) -> &BTreeSet<SocketAddr> {
+        &self.open
+    }
+
+    /// Number of workers.
+    pub fn workers(&self) -> usize {
+        self.workers.len()
     }
 
     /// Starts listening on what was prepared and stops on what is no longer wanted. Gives the addresses opened and closed.

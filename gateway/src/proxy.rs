@@ -23,8 +23,9 @@ use std::sync::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use pingora_core::{
-    apps::HttpServerOptions, modules::http::HttpModules, protocols::http::v2::server::default_h2_options,
-    server::configuration::ServerConf, upstreams::peer::HttpPeer,
+    apps::HttpServerOptions, modules::http::HttpModules,
+    protocols::http::v2::server::default_h2_options, server::configuration::ServerConf,
+    upstreams::peer::HttpPeer,
 };
 use pingora_error::{Error, Result};
 use pingora_http::{RequestHeader, ResponseHeader};
@@ -55,7 +56,11 @@ pub fn engine(shared: Arc<Shared>, index: usize) -> Engine {
         ca_file: Some(shared.target_roots.clone()),
         ..ServerConf::default()
     };
-    let gateway = Gateway { recorder: shared.writer.recorder(), dice: Dice::new(shared.seed, index), shared };
+    let gateway = Gateway {
+        recorder: shared.writer.recorder(),
+        dice: Dice::new(shared.seed, index),
+        shared,
+    };
     let mut engine = http_proxy(&Arc::new(conf), gateway);
     engine.server_options = Some(HttpServerOptions::default());
     engine.h2_options = Some(default_h2_options());
@@ -74,17 +79,22 @@ pub struct Gateway {
 ///
 /// Nothing depends on their being unpredictable. The seed comes from outside, so that a test can repeat a run.
 #[derive(Debug)]
-struct Dice(AtomicU64);
+pub(crate) struct Dice(AtomicU64);
 
 impl Dice {
     const GAMMA: u64 = 0x9e37_79b9_7f4a_7c15;
 
-    fn new(seed: u64, index: usize) -> Self {
-        Self(AtomicU64::new(seed ^ (index as u64).wrapping_mul(0xbf58_476d_1ce4_e5b9)))
+    pub(crate) fn new(seed: u64, index: usize) -> Self {
+        Self(AtomicU64::new(
+            seed ^ (index as u64).wrapping_mul(0xbf58_476d_1ce4_e5b9),
+        ))
     }
 
-    fn roll(&self) -> u64 {
-        let mut z = self.0.fetch_add(Self::GAMMA, Ordering::Relaxed).wrapping_add(Self::GAMMA);
+    pub(crate) fn roll(&self) -> u64 {
+        let mut z = self
+            .0
+            .fetch_add(Self::GAMMA, Ordering::Relaxed)
+            .wrapping_add(Self::GAMMA);
         z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
         z ^ z >> 31
@@ -119,7 +129,11 @@ impl ProxyHttp for Gateway {
     }
 
     /// Choose.
-    async fn upstream_peer(&self, _session: &mut Session, exchange: &mut Exchange) -> Result<Box<HttpPeer>> {
+    async fn upstream_peer(
+        &self,
+        _session: &mut Session,
+        exchange: &mut Exchange,
+    ) -> Result<Box<HttpPeer>> {
         forward::choose(exchange, || self.dice.roll())
     }
 
@@ -153,12 +167,22 @@ impl ProxyHttp for Gateway {
     }
 
     /// What went wrong becomes a status, a reason for the record and, if nothing was sent yet, an answer.
-    async fn fail_to_proxy(&self, session: &mut Session, error: &Error, exchange: &mut Exchange) -> FailToProxy {
+    async fn fail_to_proxy(
+        &self,
+        session: &mut Session,
+        error: &Error,
+        exchange: &mut Exchange,
+    ) -> FailToProxy {
         failure::conclude(session, error, exchange).await
     }
 
     /// Record.
-    async fn logging(&self, session: &mut Session, _error: Option<&Error>, exchange: &mut Exchange) {
+    async fn logging(
+        &self,
+        session: &mut Session,
+        _error: Option<&Error>,
+        exchange: &mut Exchange,
+    ) {
         report::record(session, exchange, &self.shared, &self.recorder);
     }
 

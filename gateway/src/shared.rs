@@ -27,6 +27,8 @@ pub struct Shared {
 
 impl std::fmt::Debug for Shared {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Shared").field("generation", &self.snapshot.load().generation).finish_non_exhaustive()
+        f.debug_struct("Shared")
+            .field("generation", &self.snapshot.load().generation)
+            .finish_non_exhaustive()
     }
 }

@@ -244,27 +244,41 @@ impl Snapshot {
 impl View {
     /// Which kinds of listener are on `port`?
     pub fn protocols(&self, port: u16) -> PortProtocols {
-        self.ports.get(&port).copied().unwrap_or(PortProtocols::None)
+        self.ports
+            .get(&port)
+            .copied()
+            .unwrap_or(PortProtocols::None)
     }
 }
 
 impl Service {
     /// The listener of a port, for clients that speak TLS or not.
     pub fn listener(&self, port: u16, tls: bool) -> Option<&Listener> {
-        let protocol = if tls { ListenerProtocol::Https } else { ListenerProtocol::Http };
-        self.listeners.iter().find(|listener| listener.port == port && listener.protocol == protocol)
+        let protocol = if tls {
+            ListenerProtocol::Https
+        } else {
+            ListenerProtocol::Http
+        };
+        self.listeners
+            .iter()
+            .find(|listener| listener.port == port && listener.protocol == protocol)
     }
 
     /// Where the records of requests go that came through the network at `network`.
     pub fn destinations(&self, network: usize) -> &Destinations {
         static NONE: Destinations = Destinations::NONE;
-        self.destinations.iter().find(|(of, _)| *of == network).map_or(&NONE, |(_, destinations)| destinations)
+        self.destinations
+            .iter()
+            .find(|(of, _)| *of == network)
+            .map_or(&NONE, |(_, destinations)| destinations)
     }
 }
 
 impl Listener {
     /// A rule by its position in the table; `None` means the default rule.
     pub fn rule(&self, position: Option<usize>) -> &Rule {
-        position.and_then(|position| self.rules.get(position)).unwrap_or(&self.default)
+        position
+            .and_then(|position| self.rules.get(position))
+            .unwrap_or(&self.default)
     }
 }

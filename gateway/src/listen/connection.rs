@@ -71,7 +71,10 @@ struct Slot {
 impl Slot {
     fn take(shared: &Arc<Shared>, limit: usize) -> Option<Self> {
         let before = shared.connections.fetch_add(1, Ordering::Relaxed);
-        let slot = Self { shared: Arc::clone(shared), _counted: shared.telemetry.connection_opened() };
+        let slot = Self {
+            shared: Arc::clone(shared),
+            _counted: shared.telemetry.connection_opened(),
+        };
         (before < limit).then_some(slot)
     }
 }
@@ -84,11 +87,26 @@ impl Drop for Slot {
 
 /// Decides whose connection this is. `None`: nobody's, or there are too many; it is closed without a word, because a stranger
 /// learns nothing.
-pub(super) fn admit(stream: TcpStream, peer: SocketAddr, listening: SocketAddr, shared: &Arc<Shared>) -> Option<Admitted> {
+pub(super) fn admit(
+    stream: TcpStream,
+    peer: SocketAddr,
+    listening: SocketAddr,
+    shared: &Arc<Shared>,
+) -> Option<Admitted> {
     let snapshot = shared.snapshot.load();
     // Only a wildcard socket needs to ask the kernel for the address that the client chose.
-    let local = if listening.ip().is_unspecified() { stream.local_addr().ok()? } else { listening };
-    let refuse = |reason| shared.telemetry.emit(&ConnectionRefused { peer, local, reason });
+    let local = if listening.ip().is_unspecified() {
+        stream.local_addr().ok()?
+    } else {
+        listening
+    };
+    let refuse = |reason| {
+        shared.telemetry.emit(&ConnectionRefused {
+            peer,
+            local,
+            reason,
+        })
+    };
     let Some(slot) = Slot::take(shared, snapshot.limits.connections) else {
         refuse(Refused::TooMany);
         return None;
@@ -111,11 +129,23 @@ pub(super) fn admit(stream: TcpStream, peer: SocketAddr, listening: SocketAddr, 
 impl Admitted {
     /// Serves the connection to its end.
     pub(super) async fn run(self, engine: Arc<Engine>, phase: watch::Receiver<Phase>) {
-        let Self { stream, peer, local, vpc, opened, shared, slot } = self;
+        let Self {
+            stream,
+            peer,
+            local,
+            vpc,
+            opened,
+            shared,
+            slot,
+        } = self;
         let snapshot = shared.snapshot.load_full();
         let limits = snapshot.limits.clone();
-        let Some(view) = snapshot.view(&vpc) else { return };
-        let Some(encrypted) = expects_tls(&stream, view.protocols(local.port())).await else { return };
+        let Some(view) = snapshot.view(&vpc) else {
+            return;
+        };
+        let Some(encrypted) = expects_tls(&stream, view.protocols(local.port())).await else {
+            return;
+        };
         let terminator = encrypted.then(|| view.tls.clone());
         drop(snapshot);
         let (transport, tls) = match terminator {
@@ -130,7 +160,14 @@ impl Admitted {
         let (goaway, shutdown) = watch::channel(false);
         let conn = Box::new(Conn::new(transport, Arc::clone(&facts)));
         let serving = serve(conn, http, engine, shared, limits.clone(), shutdown);
-        Clock { facts, limits, goaway, phase }.watch(serving).await;
+        Clock {
+            facts,
+            limits,
+            goaway,
+            phase,
+        }
+        .watch(serving)
+        .await;
         drop(slot);
     }
 }
@@ -180,13 +217,19 @@ async fn serve(
     limits: Limits,
     shutdown: watch::Receiver<bool>,
 ) {
-    let head_limits = HeadLimits { bytes: limits.header_bytes, fields: limits.headers };
+    let head_limits = HeadLimits {
+        bytes: limits.header_bytes,
+        fields: limits.headers,
+    };
     let mut first = true;
     if http == Http::Two {
         return serve_http2(conn, &engine, &shutdown).await;
     }
     loop {
-        match conn.next_head(head_limits, limits.header_timeout, first).await {
+        match conn
+            .next_head(head_limits, limits.header_timeout, first)
+            .await
+        {
             NextHead::Ready => {}
             NextHead::Http2 => return serve_http2(conn, &engine, &shutdown).await,
             NextHead::Closed => return,
@@ -197,9 +240,13 @@ async fn serve(
         }
         first = false;
         let session = ServerSession::new_http1(conn);
-        let Some(reusable) = engine.process_new_http(session, &shutdown).await else { return };
+        let Some(reusable) = engine.process_new_http(session, &shutdown).await else {
+            return;
+        };
         let (stream, _) = reusable.consume();
-        let Ok(same) = stream.into_any().downcast::<Conn>() else { return };
+        let Ok(same) = stream.into_any().downcast::<Conn>() else {
+            return;
+        };
         conn = same;
     }
 }
@@ -223,7 +270,10 @@ impl Clock {
     /// Runs `serving` to its end, or to the end that the clock sets it.
     async fn watch(mut self, serving: impl Future<Output = ()>) {
         tokio::pin!(serving);
-        let mut retire_at = self.limits.connection_lifetime.map(|lifetime| self.facts.opened + lifetime);
+        let mut retire_at = self
+            .limits
+            .connection_lifetime
+            .map(|lifetime| self.facts.opened + lifetime);
         let mut cut_at: Option<Instant> = None;
         let timer = tokio::time::sleep(Duration::ZERO);
         tokio::pin!(timer);
@@ -262,7 +312,11 @@ impl Clock {
                 cut_at = None;
                 give_up_at = Some(now + AFTER_CUT);
             }
-            let next = [retire_at, cut_at, give_up_at].into_iter().flatten().chain([self.next_look(now)]).min();
+            let next = [retire_at, cut_at, give_up_at]
+                .into_iter()
+                .flatten()
+                .chain([self.next_look(now)])
+                .min();
             timer.as_mut().reset(next.unwrap_or(now).into());
         }
     }

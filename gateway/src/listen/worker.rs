@@ -54,7 +54,9 @@ impl Worker {
     pub fn start(settings: WorkerSettings, shared: Arc<Shared>) -> io::Result<Self> {
         // Unbounded, but fed by configuration changes only, a few entries each.
         let (commands, received) = mpsc::unbounded_channel();
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
         let thread = thread::Builder::new()
             .name(format!("worker-{}", settings.index))
             .spawn(move || runtime.block_on(run(settings, shared, received)))?;
@@ -90,14 +92,24 @@ impl Worker {
     }
 }
 
-async fn run(settings: WorkerSettings, shared: Arc<Shared>, mut commands: mpsc::UnboundedReceiver<Command>) {
+async fn run(
+    settings: WorkerSettings,
+    shared: Arc<Shared>,
+    mut commands: mpsc::UnboundedReceiver<Command>,
+) {
     let engine = Arc::new(engine(Arc::clone(&shared), settings.index));
     let (phase, _) = watch::channel(Phase::Running);
     let mut sockets: HashMap<SocketAddr, AbortHandle> = HashMap::new();
     while let Some(command) = commands.recv().await {
         match command {
             Command::Listen(address, socket) => {
-                let accepting = accept(address, socket, Arc::clone(&shared), Arc::clone(&engine), phase.subscribe());
+                let accepting = accept(
+                    address,
+                    socket,
+                    Arc::clone(&shared),
+                    Arc::clone(&engine),
+                    phase.subscribe(),
+                );
                 sockets.insert(address, tokio::spawn(accepting).abort_handle());
             }
             Command::Close(address) => {
@@ -117,10 +129,17 @@ async fn run(settings: WorkerSettings, shared: Arc<Shared>, mut commands: mpsc::
 /// Ends all connections: those idle at once, those in use when their request is done, the rest when the grace period is over.
 async fn drain(settings: &WorkerSettings, phase: &watch::Sender<Phase>) {
     phase.send_replace(Phase::Draining);
-    if tokio::time::timeout(settings.grace, phase.closed()).await.is_ok() {
+    if tokio::time::timeout(settings.grace, phase.closed())
+        .await
+        .is_ok()
+    {
         return;
     }
-    tracing::warn!(worker = settings.index, connections = phase.receiver_count(), "grace period over, cutting connections");
+    tracing::warn!(
+        worker = settings.index,
+        connections = phase.receiver_count(),
+        "grace period over, cutting connections"
+    );
     phase.send_replace(Phase::Cut);
     // Enough for the records of what was cut; a connection that ignores even this is dropped with the runtime.
     let _ = tokio::time::timeout(Duration::from_secs(2), phase.closed()).await;
@@ -149,7 +168,10 @@ async fn accept(
                 }
             }
             Err(error) => {
-                shared.telemetry.emit(&AcceptFailed { address, error: &error });
+                shared.telemetry.emit(&AcceptFailed {
+                    address,
+                    error: &error,
+                });
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }

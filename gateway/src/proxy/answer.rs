@@ -24,7 +24,11 @@ pub struct Answer {
 
 impl Answer {
     const fn new(status: u16, text: &'static str, failure: Option<FailureReason>) -> Self {
-        Self { status, text: Cow::Borrowed(text), failure }
+        Self {
+            status,
+            text: Cow::Borrowed(text),
+            failure,
+        }
     }
 
     /// The fixed response of a rule: no body.
@@ -34,12 +38,20 @@ impl Answer {
 
     /// No such service here, or none that this caller may know of.
     pub fn not_found() -> Self {
-        Self::new(404, "Not Found: no service of this network has that host and port", None)
+        Self::new(
+            404,
+            "Not Found: no service of this network has that host and port",
+            None,
+        )
     }
 
     /// The TLS server name and the host name different services.
     pub fn misdirected() -> Self {
-        Self::new(421, "Misdirected Request: the host is not the one that the TLS connection is for", None)
+        Self::new(
+            421,
+            "Misdirected Request: the host is not the one that the TLS connection is for",
+            None,
+        )
     }
 
     /// The head is malformed or exceeds a limit.
@@ -49,22 +61,38 @@ impl Answer {
 
     /// The bytes of the request break the rules of HTTP/1.
     pub fn refused(violation: Violation) -> Self {
-        Self { status: violation.status(), text: Cow::Owned(violation.to_string()), failure: Some(FailureReason::ClientProtocolError) }
+        Self {
+            status: violation.status(),
+            text: Cow::Owned(violation.to_string()),
+            failure: Some(FailureReason::ClientProtocolError),
+        }
     }
 
     /// A signature or a policy refused, in the words of the authorizer.
     pub fn forbidden(status: u16, text: String) -> Self {
-        Self { status, text: Cow::Owned(text), failure: Some(FailureReason::ClientAccessDenied) }
+        Self {
+            status,
+            text: Cow::Owned(text),
+            failure: Some(FailureReason::ClientAccessDenied),
+        }
     }
 
     /// The client's protocol cannot be carried to the target group's.
     pub fn unsupported_version(status: u16) -> Self {
-        Self::new(status, "the service does not speak the protocol version of this request", Some(FailureReason::ClientProtocolError))
+        Self::new(
+            status,
+            "the service does not speak the protocol version of this request",
+            Some(FailureReason::ClientProtocolError),
+        )
     }
 
     /// A fault of the gateway.
     pub fn internal_error() -> Self {
-        Self::new(500, "Internal Server Error", Some(FailureReason::InternalError))
+        Self::new(
+            500,
+            "Internal Server Error",
+            Some(FailureReason::InternalError),
+        )
     }
 
     /// A failure on the way to or from a target.
@@ -90,7 +118,9 @@ impl Answer {
     pub async fn send(self, session: &mut Session, exchange: &mut Exchange) -> Result<()> {
         exchange.status = Some(self.status);
         exchange.failure = self.failure.or(exchange.failure);
-        exchange.stage = Stage::Answered { matched: exchange.matched() };
+        exchange.stage = Stage::Answered {
+            matched: exchange.matched(),
+        };
         let body = Bytes::from(match self.text {
             Cow::Borrowed(text) => Bytes::from_static(text.as_bytes()),
             Cow::Owned(text) => Bytes::from(text),
@@ -98,7 +128,9 @@ impl Answer {
         let without_body = body.is_empty() || session.req_header().method == Method::HEAD;
         let header = self::header(self.status, body.len(), &exchange.request_id)?;
         let sent = async {
-            session.write_response_header(Box::new(header), without_body).await?;
+            session
+                .write_response_header(Box::new(header), without_body)
+                .await?;
             if !without_body {
                 session.write_response_body(Some(body), true).await?;
             }
@@ -106,14 +138,23 @@ impl Answer {
         };
         // A client that went away before its answer is an ordinary end, and the record says so.
         sent.await.map_err(|error: Box<Error>| {
-            exchange.failure.get_or_insert(FailureReason::ClientConnectionClosed);
-            if *error.esource() == ErrorSource::Unset { error.into_down() } else { error }
+            exchange
+                .failure
+                .get_or_insert(FailureReason::ClientConnectionClosed);
+            if *error.esource() == ErrorSource::Unset {
+                error.into_down()
+            } else {
+                error
+            }
         })
     }
 
     /// The whole answer as HTTP/1.1 bytes, for requests that never reached the engine. The connection closes after it.
     pub fn to_bytes(&self, request_id: &HeaderValue) -> Vec<u8> {
-        let reason = http::StatusCode::from_u16(self.status).ok().and_then(|status| status.canonical_reason()).unwrap_or("");
+        let reason = http::StatusCode::from_u16(self.status)
+            .ok()
+            .and_then(|status| status.canonical_reason())
+            .unwrap_or("");
         let mut bytes = format!(
             "HTTP/1.1 {} {reason}\r\ncontent-type: text/plain\r\ncontent-length: {}\r\nconnection: close\r\nx-amzn-requestid: ",
             self.status,

@@ -42,7 +42,11 @@ pub(super) fn decide(head: &RequestHeader, exchange: &mut Exchange) -> Result<()
     exchange.stage = Stage::Permitted { matched, permit };
 
     match exchange.permitted_action() {
-        Some(Action::Forward { groups, .. }) => check_versions(head, exchange.grpc, groups.first().map(|group| group.version)),
+        Some(Action::Forward { groups, .. }) => check_versions(
+            head,
+            exchange.grpc,
+            groups.first().map(|group| group.version),
+        ),
         Some(Action::FixedResponse(status)) => Err(Answer::fixed(*status)),
         None => Err(Answer::internal_error()),
     }
@@ -68,13 +72,22 @@ impl<'a> Head<'a> {
         }
         let authority = match header.uri.authority() {
             Some(authority) if header.version == Version::HTTP_2 => authority.as_str().as_bytes(),
-            _ => header.headers.get(http::header::HOST).map(http::HeaderValue::as_bytes).unwrap_or_default(),
+            _ => header
+                .headers
+                .get(http::header::HOST)
+                .map(http::HeaderValue::as_bytes)
+                .unwrap_or_default(),
         };
         let (path, query) = match memchr::memchr(b'?', target) {
             Some(at) => (target.get(..at).unwrap_or_default(), target.get(at + 1..)),
             None => (target, None),
         };
-        Ok(Self { header, authority, path, query })
+        Ok(Self {
+            header,
+            authority,
+            path,
+            query,
+        })
     }
 }
 
@@ -82,16 +95,24 @@ impl<'a> Head<'a> {
 fn check_http2(header: &RequestHeader, snapshot: &Snapshot) -> Result<(), Answer> {
     let limits = &snapshot.limits;
     let fields = &header.headers;
-    let bytes: usize = fields.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+    let bytes: usize = fields
+        .iter()
+        .map(|(name, value)| name.as_str().len() + value.len() + 4)
+        .sum();
     if fields.len() > limits.headers || bytes + header.raw_path().len() > limits.header_bytes {
         return Err(Answer::malformed());
     }
     let mut hosts = fields.get_all(http::header::HOST).iter();
     let host = hosts.next();
-    let differs = host.zip(header.uri.authority()).is_some_and(|(host, authority)| {
-        !host.as_bytes().eq_ignore_ascii_case(authority.as_str().as_bytes())
-    });
-    let forms_agree = header.raw_path().starts_with(b"/") || (header.raw_path() == b"*" && header.method == Method::OPTIONS);
+    let differs = host
+        .zip(header.uri.authority())
+        .is_some_and(|(host, authority)| {
+            !host
+                .as_bytes()
+                .eq_ignore_ascii_case(authority.as_str().as_bytes())
+        });
+    let forms_agree = header.raw_path().starts_with(b"/")
+        || (header.raw_path() == b"*" && header.method == Method::OPTIONS);
     if differs || hosts.next().is_some() || !forms_agree {
         return Err(Answer::malformed());
     }
@@ -99,7 +120,12 @@ fn check_http2(header: &RequestHeader, snapshot: &Snapshot) -> Result<(), Answer
 }
 
 /// Host → service, port → listener, head → rule. What is missing and what is foreign look the same.
-fn find(request: &Head<'_>, snapshot: &Snapshot, view: &View, facts: &Facts) -> Result<Match, Answer> {
+fn find(
+    request: &Head<'_>,
+    snapshot: &Snapshot,
+    view: &View,
+    facts: &Facts,
+) -> Result<Match, Answer> {
     if request.authority.is_empty() && request.header.version == Version::HTTP_10 {
         return Err(Answer::not_found());
     }
@@ -115,18 +141,33 @@ fn find(request: &Head<'_>, snapshot: &Snapshot, view: &View, facts: &Facts) -> 
     }
     let service = snapshot.service(index).ok_or_else(Answer::not_found)?;
     let port = facts.local.port();
-    let wanted = service.listener(port, facts.tls.is_some()).ok_or_else(Answer::not_found)?;
-    let listener = service.listeners.iter().position(|listener| listener.id == wanted.id).ok_or_else(Answer::not_found)?;
+    let wanted = service
+        .listener(port, facts.tls.is_some())
+        .ok_or_else(Answer::not_found)?;
+    let listener = service
+        .listeners
+        .iter()
+        .position(|listener| listener.id == wanted.id)
+        .ok_or_else(Answer::not_found)?;
     let rule = wanted.table.first_match(&RequestParts {
         method: request.header.method.as_str(),
         path: request.path,
         headers: &request.header.headers,
     });
-    Ok(Match { network, service: index, listener, rule })
+    Ok(Match {
+        network,
+        service: index,
+        listener,
+        rule,
+    })
 }
 
 /// Signature → caller. A signature that does not verify refuses, even where anonymous callers may pass.
-fn authenticate(request: &Head<'_>, exchange: &mut Exchange, snapshot: &Snapshot) -> Result<Caller, Answer> {
+fn authenticate(
+    request: &Head<'_>,
+    exchange: &mut Exchange,
+    snapshot: &Snapshot,
+) -> Result<Caller, Answer> {
     let verified = snapshot.verifier.verify(
         &SignedParts {
             method: request.header.method.as_str(),
@@ -154,7 +195,10 @@ fn authorize(
 ) -> Result<policy::Permit, Answer> {
     let matched = exchange.matched();
     let network = matched.and_then(|matched| snapshot.networks.get(matched.network));
-    let (Some(network), Some(service)) = (network, matched.and_then(|matched| snapshot.service(matched.service))) else {
+    let (Some(network), Some(service)) = (
+        network,
+        matched.and_then(|matched| snapshot.service(matched.service)),
+    ) else {
         return Err(Answer::internal_error());
     };
     let arn = service.arn.as_str();
@@ -177,7 +221,10 @@ fn authorize(
     snapshot.policies.authorize(&asked).map_err(|refusal| {
         let who = match caller {
             Caller::Anonymous => "anonymous",
-            Caller::Principal(index) => snapshot.policies.principal(index).map_or("-", |principal| &principal.arn),
+            Caller::Principal(index) => snapshot
+                .policies
+                .principal(index)
+                .map_or("-", |principal| &principal.arn),
         };
         let path = String::from_utf8_lossy(request.path);
         let text = refusal.public_text(who, arn, &path);
@@ -195,12 +242,20 @@ fn authorize(
 ///
 /// Source: VPC Lattice user guide, "Protocol version": HTTP/1.1 cannot reach HTTP2 and GRPC groups, gRPC cannot reach HTTP1
 /// groups, GRPC groups take POST only. The statuses are our choice, see `docs/conformance.md`.
-fn check_versions(head: &RequestHeader, grpc: bool, group: Option<ProtocolVersion>) -> Result<(), Answer> {
+fn check_versions(
+    head: &RequestHeader,
+    grpc: bool,
+    group: Option<ProtocolVersion>,
+) -> Result<(), Answer> {
     let http2 = head.version == Version::HTTP_2;
     match group {
-        Some(ProtocolVersion::Http2 | ProtocolVersion::Grpc) if !http2 => Err(Answer::unsupported_version(400)),
+        Some(ProtocolVersion::Http2 | ProtocolVersion::Grpc) if !http2 => {
+            Err(Answer::unsupported_version(400))
+        }
         Some(ProtocolVersion::Http1) if grpc => Err(Answer::unsupported_version(502)),
-        Some(ProtocolVersion::Grpc) if head.method != Method::POST => Err(Answer::unsupported_version(502)),
+        Some(ProtocolVersion::Grpc) if head.method != Method::POST => {
+            Err(Answer::unsupported_version(502))
+        }
         _ => Ok(()),
     }
 }

@@ -134,7 +134,8 @@ impl Exchange {
     pub fn arrive(&mut self, session: &mut Session, shared: &Shared) -> Result<()> {
         self.start = SystemTime::now();
         self.running = Some(shared.telemetry.request_began());
-        let facts = facts_of(session).ok_or_else(|| Error::explain(ErrorType::InternalError, "connection without facts"))?;
+        let facts = facts_of(session)
+            .ok_or_else(|| Error::explain(ErrorType::InternalError, "connection without facts"))?;
         self.http2 = session.is_http2();
         if self.http2 {
             facts.begin_stream();
@@ -145,7 +146,10 @@ impl Exchange {
         self.snapshot = Some(shared.snapshot.load_full());
         let head = session.req_header();
         self.request_id = request_id(head.headers.get("x-amzn-requestid"));
-        self.grpc = head.headers.get(http::header::CONTENT_TYPE).is_some_and(is_grpc);
+        self.grpc = head
+            .headers
+            .get(http::header::CONTENT_TYPE)
+            .is_some_and(is_grpc);
         Ok(())
     }
 
@@ -170,7 +174,10 @@ impl Exchange {
 
     /// The network that it came through.
     pub fn network(&self) -> Option<&Network> {
-        self.snapshot.as_ref()?.networks.get(self.matched()?.network)
+        self.snapshot
+            .as_ref()?
+            .networks
+            .get(self.matched()?.network)
     }
 
     /// The listener and rule that it matched.
@@ -198,7 +205,9 @@ impl Exchange {
         if !self.grpc {
             return;
         }
-        let status = headers.get("grpc-status").and_then(|value| value.to_str().ok());
+        let status = headers
+            .get("grpc-status")
+            .and_then(|value| value.to_str().ok());
         if let Some(code) = status.and_then(|text| text.parse().ok()) {
             self.grpc_status = Some(GrpcCode::Code(code));
         }
@@ -216,7 +225,11 @@ impl Drop for Exchange {
 /// The facts that the connection attached for us.
 fn facts_of(session: &Session) -> Option<Arc<Facts>> {
     let digest = session.digest()?.proxy_digest.as_ref()?;
-    digest.user_data.as_ref()?.downcast_ref::<Arc<Facts>>().cloned()
+    digest
+        .user_data
+        .as_ref()?
+        .downcast_ref::<Arc<Facts>>()
+        .cloned()
 }
 
 /// The client's id if it sent one, cut to size, else a new one.
@@ -235,9 +248,13 @@ fn request_id(sent: Option<&HeaderValue>) -> HeaderValue {
 pub(super) fn new_request_id() -> HeaderValue {
     let mut text = [0; uuid::fmt::Hyphenated::LENGTH];
     let id: &str = uuid::Uuid::new_v4().hyphenated().encode_lower(&mut text);
-    HeaderValue::from_maybe_shared(Bytes::copy_from_slice(id.as_bytes())).unwrap_or(HeaderValue::from_static("-"))
+    HeaderValue::from_maybe_shared(Bytes::copy_from_slice(id.as_bytes()))
+        .unwrap_or(HeaderValue::from_static("-"))
 }
 
 fn is_grpc(content_type: &HeaderValue) -> bool {
-    content_type.as_bytes().get(..16).is_some_and(|start| start.eq_ignore_ascii_case(b"application/grpc"))
+    content_type
+        .as_bytes()
+        .get(..16)
+        .is_some_and(|start| start.eq_ignore_ascii_case(b"application/grpc"))
 }

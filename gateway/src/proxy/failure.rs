@@ -11,19 +11,32 @@ use crate::conn::Cut;
 pub(super) const NO_TARGET: ErrorType = ErrorType::CustomCode("NoTarget", 503);
 
 /// Concludes an exchange that failed: settles reason and status, answers if nothing was sent yet.
-pub(super) async fn conclude(session: &mut Session, error: &Error, exchange: &mut Exchange) -> FailToProxy {
+pub(super) async fn conclude(
+    session: &mut Session,
+    error: &Error,
+    exchange: &mut Exchange,
+) -> FailToProxy {
     let (status, failure) = classify(error, exchange);
     exchange.failure = Some(failure);
-    let started = session.response_written().is_some_and(|response| !response.status.is_informational());
+    let started = session
+        .response_written()
+        .is_some_and(|response| !response.status.is_informational());
     if started || status == 0 {
         // What was sent stays the status; the client learns of the failure by the missing end.
-        exchange.status = session.response_written().map(|response| response.status.as_u16());
+        exchange.status = session
+            .response_written()
+            .map(|response| response.status.as_u16());
     } else {
         session.set_keepalive(None);
         // The client may be gone as well; then there is nobody to tell, and the record is written all the same.
-        let _ = Answer::failed(status, failure).send(session, exchange).await;
+        let _ = Answer::failed(status, failure)
+            .send(session, exchange)
+            .await;
     }
-    FailToProxy { error_code: status, can_reuse_downstream: false }
+    FailToProxy {
+        error_code: status,
+        can_reuse_downstream: false,
+    }
 }
 
 /// Status for the client (zero: there is no client any more) and reason for the record.
@@ -62,19 +75,25 @@ fn of_target(etype: &ErrorType, exchange: &Exchange) -> (u16, FailureReason) {
         E::ReadError | E::WriteError | E::ConnectionClosed if exchange.sent.is_none() => {
             (500, FailureReason::TargetConnectionError)
         }
-        E::ReadError | E::WriteError | E::ConnectionClosed => (502, FailureReason::TargetConnectionClosed),
+        E::ReadError | E::WriteError | E::ConnectionClosed => {
+            (502, FailureReason::TargetConnectionClosed)
+        }
         _ => (502, FailureReason::TargetProtocolError),
     }
 }
 
 fn of_client(etype: &ErrorType, error: &Error) -> (u16, FailureReason) {
     use ErrorType as E;
-    let malformed = error.cause.as_ref().and_then(|cause| cause.downcast_ref::<std::io::Error>()).is_some_and(|cause| {
-        cause.kind() == std::io::ErrorKind::InvalidData
-    });
+    let malformed = error
+        .cause
+        .as_ref()
+        .and_then(|cause| cause.downcast_ref::<std::io::Error>())
+        .is_some_and(|cause| cause.kind() == std::io::ErrorKind::InvalidData);
     match etype {
         _ if malformed => (400, FailureReason::ClientProtocolError),
-        E::ReadError | E::WriteError | E::ConnectionClosed | E::ConnectError => (0, FailureReason::ClientConnectionClosed),
+        E::ReadError | E::WriteError | E::ConnectionClosed | E::ConnectError => {
+            (0, FailureReason::ClientConnectionClosed)
+        }
         E::ReadTimedout => (408, FailureReason::ClientProtocolError),
         E::WriteTimedout => (0, FailureReason::ClientConnectionClosed),
         _ => (400, FailureReason::ClientProtocolError),
@@ -83,5 +102,10 @@ fn of_client(etype: &ErrorType, error: &Error) -> (u16, FailureReason) {
 
 /// The engine's context texts are for its own log; ours says what an operator can act on.
 pub(super) fn no_target(reason: &'static str) -> Box<Error> {
-    Error::create(NO_TARGET, ErrorSource::Internal, Some(ImmutStr::from(reason)), None)
+    Error::create(
+        NO_TARGET,
+        ErrorSource::Internal,
+        Some(ImmutStr::from(reason)),
+        None,
+    )
 }

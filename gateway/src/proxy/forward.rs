@@ -15,10 +15,7 @@ use smallvec::SmallVec;
 use trellis_model::config::{Limits, ProtocolVersion, TargetProtocol, Upgrades};
 use trellis_policy::Caller;
 
-use super::{
-    exchange::Exchange,
-    failure::no_target,
-};
+use super::{exchange::Exchange, failure::no_target};
 use crate::snapshot::{Action, TargetGroup};
 
 /// How long an idle connection to a target is kept. Below the 60 s after which common servers close theirs, so that we close first
@@ -49,7 +46,10 @@ pub(super) fn set_deadlines(session: &mut Session, exchange: &Exchange) {
 /// Chooses group and target of a permitted request. Called again for another attempt, it stays with the group.
 pub(super) fn choose(exchange: &mut Exchange, roll: impl FnOnce() -> u64) -> Result<Box<HttpPeer>> {
     let Some(Action::Forward { choice, groups }) = exchange.permitted_action() else {
-        return Error::e_explain(ErrorType::InternalError, "a target was asked for without a permit");
+        return Error::e_explain(
+            ErrorType::InternalError,
+            "a target was asked for without a permit",
+        );
     };
     let group = match &exchange.group {
         Some(group) => group.clone(),
@@ -59,18 +59,29 @@ pub(super) fn choose(exchange: &mut Exchange, roll: impl FnOnce() -> u64) -> Res
             .ok_or_else(|| no_target("every target group of the action has weight zero"))?
             .clone(),
     };
-    let lease = group.live.choose().map_err(|_| no_target("the target group has no targets"))?;
+    let lease = group
+        .live
+        .choose()
+        .map_err(|_| no_target("the target group has no targets"))?;
     let peer = peer(exchange, &group, lease.address());
     exchange.group = Some(group);
     exchange.lease = Some(lease);
     peer.ok_or_else(|| Error::explain(ErrorType::InternalError, "request without a snapshot"))
 }
 
-fn peer(exchange: &Exchange, group: &TargetGroup, address: std::net::SocketAddr) -> Option<Box<HttpPeer>> {
+fn peer(
+    exchange: &Exchange,
+    group: &TargetGroup,
+    address: std::net::SocketAddr,
+) -> Option<Box<HttpPeer>> {
     let service = exchange.service()?;
     let limits = &exchange.snapshot.as_ref()?.limits;
     let tls = group.protocol == TargetProtocol::Https;
-    let server_name = if tls { service.domain.as_str().to_owned() } else { String::new() };
+    let server_name = if tls {
+        service.domain.as_str().to_owned()
+    } else {
+        String::new()
+    };
     let mut peer = Box::new(HttpPeer::new(address, tls, server_name));
     peer.scheme = Scheme::from_tls_bool(tls);
     // Connections are made inside the group's VPC and never shared with another, even where addresses are the same.
@@ -97,7 +108,10 @@ fn request_policy(limits: &Limits) -> HttpUpstreamRequestPolicy {
         Upgrades::Pass => H1UpgradePolicy::WebSocketOnly,
         Upgrades::Drop => H1UpgradePolicy::Deny,
     };
-    HttpUpstreamRequestPolicy { h1_upgrade, ..HttpUpstreamRequestPolicy::standard() }
+    HttpUpstreamRequestPolicy {
+        h1_upgrade,
+        ..HttpUpstreamRequestPolicy::standard()
+    }
 }
 
 /// Separates the connection pools of VPCs and of groups within them.
@@ -113,7 +127,11 @@ fn vpc_key(group: &TargetGroup) -> u64 {
 ///
 /// Source: VPC Lattice user guide, "HTTP targets" and "Request tracking". Hop-by-hop fields are gone already: the engine drops them
 /// (RFC 9110 §7.6.1).
-pub(super) fn prepare_request(session: &Session, request: &mut RequestHeader, exchange: &mut Exchange) -> Result<()> {
+pub(super) fn prepare_request(
+    session: &Session,
+    request: &mut RequestHeader,
+    exchange: &mut Exchange,
+) -> Result<()> {
     strip_untrusted(request);
     append_forwarded_for(request, exchange)?;
     let Some(facts) = &exchange.facts else {
@@ -137,7 +155,10 @@ pub(super) fn prepare_request(session: &Session, request: &mut RequestHeader, ex
         request.insert_header(IDENTITY_TAGS, headers.tags.clone())?;
     }
     exchange.sent = Some(std::time::Instant::now());
-    exchange.reached = exchange.lease.as_ref().map(trellis_target_groups::Lease::address);
+    exchange.reached = exchange
+        .lease
+        .as_ref()
+        .map(trellis_target_groups::Lease::address);
     let _ = session;
     Ok(())
 }
@@ -148,10 +169,18 @@ pub(super) fn prepare_request(session: &Session, request: &mut RequestHeader, ex
 fn strip_untrusted(request: &mut RequestHeader) {
     let ours = |name: &HeaderName| {
         let text = name.as_str().as_bytes();
-        resembles_prefix(text, b"x-amzn-lattice-") || resembles(text, b"x-amzn-source-vpc") || resembles(text, b"x-forwarded-port")
-            || resembles(text, b"x-forwarded-proto") || *name == SECURITY_TOKEN
+        resembles_prefix(text, b"x-amzn-lattice-")
+            || resembles(text, b"x-amzn-source-vpc")
+            || resembles(text, b"x-forwarded-port")
+            || resembles(text, b"x-forwarded-proto")
+            || *name == SECURITY_TOKEN
     };
-    let unwanted: SmallVec<[HeaderName; 8]> = request.headers.keys().filter(|name| ours(name)).cloned().collect();
+    let unwanted: SmallVec<[HeaderName; 8]> = request
+        .headers
+        .keys()
+        .filter(|name| ours(name))
+        .cloned()
+        .collect();
     for name in unwanted {
         request.remove_header(&name);
     }
@@ -162,12 +191,18 @@ fn resembles(name: &[u8], known: &[u8]) -> bool {
 }
 
 fn resembles_prefix(name: &[u8], known: &[u8]) -> bool {
-    name.len() >= known.len() && name.iter().zip(known).all(|(byte, wanted)| byte == wanted || (*wanted == b'-' && *byte == b'_'))
+    name.len() >= known.len()
+        && name
+            .iter()
+            .zip(known)
+            .all(|(byte, wanted)| byte == wanted || (*wanted == b'-' && *byte == b'_'))
 }
 
 /// Appends the client's address. Source: specification gap, `docs/conformance.md`: appended as application load balancers do.
 fn append_forwarded_for(request: &mut RequestHeader, exchange: &Exchange) -> Result<()> {
-    let Some(facts) = &exchange.facts else { return Ok(()) };
+    let Some(facts) = &exchange.facts else {
+        return Ok(());
+    };
     let mut line = Vec::with_capacity(64);
     for value in request.headers.get_all(&FORWARDED_FOR) {
         line.extend_from_slice(value.as_bytes());
@@ -181,20 +216,38 @@ fn append_forwarded_for(request: &mut RequestHeader, exchange: &Exchange) -> Res
 
 /// `ServiceArn=…; ServiceNetworkArn=…; TargetGroupArn=…`
 fn target_header(exchange: &Exchange) -> Option<HeaderValue> {
-    let (service, network, group) = (exchange.service()?, exchange.network()?, exchange.group.as_ref()?);
-    let text = format!("ServiceArn={}; ServiceNetworkArn={}; TargetGroupArn={}", service.arn, network.arn, group.arn);
+    let (service, network, group) = (
+        exchange.service()?,
+        exchange.network()?,
+        exchange.group.as_ref()?,
+    );
+    let text = format!(
+        "ServiceArn={}; ServiceNetworkArn={}; TargetGroupArn={}",
+        service.arn, network.arn, group.arn
+    );
     HeaderValue::from_maybe_shared(Bytes::from(text)).ok()
 }
 
 /// Notes what a target's answer says and completes its headers.
-pub(super) fn prepare_response(response: &mut ResponseHeader, exchange: &mut Exchange) -> Result<()> {
-    if response.status.is_informational() && response.status != http::StatusCode::SWITCHING_PROTOCOLS {
+pub(super) fn prepare_response(
+    response: &mut ResponseHeader,
+    exchange: &mut Exchange,
+) -> Result<()> {
+    if response.status.is_informational()
+        && response.status != http::StatusCode::SWITCHING_PROTOCOLS
+    {
         return Ok(());
     }
-    exchange.answered.get_or_insert_with(std::time::Instant::now);
+    exchange
+        .answered
+        .get_or_insert_with(std::time::Instant::now);
     exchange.status = Some(response.status.as_u16());
     exchange.see_grpc_status(&response.headers);
-    for name in [HeaderName::from_static("keep-alive"), HeaderName::from_static("proxy-connection"), header::TE] {
+    for name in [
+        HeaderName::from_static("keep-alive"),
+        HeaderName::from_static("proxy-connection"),
+        header::TE,
+    ] {
         response.remove_header(&name);
     }
     response.insert_header(REQUEST_ID, exchange.request_id.clone())

@@ -19,29 +19,36 @@ use super::{
     decide::is_policed,
     exchange::{Exchange, new_request_id},
 };
-use crate::{
-    conn::Facts,
-    h1::Violation,
-    shared::Shared,
-    tls::Negotiated,
-};
+use crate::{conn::Facts, h1::Violation, shared::Shared, tls::Negotiated};
 
 /// Writes the record and counts.
-pub(super) fn record(session: &Session, exchange: &mut Exchange, shared: &Arc<Shared>, recorder: &Recorder) {
-    let Some(facts) = exchange.facts.clone() else { return };
+pub(super) fn record(
+    session: &Session,
+    exchange: &mut Exchange,
+    shared: &Arc<Shared>,
+    recorder: &Recorder,
+) {
+    let Some(facts) = exchange.facts.clone() else {
+        return;
+    };
     let head = session.req_header();
     let now = Instant::now();
-    let sent_status = session.response_written().map(|response| response.status.as_u16());
+    let sent_status = session
+        .response_written()
+        .map(|response| response.status.as_u16());
     let mut record = Record::new(exchange.start, facts.peer);
     record.duration = now.saturating_duration_since(exchange.began);
     (record.request_to_target, record.response_from_target) = target_times(exchange, now);
     record.bytes_received = head_bytes(head) + session.body_bytes_read() as u64;
-    record.bytes_sent = session.response_written().map_or(0, answer_bytes) + session.body_bytes_sent() as u64;
+    record.bytes_sent =
+        session.response_written().map_or(0, answer_bytes) + session.body_bytes_sent() as u64;
     record.response_code = sent_status.or(exchange.status);
     record.failure = exchange.failure;
     record.auth_denied = exchange.denied;
     record.request_id = Some(exchange.request_id.as_bytes());
-    record.grpc = exchange.grpc.then(|| exchange.grpc_status.unwrap_or(GrpcCode::Missing));
+    record.grpc = exchange
+        .grpc
+        .then(|| exchange.grpc_status.unwrap_or(GrpcCode::Missing));
     record.tls = facts.tls.as_ref().map(describe_tls);
     describe_head(&mut record, head);
     describe_place(&mut record, exchange);
@@ -90,9 +97,14 @@ fn destinations(exchange: &Exchange) -> Option<&Destinations> {
 
 /// From the request's leaving to the answer's beginning, and from there to its end.
 fn target_times(exchange: &Exchange, now: Instant) -> (Duration, Duration) {
-    let Some(sent) = exchange.sent else { return (Duration::ZERO, Duration::ZERO) };
+    let Some(sent) = exchange.sent else {
+        return (Duration::ZERO, Duration::ZERO);
+    };
     match exchange.answered {
-        Some(answered) => (answered.saturating_duration_since(sent), now.saturating_duration_since(answered)),
+        Some(answered) => (
+            answered.saturating_duration_since(sent),
+            now.saturating_duration_since(answered),
+        ),
         None => (now.saturating_duration_since(sent), Duration::ZERO),
     }
 }
@@ -107,9 +119,20 @@ fn describe_head<'a>(record: &mut Record<'a>, head: &'a RequestHeader) {
         Version::HTTP_2 => Some(Protocol::Http2),
         _ => None,
     };
-    let authority = head.uri.authority().filter(|_| head.version == Version::HTTP_2).map(|authority| authority.as_str().as_bytes());
-    record.host = authority.or_else(|| head.headers.get(http::header::HOST).map(http::HeaderValue::as_bytes));
-    record.user_agent = head.headers.get(http::header::USER_AGENT).map(http::HeaderValue::as_bytes);
+    let authority = head
+        .uri
+        .authority()
+        .filter(|_| head.version == Version::HTTP_2)
+        .map(|authority| authority.as_str().as_bytes());
+    record.host = authority.or_else(|| {
+        head.headers
+            .get(http::header::HOST)
+            .map(http::HeaderValue::as_bytes)
+    });
+    record.user_agent = head
+        .headers
+        .get(http::header::USER_AGENT)
+        .map(http::HeaderValue::as_bytes);
 }
 
 fn describe_place<'a>(record: &mut Record<'a>, exchange: &'a Exchange) {
@@ -143,29 +166,52 @@ fn describe_caller<'a>(record: &mut Record<'a>, exchange: &'a Exchange) {
     let policed = is_policed(exchange);
     record.resolved_user = match exchange.caller {
         Some(Caller::Anonymous) if policed => ResolvedUser::Anonymous,
-        None if exchange.failure == Some(FailureReason::ClientAccessDenied) => ResolvedUser::Unknown,
+        None if exchange.failure == Some(FailureReason::ClientAccessDenied) => {
+            ResolvedUser::Unknown
+        }
         _ => ResolvedUser::AuthOff,
     };
-    let Some((Caller::Principal(index), snapshot)) = exchange.caller.zip(exchange.snapshot.as_ref()) else { return };
+    let Some((Caller::Principal(index), snapshot)) =
+        exchange.caller.zip(exchange.snapshot.as_ref())
+    else {
+        return;
+    };
     if let Some(principal) = snapshot.policies.principal(index) {
         record.resolved_user = ResolvedUser::Arn(&principal.arn);
         record.caller_principal = Some(&principal.arn);
-        record.caller_principal_tags = snapshot.caller_texts(index).and_then(|texts| texts.record_tags.as_ref());
-        record.caller_organization = principal.organization.as_ref().map(|organization| &*organization.id);
+        record.caller_principal_tags = snapshot
+            .caller_texts(index)
+            .and_then(|texts| texts.record_tags.as_ref());
+        record.caller_organization = principal
+            .organization
+            .as_ref()
+            .map(|organization| &*organization.id);
     }
 }
 
 fn describe_tls(tls: &Negotiated) -> Tls<'_> {
-    Tls { version: tls.version, cipher: tls.cipher, server_name: Some(tls.server_name.as_bytes()) }
+    Tls {
+        version: tls.version,
+        cipher: tls.cipher,
+        server_name: Some(tls.server_name.as_bytes()),
+    }
 }
 
 /// Size of a head as HTTP/1.1 would send it, which is what the record means also for HTTP/2.
 fn head_bytes(head: &RequestHeader) -> u64 {
-    let fields: usize = head.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+    let fields: usize = head
+        .headers
+        .iter()
+        .map(|(name, value)| name.as_str().len() + value.len() + 4)
+        .sum();
     (head.method.as_str().len() + head.raw_path().len() + 14 + fields) as u64
 }
 
 fn answer_bytes(head: &ResponseHeader) -> u64 {
-    let fields: usize = head.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+    let fields: usize = head
+        .headers
+        .iter()
+        .map(|(name, value)| name.as_str().len() + value.len() + 4)
+        .sum();
     (19 + fields) as u64
 }

@@ -23,7 +23,11 @@ impl Attachments {
             for attachment in attachments {
                 for local in &attachment.listen {
                     let everyone = [whole_family(*local)];
-                    let sources = if attachment.sources.is_empty() { &everyone } else { attachment.sources.as_slice() };
+                    let sources = if attachment.sources.is_empty() {
+                        &everyone
+                    } else {
+                        attachment.sources.as_slice()
+                    };
                     let ranges = this.by_local.entry(*local).or_default();
                     ranges.extend(sources.iter().map(|source| (source.trunc(), view)));
                 }
@@ -38,18 +42,26 @@ impl Attachments {
     /// The VPC of a client at `peer` that connected to `local`: an attachment that names the local address goes before one that
     /// listens everywhere; among those of one address the longest range wins.
     pub fn find(&self, local: IpAddr, peer: IpAddr) -> Option<usize> {
-        self.find_at(local, peer).or_else(|| self.find_at(unspecified(local), peer))
+        self.find_at(local, peer)
+            .or_else(|| self.find_at(unspecified(local), peer))
     }
 
     fn find_at(&self, local: IpAddr, peer: IpAddr) -> Option<usize> {
         let ranges = self.by_local.get(&local)?;
-        ranges.iter().find(|(range, _)| range.contains(&peer)).map(|(_, view)| *view)
+        ranges
+            .iter()
+            .find(|(range, _)| range.contains(&peer))
+            .map(|(_, view)| *view)
     }
 
     /// The addresses that a VPC's attachments listen on.
     pub fn listened(&self, view: usize) -> Vec<IpAddr> {
         let of_view = |ranges: &Vec<(IpNet, usize)>| ranges.iter().any(|(_, of)| *of == view);
-        self.by_local.iter().filter(|(_, ranges)| of_view(ranges)).map(|(local, _)| *local).collect()
+        self.by_local
+            .iter()
+            .filter(|(_, ranges)| of_view(ranges))
+            .map(|(local, _)| *local)
+            .collect()
     }
 }
 
@@ -78,12 +90,22 @@ mod tests {
             let (listen, sources) = text.split_once('<').unwrap();
             Attachment {
                 listen: vec![listen.parse().unwrap()],
-                sources: sources.split(',').filter(|text| !text.is_empty()).map(|text| text.parse().unwrap()).collect(),
+                sources: sources
+                    .split(',')
+                    .filter(|text| !text.is_empty())
+                    .map(|text| text.parse().unwrap())
+                    .collect(),
             }
         };
-        let vpcs: Vec<Vec<Attachment>> = vpcs.iter().map(|vpc| vpc.iter().map(parse).collect()).collect();
+        let vpcs: Vec<Vec<Attachment>> = vpcs
+            .iter()
+            .map(|vpc| vpc.iter().map(parse).collect())
+            .collect();
         let table = Attachments::compile(vpcs.iter().map(Vec::as_slice));
-        assert_eq!(table.find(local.parse().unwrap(), peer.parse().unwrap()), expected);
+        assert_eq!(
+            table.find(local.parse().unwrap(), peer.parse().unwrap()),
+            expected
+        );
     }
 
     #[test]

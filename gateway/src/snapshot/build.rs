@@ -22,7 +22,8 @@ use trellis_routing::{DuplicateHost, HostTable, RuleTable, ServiceIndex};
 use trellis_target_groups::WeightedChoice;
 
 use super::{
-    Action, Attachments, CallerTexts, Listener, Network, PortProtocols, Rule, Service, Snapshot, TargetGroup, View,
+    Action, Attachments, CallerTexts, Listener, Network, PortProtocols, Rule, Service, Snapshot,
+    TargetGroup, View,
     certificates::{TlsTerms, terminator},
 };
 use crate::{
@@ -63,32 +64,74 @@ pub fn compile(config: &Config, tls: &TlsTerms) -> Result<Compiled, Problems> {
     let whole = |text: String| Problems::from_iter([Problem::error(Place::default(), text)]);
     let policies = trellis_policy::compile(config)?;
     let keys = KeyRing::for_config(config, &policies).map_err(|error| whole(error.to_string()))?;
-    let resumption = tls.retain(config).map_err(|error| whole(error.to_string()))?;
-    let network_layers: Option<Vec<_>> = config.service_networks.iter().map(|network| policies.network(network.id)).collect();
-    let service_layers: Option<Vec<_>> = config.services.iter().map(|service| policies.service(service.id)).collect();
+    let resumption = tls
+        .retain(config)
+        .map_err(|error| whole(error.to_string()))?;
+    let network_layers: Option<Vec<_>> = config
+        .service_networks
+        .iter()
+        .map(|network| policies.network(network.id))
+        .collect();
+    let service_layers: Option<Vec<_>> = config
+        .services
+        .iter()
+        .map(|service| policies.service(service.id))
+        .collect();
     let (Some(network_layers), Some(service_layers)) = (network_layers, service_layers) else {
-        return Err(whole("the compiled policies lack a service network or a service".to_owned()));
+        return Err(whole(
+            "the compiled policies lack a service network or a service".to_owned(),
+        ));
     };
     let verifier = Verifier::new(Arc::new(keys), config.gateway.limits.clock_skew);
     let duplicate = |error: DuplicateHost| whole(error.to_string());
-    let index: HashMap<ServiceId, ServiceIndex> =
-        (0u32..).zip(&config.services).map(|(position, service)| (service.id, ServiceIndex(position))).collect();
-    let worlds = config.service_networks.iter().map(|network| World::new(&network.services, config, &index));
+    let index: HashMap<ServiceId, ServiceIndex> = (0u32..)
+        .zip(&config.services)
+        .map(|(position, service)| (service.id, ServiceIndex(position)))
+        .collect();
+    let worlds = config
+        .service_networks
+        .iter()
+        .map(|network| World::new(&network.services, config, &index));
     let worlds = worlds.collect::<Result<_, _>>().map_err(duplicate)?;
     let nothing = World::new(&[], config, &index).map_err(duplicate)?;
-    Ok(Compiled { policies, verifier, network_layers, service_layers, resumption, worlds, nothing })
+    Ok(Compiled {
+        policies,
+        verifier,
+        network_layers,
+        service_layers,
+        resumption,
+        worlds,
+        nothing,
+    })
 }
 
 /// Every address and port to listen on: each VPC's attachments with the ports of the services that it may meet.
 pub fn sockets(config: &Config) -> BTreeSet<SocketAddr> {
-    let services: HashMap<ServiceId, &config::Service> = config.services.iter().map(|service| (service.id, service)).collect();
-    let vpcs: HashMap<&VpcId, &config::Vpc> = config.vpcs.iter().map(|vpc| (&vpc.id, vpc)).collect();
+    let services: HashMap<ServiceId, &config::Service> = config
+        .services
+        .iter()
+        .map(|service| (service.id, service))
+        .collect();
+    let vpcs: HashMap<&VpcId, &config::Vpc> =
+        config.vpcs.iter().map(|vpc| (&vpc.id, vpc)).collect();
     let mut sockets = BTreeSet::new();
     for network in &config.service_networks {
-        let members = network.services.iter().filter_map(|association| services.get(&association.service));
-        let ports: BTreeSet<u16> = members.flat_map(|service| &service.listeners).map(|listener| listener.port).collect();
-        let attached = network.vpcs.iter().filter_map(|association| vpcs.get(&association.vpc));
-        for address in attached.flat_map(|vpc| &vpc.attachments).flat_map(|attachment| &attachment.listen) {
+        let members = network
+            .services
+            .iter()
+            .filter_map(|association| services.get(&association.service));
+        let ports: BTreeSet<u16> = members
+            .flat_map(|service| &service.listeners)
+            .map(|listener| listener.port)
+            .collect();
+        let attached = network
+            .vpcs
+            .iter()
+            .filter_map(|association| vpcs.get(&association.vpc));
+        for address in attached
+            .flat_map(|vpc| &vpc.attachments)
+            .flat_map(|attachment| &attachment.listen)
+        {
             sockets.extend(ports.iter().map(|port| SocketAddr::new(*address, *port)));
         }
     }
@@ -112,19 +155,34 @@ impl Compiled {
         let groups = target_groups(config, around.registry);
         let networks = self.networks(config, &mut subscriptions);
         let memberships = memberships(config);
-        let networks_of = |id: ServiceId| memberships.get(&id).map(Vec::as_slice).unwrap_or_default();
+        let networks_of =
+            |id: ServiceId| memberships.get(&id).map(Vec::as_slice).unwrap_or_default();
         let services: Arc<[Service]> = config
             .services
             .iter()
             .zip(&self.service_layers)
             .map(|(service, policy)| {
-                let destinations = destinations(service.id, networks_of(service.id), config, &mut subscriptions);
+                let destinations = destinations(
+                    service.id,
+                    networks_of(service.id),
+                    config,
+                    &mut subscriptions,
+                );
                 compile_service(service, *policy, destinations, &groups, around.telemetry)
             })
             .collect();
         let views = self.views(config, around);
-        let by_vpc = views.iter().enumerate().map(|(position, view)| (view.vpc.clone(), position)).collect();
-        let principals = (0..).map_while(|index| self.policies.principal(trellis_policy::PrincipalIndex(index))).count();
+        let by_vpc = views
+            .iter()
+            .enumerate()
+            .map(|(position, view)| (view.vpc.clone(), position))
+            .collect();
+        let principals = (0..)
+            .map_while(|index| {
+                self.policies
+                    .principal(trellis_policy::PrincipalIndex(index))
+            })
+            .count();
         Snapshot {
             generation,
             limits: config.gateway.limits.clone(),
@@ -132,43 +190,70 @@ impl Compiled {
             verifier: self.verifier,
             services,
             networks,
-            attachments: Attachments::compile(config.vpcs.iter().map(|vpc| vpc.attachments.as_slice())),
+            attachments: Attachments::compile(
+                config.vpcs.iter().map(|vpc| vpc.attachments.as_slice()),
+            ),
             views,
             by_vpc,
-            callers: std::iter::repeat_with(OnceLock::new).take(principals).collect(),
+            callers: std::iter::repeat_with(OnceLock::new)
+                .take(principals)
+                .collect(),
         }
     }
 
     fn networks(&self, config: &Config, subscriptions: &mut Subscriptions) -> Vec<Network> {
-        let network = |(network, policy): (&config::ServiceNetwork, &policy::NetworkIndex)| Network {
-            id: network.id,
-            arn: network.arn.clone(),
-            name: network.name.clone(),
-            auth_type: network.auth_type,
-            policy: *policy,
-            destinations: subscriptions.destinations(Some(network.id), None),
-        };
-        config.service_networks.iter().zip(&self.network_layers).map(network).collect()
+        let network =
+            |(network, policy): (&config::ServiceNetwork, &policy::NetworkIndex)| Network {
+                id: network.id,
+                arn: network.arn.clone(),
+                name: network.name.clone(),
+                auth_type: network.auth_type,
+                policy: *policy,
+                destinations: subscriptions.destinations(Some(network.id), None),
+            };
+        config
+            .service_networks
+            .iter()
+            .zip(&self.network_layers)
+            .map(network)
+            .collect()
     }
 
     fn views(&self, config: &Config, around: &Surroundings<'_>) -> Vec<View> {
         let mut network_of: HashMap<&VpcId, usize> = HashMap::new();
         for (position, network) in config.service_networks.iter().enumerate() {
-            network_of.extend(network.vpcs.iter().map(|association| (&association.vpc, position)));
+            network_of.extend(
+                network
+                    .vpcs
+                    .iter()
+                    .map(|association| (&association.vpc, position)),
+            );
         }
         let view = |(vpc, resumption): (&config::Vpc, &Resumption)| {
             let network = network_of.get(&vpc.id).copied();
-            let world = network.and_then(|position| self.worlds.get(position)).unwrap_or(&self.nothing);
+            let world = network
+                .and_then(|position| self.worlds.get(position))
+                .unwrap_or(&self.nothing);
             View {
                 vpc: vpc.id.clone(),
                 vpc_arn: vpc.arn.clone(),
                 account: vpc.account.clone(),
                 network,
                 hosts: Arc::clone(&world.hosts),
-                tls: terminator(world, config, around.certificates, resumption, &around.tls.ca),
+                tls: terminator(
+                    world,
+                    config,
+                    around.certificates,
+                    resumption,
+                    &around.tls.ca,
+                ),
                 network_header: header_value(format!("SourceVpcArn={}", vpc.arn)),
                 vpc_header: header_value(vpc.id.to_string()),
-                addresses: vpc.attachments.iter().flat_map(|attachment| attachment.listen.iter().copied()).collect(),
+                addresses: vpc
+                    .attachments
+                    .iter()
+                    .flat_map(|attachment| attachment.listen.iter().copied())
+                    .collect(),
                 ports: world.ports.clone(),
             }
         };
@@ -197,17 +282,28 @@ impl World {
                 Some((position, config.services.get(position.0 as usize)?))
             })
             .collect();
-        let mut ports: HashMap<u16, PortProtocols, foldhash::fast::RandomState> = HashMap::default();
+        let mut ports: HashMap<u16, PortProtocols, foldhash::fast::RandomState> =
+            HashMap::default();
         for listener in members.iter().flat_map(|(_, service)| &service.listeners) {
             let entry = ports.entry(listener.port).or_insert(PortProtocols::None);
             *entry = entry.with(listener.protocol);
         }
         let names = members.iter().flat_map(|(position, service)| {
-            let domains = [Some(&service.generated_domain), service.custom_domain.as_ref()];
-            domains.into_iter().flatten().map(|domain| (domain.clone(), *position))
+            let domains = [
+                Some(&service.generated_domain),
+                service.custom_domain.as_ref(),
+            ];
+            domains
+                .into_iter()
+                .flatten()
+                .map(|domain| (domain.clone(), *position))
         });
         let hosts = Arc::new(HostTable::build(names)?);
-        Ok(Self { hosts, services: members.into_iter().map(|(position, _)| position).collect(), ports })
+        Ok(Self {
+            hosts,
+            services: members.into_iter().map(|(position, _)| position).collect(),
+            ports,
+        })
     }
 }
 
@@ -235,9 +331,17 @@ fn compile_service(
         account: service.account.clone(),
         auth_type: service.auth_type,
         policy,
-        domain: service.custom_domain.as_ref().unwrap_or(&service.generated_domain).clone(),
+        domain: service
+            .custom_domain
+            .as_ref()
+            .unwrap_or(&service.generated_domain)
+            .clone(),
         idle: service.idle_timeout,
-        listeners: service.listeners.iter().map(|listener| compile_listener(listener, groups)).collect(),
+        listeners: service
+            .listeners
+            .iter()
+            .map(|listener| compile_listener(listener, groups))
+            .collect(),
         destinations,
         metrics: telemetry.service(service.name.as_str(), service.id),
     }
@@ -259,7 +363,10 @@ fn target_groups(config: &Config, registry: &Registry) -> HashMap<TargetGroupId,
     config.target_groups.iter().filter_map(group).collect()
 }
 
-fn compile_listener(listener: &config::Listener, groups: &HashMap<TargetGroupId, Arc<TargetGroup>>) -> Listener {
+fn compile_listener(
+    listener: &config::Listener,
+    groups: &HashMap<TargetGroupId, Arc<TargetGroup>>,
+) -> Listener {
     Listener {
         id: listener.id,
         protocol: listener.protocol,
@@ -268,18 +375,32 @@ fn compile_listener(listener: &config::Listener, groups: &HashMap<TargetGroupId,
         rules: listener
             .rules
             .iter()
-            .map(|rule| Rule { id: rule.id, priority: Some(rule.priority), action: compile_action(&rule.action, groups) })
+            .map(|rule| Rule {
+                id: rule.id,
+                priority: Some(rule.priority),
+                action: compile_action(&rule.action, groups),
+            })
             .collect(),
-        default: Rule { id: listener.default_rule, priority: None, action: compile_action(&listener.default_action, groups) },
+        default: Rule {
+            id: listener.default_rule,
+            priority: None,
+            action: compile_action(&listener.default_action, groups),
+        },
     }
 }
 
-fn compile_action(action: &config::Action, groups: &HashMap<TargetGroupId, Arc<TargetGroup>>) -> Action {
+fn compile_action(
+    action: &config::Action,
+    groups: &HashMap<TargetGroupId, Arc<TargetGroup>>,
+) -> Action {
     match action {
         config::Action::FixedResponse(status) => Action::FixedResponse(*status),
         config::Action::Forward(weighted) => Action::Forward {
             choice: WeightedChoice::new(weighted.iter().map(|entry| entry.weight)),
-            groups: weighted.iter().filter_map(|entry| groups.get(&entry.group).cloned()).collect(),
+            groups: weighted
+                .iter()
+                .filter_map(|entry| groups.get(&entry.group).cloned())
+                .collect(),
         },
     }
 }
@@ -289,7 +410,10 @@ fn memberships(config: &Config) -> HashMap<ServiceId, Vec<usize>> {
     let mut memberships: HashMap<ServiceId, Vec<usize>> = HashMap::new();
     for (position, network) in config.service_networks.iter().enumerate() {
         for association in &network.services {
-            memberships.entry(association.service).or_default().push(position);
+            memberships
+                .entry(association.service)
+                .or_default()
+                .push(position);
         }
     }
     memberships
@@ -314,7 +438,9 @@ fn destinations(
 pub(super) fn caller_texts(principal: &Principal) -> CallerTexts {
     let organization = principal.organization.as_ref();
     let id = organization.map(|organization| &*organization.id);
-    let path = organization.and_then(|organization| organization.paths.first()).map(|path| &**path);
+    let path = organization
+        .and_then(|organization| organization.paths.first())
+        .map(|path| &**path);
     let mut identity = vec![format!("Principal={}", principal.arn)];
     let mut tags = vec![format!("principal={}", escape(&principal.arn))];
     if let Some(id) = id {
@@ -329,8 +455,16 @@ pub(super) fn caller_texts(principal: &Principal) -> CallerTexts {
         identity.push(format!("SessionName={session}"));
     }
     identity.push("Type=AWS_IAM".to_owned());
-    tags.extend(principal.tags.iter().map(|(key, value)| format!("{}={}", escape(key), escape(value))));
-    let record_tags = principal.tags.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+    tags.extend(
+        principal
+            .tags
+            .iter()
+            .map(|(key, value)| format!("{}={}", escape(key), escape(value))),
+    );
+    let record_tags = principal
+        .tags
+        .iter()
+        .map(|(key, value)| (key.as_str(), value.as_str()));
     CallerTexts {
         identity: header_value(identity.join("; ")),
         tags: header_value(tags.join("; ")),

@@ -25,7 +25,10 @@ pub struct TlsTerms {
 impl TlsTerms {
     /// Terms with this CA, and no session yet to resume.
     pub fn new(ca: Arc<InternalCa>) -> Self {
-        Self { ca, resumption: Mutex::default() }
+        Self {
+            ca,
+            resumption: Mutex::default(),
+        }
     }
 
     /// What lets sessions of each VPC resume, in the order of the configuration; forgets VPCs that are gone.
@@ -38,7 +41,12 @@ impl TlsTerms {
                 None => Resumption::new()?,
             });
         }
-        *known = config.vpcs.iter().map(|vpc| vpc.id.clone()).zip(wanted.iter().cloned()).collect();
+        *known = config
+            .vpcs
+            .iter()
+            .map(|vpc| vpc.id.clone())
+            .zip(wanted.iter().cloned())
+            .collect();
         Ok(wanted)
     }
 }
@@ -54,7 +62,11 @@ struct ViewCertificates {
 impl CertificateFor for ViewCertificates {
     fn certificate(&self, server_name: &str) -> Option<Arc<CertifiedKey>> {
         self.hosts.find(server_name.as_bytes())?;
-        if let Some(file) = server_name.parse().ok().and_then(|name: DomainName| self.files.get(&name)) {
+        if let Some(file) = server_name
+            .parse()
+            .ok()
+            .and_then(|name: DomainName| self.files.get(&name))
+        {
             return Some(file.key());
         }
         match self.ca.certificate(server_name, SystemTime::now()) {
@@ -77,7 +89,10 @@ pub(super) fn terminator(
 ) -> Terminator {
     let of_service = |index: &trellis_routing::ServiceIndex| {
         let service = config.services.get(index.0 as usize)?;
-        Some((service.custom_domain.clone()?, Arc::clone(files.of(service.id)?)))
+        Some((
+            service.custom_domain.clone()?,
+            Arc::clone(files.of(service.id)?),
+        ))
     };
     let certificates = ViewCertificates {
         hosts: Arc::clone(&world.hosts),

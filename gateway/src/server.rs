@@ -1,0 +1,397 @@
+//! The running gateway: started from a configuration, changed by further ones, stopped.
+//!
+//! A change is made in two steps. Everything that can refuse it comes first (certificates, policies, sockets) and is reported
+//! whole; then the registry, the snapshot and the listeners follow, which cannot fail. So a rejected change leaves no trace.
+
+mod background;
+mod state;
+mod watch;
+
+pub use background::Background;
+pub use state::State;
+pub use watch::{ServeError, serve};
+
+use std::{
+    collections::BTreeSet,
+    io,
+    net::{SocketAddr, TcpListener},
+    sync::{Arc, atomic::AtomicUsize},
+    time::{Duration, Instant, SystemTime},
+};
+
+use arc_swap::ArcSwap;
+use trellis_access_logs::{Settings, Writer};
+use trellis_model::{
+    config::Config,
+    load::Loaded,
+    problem::{Place, Problem, Problems},
+};
+
+use crate::{
+    admin,
+    listen::{self, Listeners, Prepared, Worker, WorkerSettings},
+    registry::{self, Registry},
+    shared::Shared,
+    snapshot::{self, Compiled, Snapshot, Surroundings, TlsTerms},
+    telemetry::{
+        Telemetry, collect_records,
+        events::{
+            ListenerClosed, ListenerOpened, SnapshotApplied, Started, StopBegan, Stopped,
+            TargetStatusChanged,
+        },
+    },
+    tls::{ca::InternalCa, store::Certificates},
+};
+
+/// Longest wait for the last access records when the gateway stops.
+const RECORDS_GRACE: Duration = Duration::from_secs(5);
+
+/// Why a gateway could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The configuration cannot run here; its author must act.
+    #[error("{0}")]
+    Configuration(Problems),
+    /// The system refused something that no configuration asked for.
+    #[error("the system refused to start the gateway")]
+    System(#[from] io::Error),
+}
+
+/// A running gateway.
+#[derive(Debug)]
+pub struct Server {
+    shared: Arc<Shared>,
+    state: Arc<State>,
+    listeners: Listeners,
+    registry: Arc<Registry>,
+    certificates: Certificates,
+    terms: TlsTerms,
+    background: Background,
+    stop_grace: Duration,
+}
+
+/// What of a configuration could have failed and did not.
+struct Plan {
+    compiled: Compiled,
+    certificates: Certificates,
+    sockets: Prepared,
+    warnings: Problems,
+}
+
+impl Server {
+    /// Starts a gateway. When this returns, its sockets listen.
+    pub fn start(loaded: Loaded, seed: u64) -> Result<Self, StartError> {
+        let began = Instant::now();
+        let Loaded { config, warnings } = loaded;
+        let telemetry = Telemetry::new(SystemTime::now());
+        let terms = TlsTerms::new(Arc::new(open_ca(&config)?));
+        let workers = worker_count(&config);
+        let none = Certificates::default();
+        let plan = plan(&config, warnings, &terms, &none, &BTreeSet::new(), workers)
+            .map_err(StartError::Configuration)?;
+        let admin = config
+            .gateway
+            .admin
+            .map(bind_admin)
+            .transpose()
+            .map_err(StartError::Configuration)?;
+
+        let writer = Arc::new(Writer::start(
+            Settings::default(),
+            Arc::clone(&telemetry) as _,
+        )?);
+        let registry = Arc::new(new_registry(&telemetry));
+        let Plan {
+            compiled,
+            certificates,
+            sockets,
+            warnings,
+        } = plan;
+        let around = Surroundings {
+            registry: &registry,
+            telemetry: &telemetry,
+            certificates: &certificates,
+            tls: &terms,
+        };
+        let snapshot = realize(compiled, &config, 1, &writer, &around);
+        let services = snapshot.services.len();
+        let shared = Arc::new(Shared {
+            snapshot: ArcSwap::from_pointee(snapshot),
+            early_recorder: writer.recorder(),
+            connections: AtomicUsize::new(0),
+            target_roots: terms.ca.path().to_string_lossy().into_owned(),
+            telemetry,
+            writer,
+            seed,
+        });
+        let mut listeners = Listeners::new(start_workers(workers, &config, &shared)?);
+        let stop_grace = config.gateway.limits.stop_grace;
+        let state = Arc::new(State::new(
+            Arc::clone(&shared),
+            Arc::clone(&registry),
+            Arc::new(config),
+        ));
+        let background = Background::start(admin, &state, &registry, &shared.telemetry, seed)?;
+        announce(&shared.telemetry, listeners.commit(sockets));
+        let counters = shared.writer.counters();
+        shared
+            .telemetry
+            .collect(move |samples| collect_records(&counters, samples));
+        shared.telemetry.emit(&Started {
+            version: env!("CARGO_PKG_VERSION"),
+            workers,
+        });
+        let at = SystemTime::now();
+        let applied = SnapshotApplied {
+            generation: 1,
+            services,
+            warnings: &warnings,
+            took: began.elapsed(),
+            at,
+        };
+        shared.telemetry.emit(&applied);
+        Ok(Self {
+            shared,
+            state,
+            listeners,
+            registry,
+            certificates,
+            terms,
+            background,
+            stop_grace,
+        })
+    }
+
+    /// Takes over another configuration, or refuses it whole and leaves everything as it is.
+    ///
+    /// Settings of the process itself (`gateway.admin`, `gateway.workers`, `gateway.dataDir`) keep their first value until the next
+    /// start; a change of them is a warning.
+    pub fn apply(&mut self, loaded: Loaded) -> Result<u64, Problems> {
+        let began = Instant::now();
+        let Loaded {
+            config,
+            mut warnings,
+        } = loaded;
+        warnings.extend(kept_settings(&self.state.config(), &config));
+        let plan = plan(
+            &config,
+            warnings,
+            &self.terms,
+            &self.certificates,
+            self.listeners.open(),
+            self.listeners.workers(),
+        )?;
+        let generation = self.shared.snapshot.load().generation + 1;
+        let Plan {
+            compiled,
+            certificates,
+            sockets,
+            warnings,
+        } = plan;
+        let around = Surroundings {
+            registry: &self.registry,
+            telemetry: &self.shared.telemetry,
+            certificates: &certificates,
+            tls: &self.terms,
+        };
+        let snapshot = realize(compiled, &config, generation, &self.shared.writer, &around);
+        let services = snapshot.services.len();
+        self.shared.snapshot.store(Arc::new(snapshot));
+        announce(&self.shared.telemetry, self.listeners.commit(sockets));
+        self.certificates = certificates;
+        self.stop_grace = config.gateway.limits.stop_grace;
+        self.state.replace_config(Arc::new(config));
+        let at = SystemTime::now();
+        let applied = SnapshotApplied {
+            generation,
+            services,
+            warnings: &warnings,
+            took: began.elapsed(),
+            at,
+        };
+        self.shared.telemetry.emit(&applied);
+        Ok(generation)
+    }
+
+    /// Looks for changed certificate files and takes what is usable.
+    pub fn refresh_certificates(&self) {
+        for event in self.certificates.refresh(SystemTime::now()) {
+            tracing::info!(?event, "certificate files");
+        }
+    }
+
+    /// Closes and opens the files of access records again, after a rotation.
+    pub fn reopen_records(&self) {
+        self.shared.writer.reopen();
+    }
+
+    /// What the admin pages show, for whoever runs in the same process.
+    pub fn state(&self) -> &Arc<State> {
+        &self.state
+    }
+
+    /// Address of the admin pages.
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        self.background.admin_address()
+    }
+
+    /// Metrics and events.
+    pub fn telemetry(&self) -> &Arc<Telemetry> {
+        &self.shared.telemetry
+    }
+
+    /// Stops accepting, lets running requests finish within the grace period, writes the last records.
+    pub fn stop(self) {
+        let grace = self.stop_grace;
+        self.state.stopping();
+        self.shared.telemetry.emit(&StopBegan { grace });
+        self.listeners.join();
+        self.background.stop();
+        let records = self.shared.writer.stop(RECORDS_GRACE);
+        let cut = self
+            .shared
+            .connections
+            .load(std::sync::atomic::Ordering::Relaxed);
+        self.shared.telemetry.emit(&Stopped { cut, records });
+    }
+}
+
+/// Everything that can refuse a configuration; all problems at once.
+fn plan(
+    config: &Config,
+    mut warnings: Problems,
+    terms: &TlsTerms,
+    certificates: &Certificates,
+    open: &BTreeSet<SocketAddr>,
+    workers: usize,
+) -> Result<Plan, Problems> {
+    let (certificates, found) = Certificates::load(config, certificates, SystemTime::now());
+    warnings.extend(found);
+    let compiled = snapshot::compile(config, terms);
+    let sockets = listen::prepare(open, snapshot::sockets(config), workers);
+    match (compiled, sockets) {
+        (Ok(compiled), Ok(sockets)) if !warnings.has_errors() => {
+            warnings.extend(compiled.warnings().iter().cloned());
+            Ok(Plan {
+                compiled,
+                certificates,
+                sockets,
+                warnings,
+            })
+        }
+        (compiled, sockets) => {
+            warnings.extend(compiled.err().into_iter().flatten());
+            let busy = sockets.err().into_iter().flatten();
+            warnings.extend(
+                busy.map(|error| {
+                    Problem::error(Place::default(), error.to_string()).hint(PORT_HINT)
+                }),
+            );
+            Err(warnings)
+        }
+    }
+}
+
+const PORT_HINT: &str =
+    "another process may listen there; `ss -ltnp` shows which. Ports below 1024 need a privilege";
+
+/// The part that cannot fail.
+fn realize(
+    compiled: Compiled,
+    config: &Config,
+    generation: u64,
+    writer: &Writer,
+    around: &Surroundings<'_>,
+) -> Snapshot {
+    let used = registry::groups_in_use(&config.services);
+    around
+        .registry
+        .apply(&config.target_groups, &used, Instant::now());
+    let subscriptions = writer.subscribe(&config.access_log_subscriptions);
+    compiled.build(config, generation, subscriptions, around)
+}
+
+fn open_ca(config: &Config) -> Result<InternalCa, StartError> {
+    InternalCa::open(&config.gateway.data_dir, SystemTime::now()).map_err(|error| {
+        let place = Place {
+            path: "gateway.dataDir".to_owned(),
+            ..Place::default()
+        };
+        StartError::Configuration(Problems::from_iter([Problem::error(place, chain(&error))]))
+    })
+}
+
+/// An error with its causes, joined by colons.
+fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}
+
+fn bind_admin(address: SocketAddr) -> Result<TcpListener, Problems> {
+    TcpListener::bind(address).map_err(|error| {
+        let place = Place {
+            path: "gateway.admin".to_owned(),
+            ..Place::default()
+        };
+        let message = format!("cannot listen on `{address}`: {error}");
+        Problems::from_iter([Problem::error(place, message).hint(PORT_HINT)])
+    })
+}
+
+fn worker_count(config: &Config) -> usize {
+    let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
+    config
+        .gateway
+        .workers
+        .map_or_else(cores, std::num::NonZeroUsize::get)
+}
+
+fn new_registry(telemetry: &Arc<Telemetry>) -> Registry {
+    let telemetry = Arc::clone(telemetry);
+    Registry::new(Arc::new(move |event| {
+        telemetry.emit(&TargetStatusChanged(event))
+    }))
+}
+
+fn start_workers(count: usize, config: &Config, shared: &Arc<Shared>) -> io::Result<Vec<Worker>> {
+    let grace = config.gateway.limits.stop_grace;
+    (0..count)
+        .map(|index| Worker::start(WorkerSettings { index, grace }, Arc::clone(shared)))
+        .collect()
+}
+
+fn announce(telemetry: &Telemetry, (opened, closed): (Vec<SocketAddr>, Vec<SocketAddr>)) {
+    for address in opened {
+        telemetry.emit(&ListenerOpened { address });
+    }
+    for address in closed {
+        telemetry.emit(&ListenerClosed { address });
+    }
+}
+
+/// Settings that a reload does not change.
+fn kept_settings(before: &Config, after: &Config) -> Vec<Problem> {
+    let (before, after) = (&before.gateway, &after.gateway);
+    let changed = [
+        ("gateway.admin", before.admin != after.admin),
+        ("gateway.workers", before.workers != after.workers),
+        ("gateway.dataDir", before.data_dir != after.data_dir),
+    ];
+    let warning = |(path, _): &(&str, bool)| {
+        let place = Place {
+            path: (*path).to_owned(),
+            ..Place::default()
+        };
+        Problem::warning(place, "takes effect at the next start")
+    };
+    changed
+        .iter()
+        .filter(|(_, changed)| *changed)
+        .map(warning)
+        .collect()
+}
+
+/// The admin pages of a gateway, as [`Background`] serves them.
+pub(crate) fn site(state: &Arc<State>, telemetry: &Arc<Telemetry>) -> admin::Site {
+    admin::Site::new(Arc::clone(state) as _, Arc::clone(telemetry))
+}

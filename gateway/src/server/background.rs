@@ -1,0 +1,100 @@
+//! What runs beside the workers, on a runtime of its own: probes, drains, admin pages.
+
+use std::{
+    io,
+    net::{SocketAddr, TcpListener},
+    sync::Arc,
+    thread,
+};
+
+use tokio::sync::oneshot;
+
+use super::{State, site};
+use crate::{
+    admin,
+    probe::{Prober, dial::OwnNetwork, http::HttpChecker},
+    registry::{Registry, sweep::DrainSweep},
+    telemetry::{Telemetry, Upkeep},
+};
+
+/// The thread of everything that is not a request.
+#[derive(Debug)]
+pub struct Background {
+    stop: oneshot::Sender<()>,
+    thread: thread::JoinHandle<()>,
+    admin: Option<SocketAddr>,
+    _upkeep: Upkeep,
+}
+
+impl Background {
+    /// Starts it.
+    pub(super) fn start(
+        admin: Option<TcpListener>,
+        state: &Arc<State>,
+        registry: &Arc<Registry>,
+        telemetry: &Arc<Telemetry>,
+        seed: u64,
+    ) -> io::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let checker = HttpChecker::new(Arc::new(OwnNetwork)).map_err(io::Error::other)?;
+        let (stop, stopped) = oneshot::channel::<()>();
+        let address = admin.as_ref().map(TcpListener::local_addr).transpose()?;
+        let site = site(state, telemetry);
+        let registry = Arc::clone(registry);
+        let thread = thread::Builder::new()
+            .name("background".to_owned())
+            .spawn(move || {
+                runtime.block_on(async move {
+                    let handle = tokio::runtime::Handle::current();
+                    let random = splitmix(seed);
+                    let prober = Prober::start(
+                        &handle,
+                        Arc::clone(&registry),
+                        Arc::new(checker),
+                        Prober::CONCURRENCY,
+                        Box::new(random),
+                    );
+                    let sweep = DrainSweep::start(&handle, registry);
+                    // An error means that the owner is gone, which is a reason to stop as well.
+                    let stopping = async { drop(stopped.await) };
+                    match admin {
+                        None => stopping.await,
+                        Some(listener) => {
+                            if let Err(error) = admin::serve(listener, site, stopping).await {
+                                tracing::error!(%error, "the admin pages cannot be served");
+                            }
+                        }
+                    }
+                    prober.shutdown().await;
+                    sweep.shutdown().await;
+                });
+            })?;
+        Ok(Self {
+            stop,
+            thread,
+            admin: address,
+            _upkeep: telemetry.start_upkeep()?,
+        })
+    }
+
+    /// Address of the admin pages.
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        self.admin
+    }
+
+    /// Stops everything and waits for it.
+    pub fn stop(self) {
+        drop(self.stop);
+        if self.thread.join().is_err() {
+            tracing::error!("the background thread panicked");
+        }
+    }
+}
+
+/// Spreads probes in time; see [`crate::proxy`] for the generator.
+fn splitmix(seed: u64) -> impl FnMut() -> u64 + Send {
+    let dice = crate::proxy::Dice::new(seed, usize::MAX);
+    move || dice.roll()
+}

@@ -1,0 +1,86 @@
+//! What the admin pages may look at.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use arc_swap::ArcSwap;
+use trellis_model::config::Config;
+use trellis_target_groups::Group;
+
+use crate::{
+    admin::{Introspect, Readiness},
+    registry::Registry,
+    shared::Shared,
+    snapshot::Snapshot,
+};
+
+/// The state of a running gateway, for reading.
+pub struct State {
+    shared: Arc<Shared>,
+    registry: Arc<Registry>,
+    config: ArcSwap<Config>,
+    stopping: AtomicBool,
+}
+
+impl State {
+    pub(super) fn new(shared: Arc<Shared>, registry: Arc<Registry>, config: Arc<Config>) -> Self {
+        Self {
+            shared,
+            registry,
+            config: ArcSwap::new(config),
+            stopping: AtomicBool::new(false),
+        }
+    }
+
+    /// The running configuration.
+    pub fn config(&self) -> Arc<Config> {
+        self.config.load_full()
+    }
+
+    /// The running snapshot.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.shared.snapshot.load_full()
+    }
+
+    pub(super) fn replace_config(&self, config: Arc<Config>) {
+        self.config.store(config);
+    }
+
+    pub(super) fn stopping(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Introspect for State {
+    fn readiness(&self) -> Readiness {
+        if self.stopping.load(Ordering::Relaxed) {
+            Readiness::NotReady(vec!["the gateway is stopping".to_owned()])
+        } else {
+            Readiness::Ready
+        }
+    }
+
+    fn generation(&self) -> Option<u64> {
+        Some(self.shared.snapshot.load().generation)
+    }
+
+    fn config(&self) -> Option<Arc<Config>> {
+        Some(self.config.load_full())
+    }
+
+    fn groups(&self) -> Vec<Arc<Group>> {
+        let mut groups = self.registry.groups();
+        groups.extend(self.registry.retired());
+        groups
+    }
+}
+
+impl std::fmt::Debug for State {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("State")
+            .field("shared", &self.shared)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,176 @@
+//! The main loop of `trellis serve`: signals, changed files.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use notify::{RecursiveMode, Watcher};
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    sync::mpsc,
+    time::{MissedTickBehavior, interval},
+};
+use trellis_model::problem::Problems;
+
+use super::{Server, StartError};
+use crate::{cli::inputs::Configuration, telemetry::events::SnapshotRejected};
+
+/// Files are often written in several steps; a change is taken up when nothing more has happened for this long.
+const SETTLE: Duration = Duration::from_millis(200);
+
+/// How often certificate files are looked at.
+const CERTIFICATE_PERIOD: Duration = Duration::from_secs(5);
+
+/// Why `trellis serve` ended other than by being told to.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The configuration cannot be used; its author must act.
+    #[error("{0}")]
+    Configuration(Problems),
+    /// The system refused something.
+    #[error("the system refused")]
+    System(#[from] io::Error),
+}
+
+impl From<StartError> for ServeError {
+    fn from(error: StartError) -> Self {
+        match error {
+            StartError::Configuration(problems) => Self::Configuration(problems),
+            StartError::System(error) => Self::System(error),
+        }
+    }
+}
+
+/// Runs a gateway until SIGTERM or SIGINT; reloads on SIGHUP and when its files change. `ready` is called once it listens.
+pub fn serve(
+    configuration: &Configuration,
+    seed: u64,
+    ready: impl FnOnce(&Server),
+) -> Result<(), ServeError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let (loaded, files) = configuration.load_watched();
+    let loaded = loaded.map_err(ServeError::Configuration)?;
+    // Signals first: one that comes while the gateway starts must not kill it half started.
+    let mut signals = runtime.block_on(async { Signals::new() })?;
+    let mut server = Server::start(loaded, seed)?;
+    ready(&server);
+    let outcome = runtime.block_on(run(&mut server, configuration, files, &mut signals));
+    server.stop();
+    outcome
+}
+
+async fn run(
+    server: &mut Server,
+    configuration: &Configuration,
+    files: Vec<PathBuf>,
+    signals: &mut Signals,
+) -> Result<(), ServeError> {
+    let mut changes = Changes::watch(configuration.path(), &files);
+    let mut certificates = interval(CERTIFICATE_PERIOD);
+    certificates.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        // Nothing is lost with a branch not taken: signals and changes wait in their channels.
+        tokio::select! {
+            _ = signals.terminate.recv() => return Ok(()),
+            _ = signals.interrupt.recv() => return Ok(()),
+            _ = signals.hangup.recv() => {
+                server.reopen_records();
+                server.refresh_certificates();
+            }
+            () = changes.settled() => {}
+            _ = certificates.tick() => {
+                server.refresh_certificates();
+                continue;
+            }
+        }
+        let (loaded, files) = configuration.load_watched();
+        changes.follow(&files);
+        let applied = loaded.and_then(|loaded| server.apply(loaded));
+        if let Err(problems) = applied {
+            let running = Some(server.state().snapshot().generation);
+            let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+            server.telemetry().emit(&SnapshotRejected {
+                running,
+                problems: &problems,
+            });
+        }
+    }
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+}
+
+/// Changes of the configuration's files. Folders are watched, not files: editors and deployments replace files rather than write
+/// them.
+struct Changes {
+    /// Holds one: that something changed, not how often.
+    changed: mpsc::Receiver<()>,
+    watcher: Option<notify::RecommendedWatcher>,
+}
+
+impl Changes {
+    fn watch(root: &Path, files: &[PathBuf]) -> Self {
+        let (report, changed) = mpsc::channel(1);
+        let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+            // Reading a file is an event too, and reloading reads files.
+            if event.is_ok_and(|event| !event.kind.is_access()) {
+                // A full channel says already what there is to say.
+                let _ = report.try_send(());
+            }
+        });
+        let watcher = watcher
+            .inspect_err(|error| tracing::warn!(%error, "files are not watched; SIGHUP reloads"))
+            .ok();
+        let mut changes = Self { changed, watcher };
+        changes.follow(&[root.to_owned()]);
+        changes.follow(files);
+        changes
+    }
+
+    /// Watches the folders of these files as well. A folder watched already is watched on.
+    fn follow(&mut self, files: &[PathBuf]) {
+        let Some(watcher) = &mut self.watcher else {
+            return;
+        };
+        for file in files {
+            let folder = if file.is_dir() {
+                file.as_path()
+            } else {
+                file.parent().unwrap_or(file)
+            };
+            let folder = if folder.as_os_str().is_empty() {
+                Path::new(".")
+            } else {
+                folder
+            };
+            if let Err(error) = watcher.watch(folder, RecursiveMode::NonRecursive) {
+                tracing::warn!(folder = %folder.display(), %error, "folder is not watched; SIGHUP reloads");
+            }
+        }
+    }
+
+    /// Waits for a change, and for the end of the changes that follow it closely.
+    async fn settled(&mut self) {
+        if self.changed.recv().await.is_none() {
+            std::future::pending::<()>().await;
+        }
+        while tokio::time::timeout(SETTLE, self.changed.recv()).await == Ok(Some(())) {}
+    }
+}
