@@ -3,6 +3,7 @@
 //! A command writes its result to standard output and says what went wrong on standard error. Its exit code says who must act:
 //! 0 nobody, 1 something failed while running, 2 the command line or the configuration is wrong.
 
+mod ca;
 mod echo;
 mod failure;
 pub mod inputs;
@@ -37,6 +38,7 @@ Examples:
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Ca(ca::Ca),
     Echo(echo::Echo),
     Validate(validate::Validate),
     Schema(schema::Schema),
@@ -49,6 +51,7 @@ pub fn run() -> ExitCode {
     // Not locked: access records may go to standard output while a command runs.
     let mut out = io::stdout();
     let result = match cli.command {
+        Command::Ca(ca) => ca.run(&mut out),
         Command::Echo(echo) => echo.run(&mut out),
         Command::Validate(validate) => validate.run(&mut out),
         Command::Schema(schema) => schema.run(&mut out),
