@@ -7,6 +7,7 @@
 
 mod gateway;
 mod network;
+mod object;
 mod policy;
 mod principal;
 mod service;
@@ -39,10 +40,17 @@ use serde::{
     de::{MapAccess, Visitor},
 };
 
+use self::object::objects;
+
 /// A Trellis configuration file. A folder of files is one configuration: their lists are joined. Relative paths are relative to the
 /// file that names them. Identifiers (members that end in `Identifier`) may be names, ids or ARNs.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[serde(
+    remote = "Self",
+    rename_all = "camelCase",
+    deny_unknown_fields,
+    default
+)]
 #[schemars(title = "Trellis configuration")]
 pub struct Document {
     /// The account, 12 digits, that owns the resources of this file. A file without one takes the only account that appears in the
@@ -73,7 +81,7 @@ pub struct Document {
 
 /// The organization of an account, seen by policies as `aws:PrincipalOrgID` and `aws:PrincipalOrgPaths`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(remote = "Self", rename_all = "camelCase", deny_unknown_fields)]
 pub struct Organization {
     /// Id of the organization, `o-…`.
     #[schemars(regex(pattern = r"^o-[a-z0-9]+$"))]
@@ -82,6 +90,8 @@ pub struct Organization {
     #[serde(default)]
     pub paths: Vec<String>,
 }
+
+objects!(Document, Organization);
 
 /// Reads a map and refuses a key that appears twice.
 pub(crate) fn unique_keys<'de, D, T>(deserializer: D) -> Result<BTreeMap<String, T>, D::Error>

@@ -9,6 +9,8 @@
 pub mod arn;
 pub mod config;
 pub mod document;
+#[cfg(test)]
+mod golden;
 pub mod id;
 pub mod load;
 pub mod name;

@@ -9,8 +9,13 @@
 //! * **No I/O.** Files that documents name and environment variables come through [`Inputs`].
 
 mod build;
+mod check;
+mod lines;
+mod nearest;
 mod parse;
 mod path;
+mod scalar;
+mod tree;
 
 #[cfg(test)]
 mod tests;
@@ -54,10 +59,13 @@ pub fn load(sources: &[Source], inputs: &dyn Inputs) -> Result<Loaded, Problems>
     let mut problems = Vec::new();
     let files: Vec<_> = sources
         .iter()
-        .filter_map(|source| parse::parse(source, &mut problems))
+        .map(|source| parse::parse(source, &mut problems))
         .collect();
     let config = build::build(&files, inputs, &mut problems);
-    let report: Problems = problems.into_iter().collect();
+    drop(files);
+    let report: Problems = lines::locate(problems, sources, inputs)
+        .into_iter()
+        .collect();
     match config {
         Some(config) if !report.has_errors() => Ok(Loaded {
             config,
@@ -65,4 +73,12 @@ pub fn load(sources: &[Source], inputs: &dyn Inputs) -> Result<Loaded, Problems>
         }),
         _ => Err(report),
     }
+}
+
+/// Gives problems that others found in these documents, or in policy files that the documents name, the lines that their paths
+/// stand on, and brings them into the order of files and lines.
+pub fn locate(problems: Problems, sources: &[Source], inputs: &dyn Inputs) -> Problems {
+    lines::locate(problems.into_iter().collect(), sources, inputs)
+        .into_iter()
+        .collect()
 }

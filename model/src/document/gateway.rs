@@ -3,11 +3,17 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::object::objects;
 use crate::ranges;
 
 /// Settings of the gateway process; all of it is Trellis' own.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[serde(
+    remote = "Self",
+    rename_all = "camelCase",
+    deny_unknown_fields,
+    default
+)]
 pub struct Gateway {
     /// Address and port of metrics, health and the running configuration, `127.0.0.1:9901`. Absent: no admin listener.
     pub admin: Option<String>,
@@ -27,7 +33,7 @@ pub struct Gateway {
 
 /// The DNS server: authoritative for the names of services, different for each VPC that asks.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(remote = "Self", rename_all = "camelCase", deny_unknown_fields)]
 pub struct Dns {
     /// Addresses and ports to answer on, UDP and TCP.
     #[schemars(length(min = 1))]
@@ -45,7 +51,12 @@ pub struct Dns {
 
 /// Limits and timeouts of the data plane. Defaults are VPC Lattice's where it has one.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[serde(
+    remote = "Self",
+    rename_all = "camelCase",
+    deny_unknown_fields,
+    default
+)]
 pub struct GatewayLimits {
     /// Largest header block of a request in bytes, request line included.
     #[schemars(range(min = *ranges::HEADER_BYTES.start(), max = *ranges::HEADER_BYTES.end()), extend("default" = 61440))]
@@ -94,3 +105,5 @@ pub enum Upgrades {
     )]
     Drop,
 }
+
+objects!(Gateway, Dns, GatewayLimits);

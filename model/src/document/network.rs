@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::object::objects;
 use super::{Policy, unique_keys};
 use crate::ranges;
 
 /// A tenant network: its address ranges and the ways in which the gateway touches it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(remote = "Self", rename_all = "camelCase", deny_unknown_fields)]
 pub struct Vpc {
     /// Name, unique in the account.
     #[schemars(
@@ -35,7 +36,7 @@ pub struct Vpc {
 
 /// One way in which the gateway touches a VPC: addresses to listen on, source ranges, or both.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(remote = "Self", rename_all = "camelCase", deny_unknown_fields)]
 pub struct Attachment {
     /// Local IP addresses to listen on. Absent: `0.0.0.0` and `::`.
     #[serde(default)]
@@ -66,7 +67,7 @@ pub enum AuthType {
 
 /// A service network: the boundary within which associated services and clients may meet.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(remote = "Self", rename_all = "camelCase", deny_unknown_fields)]
 pub struct ServiceNetwork {
     /// Name, unique in the account.
     #[schemars(
@@ -92,7 +93,7 @@ pub struct ServiceNetwork {
 
 /// Membership of a VPC in a service network.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(remote = "Self", rename_all = "camelCase", deny_unknown_fields)]
 pub struct VpcAssociation {
     /// Name, id or ARN of the VPC.
     pub vpc_identifier: String,
@@ -100,7 +101,7 @@ pub struct VpcAssociation {
 
 /// Membership of a service in a service network.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(remote = "Self", rename_all = "camelCase", deny_unknown_fields)]
 pub struct ServiceAssociation {
     /// Name, id or ARN of the service.
     pub service_identifier: String,
@@ -108,7 +109,7 @@ pub struct ServiceAssociation {
 
 /// A subscription to the access records of a service network or a service.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(remote = "Self", rename_all = "camelCase", deny_unknown_fields)]
 pub struct AccessLogSubscription {
     /// Name, id or ARN of the service network or service. A name that both have means the service network.
     pub resource_identifier: String,
@@ -125,3 +126,12 @@ pub enum LogDestination {
     /// JSON lines on standard output.
     Stdout,
 }
+
+objects!(
+    Vpc,
+    Attachment,
+    ServiceNetwork,
+    VpcAssociation,
+    ServiceAssociation,
+    AccessLogSubscription
+);

@@ -83,7 +83,11 @@ impl Policy {
                 };
             }
         }
-        Ok(Self::Object(object))
+        if object.contains_key("Statement") {
+            Ok(Self::Object(object))
+        } else {
+            Err("not a policy: it has no `Statement`")
+        }
     }
 }
 

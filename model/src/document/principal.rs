@@ -5,12 +5,18 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::object::objects;
 use super::{Policy, unique_keys};
 use crate::ranges;
 
 /// IAM users and roles of the account that may sign requests.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[serde(
+    remote = "Self",
+    rename_all = "camelCase",
+    deny_unknown_fields,
+    default
+)]
 pub struct Principals {
     /// Users.
     pub users: Vec<User>,
@@ -20,7 +26,7 @@ pub struct Principals {
 
 /// An IAM user.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(remote = "Self", rename_all = "camelCase", deny_unknown_fields)]
 pub struct User {
     /// Name, unique among the account's users, whatever its case.
     #[schemars(
@@ -41,7 +47,7 @@ pub struct User {
 
 /// An IAM role.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(remote = "Self", rename_all = "camelCase", deny_unknown_fields)]
 pub struct Role {
     /// Name, unique among the account's roles, whatever its case.
     #[schemars(
@@ -64,7 +70,7 @@ pub struct Role {
 
 /// An access key of a user.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(remote = "Self", rename_all = "camelCase", deny_unknown_fields)]
 pub struct AccessKey {
     /// Public part, letters, digits and underscores, unique over all accounts.
     #[schemars(
@@ -78,7 +84,7 @@ pub struct AccessKey {
 
 /// An access key of a role.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(remote = "Self", rename_all = "camelCase", deny_unknown_fields)]
 pub struct RoleAccessKey {
     /// Public part, letters, digits and underscores, unique over all accounts.
     #[schemars(
@@ -105,3 +111,5 @@ pub enum SecretSource {
     /// Path of a file; a line break at its end is not part of the secret.
     File(String),
 }
+
+objects!(Principals, User, Role, AccessKey, RoleAccessKey);

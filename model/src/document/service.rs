@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::object::objects;
 use super::{AuthType, Policy, unique_keys};
 use crate::ranges;
 
 /// A service: a named application with listeners and rules.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(remote = "Self", rename_all = "camelCase", deny_unknown_fields)]
 pub struct Service {
     /// Name, unique in the account; must not begin with `svc-`.
     #[schemars(
@@ -43,7 +44,7 @@ pub struct Service {
 
 /// A certificate and its key, read again when the files change.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(remote = "Self", rename_all = "camelCase", deny_unknown_fields)]
 pub struct Certificate {
     /// Path of the certificate chain in PEM, the service's own certificate first.
     pub certificate_file: String,
@@ -53,7 +54,12 @@ pub struct Certificate {
 
 /// Limits of a service beyond those of VPC Lattice.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[serde(
+    remote = "Self",
+    rename_all = "camelCase",
+    deny_unknown_fields,
+    default
+)]
 pub struct ServiceLimits {
     /// Longest silence on a connection or stream, in seconds; 0 for no limit. Takes the place of the service's own
     /// `idleTimeoutSeconds` and goes beyond its range.
@@ -79,7 +85,7 @@ pub enum ListenerProtocol {
 
 /// A listener: protocol and port of a service, with its rules.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(remote = "Self", rename_all = "camelCase", deny_unknown_fields)]
 pub struct Listener {
     /// Name, unique in the service; must not begin with `listener-`.
     #[schemars(
@@ -101,7 +107,7 @@ pub struct Listener {
 
 /// A rule of a listener: priority, match, action.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(remote = "Self", rename_all = "camelCase", deny_unknown_fields)]
 pub struct Rule {
     /// Name, unique in the listener; must not begin with `rule-`.
     #[schemars(
@@ -121,7 +127,7 @@ pub struct Rule {
 
 /// Which requests a rule applies to.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(remote = "Self", rename_all = "camelCase", deny_unknown_fields)]
 pub struct RuleMatch {
     /// Conditions on the HTTP request.
     pub http_match: HttpMatch,
@@ -129,7 +135,12 @@ pub struct RuleMatch {
 
 /// Conditions on an HTTP request, all of which must hold. None at all: every request matches.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[serde(
+    remote = "Self",
+    rename_all = "camelCase",
+    deny_unknown_fields,
+    default
+)]
 pub struct HttpMatch {
     /// The method, compared exactly.
     #[schemars(length(min = *ranges::METHOD.start(), max = *ranges::METHOD.end()))]
@@ -143,7 +154,7 @@ pub struct HttpMatch {
 
 /// A condition on the path.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(remote = "Self", rename_all = "camelCase", deny_unknown_fields)]
 pub struct PathMatch {
     /// How the path is compared, and with what.
     #[serde(rename = "match")]
@@ -165,7 +176,7 @@ pub enum PathMatchValue {
 
 /// A condition on a header.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(remote = "Self", rename_all = "camelCase", deny_unknown_fields)]
 pub struct HeaderMatch {
     /// Name of the header; its case never matters.
     #[schemars(length(min = *ranges::HEADER_NAME.start(), max = *ranges::HEADER_NAME.end()))]
@@ -202,7 +213,7 @@ pub enum Action {
 
 /// Forwarding to target groups.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(remote = "Self", rename_all = "camelCase", deny_unknown_fields)]
 pub struct Forward {
     /// The groups, 1 to 10, no group twice.
     #[schemars(length(min = 1, max = ranges::FORWARD_GROUPS))]
@@ -211,7 +222,7 @@ pub struct Forward {
 
 /// A target group in a forward action.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(remote = "Self", rename_all = "camelCase", deny_unknown_fields)]
 pub struct WeightedTargetGroup {
     /// Name, id or ARN of the target group. A group serves one service only.
     pub target_group_identifier: String,
@@ -222,9 +233,24 @@ pub struct WeightedTargetGroup {
 
 /// An answer without a target.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(remote = "Self", rename_all = "camelCase", deny_unknown_fields)]
 pub struct FixedResponse {
     /// The status: 404 or 500.
     #[schemars(extend("enum" = [404, 500]))]
     pub status_code: i64,
 }
+
+objects!(
+    Service,
+    Certificate,
+    ServiceLimits,
+    Listener,
+    Rule,
+    RuleMatch,
+    HttpMatch,
+    PathMatch,
+    HeaderMatch,
+    Forward,
+    WeightedTargetGroup,
+    FixedResponse
+);

@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::object::objects;
 use super::unique_keys;
 use crate::ranges;
 
 /// A target group: targets that share protocol and health check.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(remote = "Self", rename_all = "camelCase", deny_unknown_fields)]
 pub struct TargetGroup {
     /// Name, unique in the account; must not begin with `tg-`.
     #[schemars(
@@ -54,7 +55,7 @@ pub enum TargetGroupType {
 
 /// Protocol, port, VPC and health check of a target group.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(remote = "Self", rename_all = "camelCase", deny_unknown_fields)]
 pub struct TargetGroupConfig {
     /// Is the connection to targets encrypted? A target's certificate is not verified.
     pub protocol: TargetProtocol,
@@ -144,7 +145,12 @@ pub enum IpAddressType {
 
 /// How targets are checked. In the four numbers, 0 means the default.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[serde(
+    remote = "Self",
+    rename_all = "camelCase",
+    deny_unknown_fields,
+    default
+)]
 pub struct HealthCheck {
     /// Are targets checked at all? Absent: yes for `HTTP1` groups, no for `HTTP2` and `GRPC`.
     pub enabled: Option<bool>,
@@ -181,7 +187,12 @@ pub struct HealthCheck {
 
 /// Which answers to probes count as success.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[serde(
+    remote = "Self",
+    rename_all = "camelCase",
+    deny_unknown_fields,
+    default
+)]
 pub struct Matcher {
     /// Status codes 200 to 499: `200`, `200,202`, `200-299`.
     #[schemars(
@@ -194,7 +205,7 @@ pub struct Matcher {
 
 /// A target.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(remote = "Self", rename_all = "camelCase", deny_unknown_fields)]
 pub struct Target {
     /// IP address, instance id (`i-…`) or ARN of an application load balancer, as the group's type says.
     #[schemars(length(min = *ranges::TARGET_ID.start(), max = *ranges::TARGET_ID.end()))]
@@ -203,3 +214,5 @@ pub struct Target {
     #[schemars(range(min = *ranges::PORT.start(), max = *ranges::PORT.end()))]
     pub port: Option<i64>,
 }
+
+objects!(TargetGroup, TargetGroupConfig, HealthCheck, Matcher, Target);

@@ -21,11 +21,7 @@ use std::{
 };
 
 use self::references::Names;
-use super::{
-    Inputs,
-    parse::File,
-    path::{At, push_step},
-};
+use super::{Inputs, parse::File, path::At};
 use crate::{
     config::{Config, Organization},
     id::{ServiceId, ServiceNetworkId, TargetGroupId, VpcId},
@@ -66,6 +62,12 @@ struct Builder<'a> {
     target_groups: Names<'a, TargetGroupId>,
     /// Files that policies were read from.
     policy_files: HashMap<PathBuf, Option<Arc<str>>>,
+    /// Names of resources that a document has but wrongly, so that they were left out.
+    lost: HashSet<&'a str>,
+    /// Members of documents of which something was left out that nobody knows the name of.
+    lost_members: HashSet<&'a str>,
+    /// Was a whole document left out?
+    lost_everything: bool,
     /// Ids of access keys seen so far.
     access_keys: HashSet<&'a str>,
 }
@@ -85,8 +87,20 @@ impl<'a> Builder<'a> {
             services: Names::new(),
             target_groups: Names::new(),
             policy_files: HashMap::new(),
+            lost: HashSet::new(),
+            lost_members: HashSet::new(),
+            lost_everything: false,
             access_keys: HashSet::new(),
         };
+        for file in files {
+            builder
+                .lost
+                .extend(file.lost.names.iter().map(String::as_str));
+            builder
+                .lost_members
+                .extend(file.lost.members.iter().map(String::as_str));
+            builder.lost_everything |= file.lost.everything;
+        }
         builder.find_region();
         builder.find_accounts();
         builder.declare();
@@ -143,7 +157,9 @@ impl<'a> Builder<'a> {
                 Some(_) => {}
             }
         }
-        if found.is_none() && !self.files.is_empty() {
+        if self.files.is_empty() {
+            self.report(Problem::error(Place::default(), "no configuration files"));
+        } else if found.is_none() && !self.is_lost("region", "") {
             self.error(&At::file(0), "no file names the region")
                 .hint("add `region: us-west-2`, or the region you use");
         }
@@ -168,7 +184,9 @@ impl<'a> Builder<'a> {
                 (Some(account), _) => account,
                 (None, [only]) => *only,
                 (None, several) => {
-                    if several.is_empty() && position == 0 {
+                    if self.is_lost("account", "") {
+                        // The account may stand in what could not be read.
+                    } else if several.is_empty() && position == 0 {
                         self.error(&At::file(0), "no file names the account")
                             .hint("add `account: \"111122223333\"`, 12 digits");
                     } else if !several.is_empty() {
@@ -286,13 +304,10 @@ impl<'a> Builder<'a> {
     /// A place in a document, for a problem or a policy.
     fn place(&self, at: &At<'_>) -> Place {
         let (position, steps) = at.steps();
-        let mut path = String::new();
-        for step in steps {
-            push_step(&mut path, step);
-        }
+        let file = self.files.get(position);
         Place {
-            file: self.files.get(position).map(|file| Arc::clone(&file.path)),
-            path,
+            file: file.map(|file| Arc::clone(&file.path)),
+            path: file.map(|file| file.path_text(&steps)).unwrap_or_default(),
             line: None,
         }
     }

@@ -6,7 +6,11 @@
 use std::{collections::HashMap, hash::Hash, str::FromStr};
 
 use super::{AccountIndex, Builder};
-use crate::{config::LoggedResource, load::path::At, name::partition};
+use crate::{
+    config::LoggedResource,
+    load::{nearest::nearest, path::At},
+    name::partition,
+};
 
 /// How many missing references get the nearest name as a hint: finding it means looking at every name, so the number is bounded.
 const HINTS: usize = 50;
@@ -96,24 +100,6 @@ impl<'a, I: Clone + Eq + Hash + FromStr> Names<'a, I> {
     }
 }
 
-/// The candidate most like `text`, if any is alike.
-pub(crate) fn nearest<'c>(
-    text: &str,
-    candidates: impl IntoIterator<Item = &'c str>,
-) -> Option<&'c str> {
-    // A text much longer than any name is like none, and comparing it would be slow.
-    if text.len() > 200 {
-        return None;
-    }
-    candidates
-        .into_iter()
-        .map(|candidate| (strsim::jaro_winkler(text, candidate), candidate))
-        .filter(|(likeness, _)| *likeness > 0.8)
-        // The name itself breaks ties, so that reports do not depend on the order of a hash table.
-        .max_by(|(one, a), (other, b)| one.total_cmp(other).then_with(|| b.cmp(a)))
-        .map(|(_, candidate)| candidate)
-}
-
 /// What would be right where a reference finds nothing.
 fn missing_hint(noun: &str) -> String {
     format!(
@@ -122,7 +108,7 @@ fn missing_hint(noun: &str) -> String {
 }
 
 macro_rules! resolvers {
-    ($($(#[$doc:meta])* $function:ident: $table:ident -> $id:ty, $noun:literal, $service:literal, $kind:literal;)*) => {
+    ($($(#[$doc:meta])* $function:ident: $table:ident, $member:literal -> $id:ty, $noun:literal, $service:literal, $kind:literal;)*) => {
         impl<'a> Builder<'a> {$(
             $(#[$doc])*
             pub(super) fn $function(&mut self, file: usize, at: &At<'_>, text: &str) -> Option<$id> {
@@ -133,7 +119,7 @@ macro_rules! resolvers {
                 if let Some(id) = self.$table.find_id(account, text, &self.arn_prefix(file, $service, $kind)) {
                     return Some(id);
                 }
-                if !self.is_lost($noun, text) {
+                if !self.is_lost($member, text) {
                     let message = format!("no {} `{text}` in account `{}`", $noun, self.account(file));
                     let hint = self.$table.nearest(account, text).map_or_else(
                         || missing_hint($noun),
@@ -149,11 +135,11 @@ macro_rules! resolvers {
 
 resolvers! {
     /// The VPC that a document refers to.
-    resolve_vpc: vpcs -> crate::id::VpcId, "VPC", "ec2", "vpc/";
+    resolve_vpc: vpcs, "vpcs" -> crate::id::VpcId, "VPC", "ec2", "vpc/";
     /// The service that a document refers to.
-    resolve_service: services -> crate::id::ServiceId, "service", "vpc-lattice", "service/";
+    resolve_service: services, "services" -> crate::id::ServiceId, "service", "vpc-lattice", "service/";
     /// The target group that a document refers to.
-    resolve_target_group: target_groups -> crate::id::TargetGroupId, "target group", "vpc-lattice", "targetgroup/";
+    resolve_target_group: target_groups, "targetGroups" -> crate::id::TargetGroupId, "target group", "vpc-lattice", "targetgroup/";
 }
 
 impl Builder<'_> {
@@ -183,8 +169,8 @@ impl Builder<'_> {
             )
         });
         if service.is_none()
-            && !self.is_lost("service network", text)
-            && !self.is_lost("service", text)
+            && !self.is_lost("serviceNetworks", text)
+            && !self.is_lost("services", text)
         {
             let message = format!(
                 "no service network or service `{text}` in account `{}`",
@@ -213,7 +199,7 @@ impl Builder<'_> {
     }
 
     /// Was the resource left out because its own document is wrong? Then a reference to it is no further problem.
-    fn is_lost(&self, _noun: &str, _text: &str) -> bool {
-        false
+    pub(super) fn is_lost(&self, member: &str, text: &str) -> bool {
+        self.lost_everything || self.lost_members.contains(member) || self.lost.contains(text)
     }
 }

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::{
     Builder,
+    gateway::given,
     services::{Owner, Users},
 };
 use crate::{
@@ -111,10 +112,10 @@ impl<'a> Builder<'a> {
             self.error(&at.member("method"), format!("`{method}` is not a method"))
                 .hint("such as `GET`");
         }
-        let path = match &written.path_match {
-            Some(path) => Some(self.path_match(&at.member("pathMatch"), path)?),
-            None => None,
-        };
+        let path = written
+            .path_match
+            .as_ref()
+            .map(|path| self.path_match(&at.member("pathMatch"), path));
         let list = at.member("headerMatches");
         if written.header_matches.len() > ranges::HEADER_MATCHES {
             let (count, most) = (written.header_matches.len(), ranges::HEADER_MATCHES);
@@ -131,7 +132,7 @@ impl<'a> Builder<'a> {
             .collect();
         Some(HttpMatch {
             method: method.map(Into::into),
-            path,
+            path: given(path)?,
             headers: headers.into_iter().collect::<Option<_>>()?,
         })
     }

@@ -17,6 +17,9 @@ use crate::{
     ranges,
 };
 
+/// Which VPC claims the connections to an address from a range.
+type Claims<'a> = HashMap<(IpAddr, IpNet), (VpcId, &'a str)>;
+
 /// Where instances and load balancers live.
 pub(super) type AddressBook<'a> = HashMap<&'a str, IpAddr>;
 
@@ -101,7 +104,7 @@ impl<'a> Builder<'a> {
         file: usize,
         index: usize,
         written: &'a document::Vpc,
-        claims: &mut HashMap<(IpAddr, IpNet), VpcId>,
+        claims: &mut Claims<'a>,
     ) -> Option<(Vpc, AddressBook<'a>)> {
         let account = self.account(file).clone();
         let name = self.name(&at.member("name"), &written.name, &ranges::VPC_NAME, "");
@@ -115,8 +118,7 @@ impl<'a> Builder<'a> {
         let cidrs = self.each(&at.member("cidrs"), &written.cidrs, Self::network);
         let id = written.id.as_deref().and_then(|text| text.parse().ok());
         let id = id.unwrap_or_else(|| VpcId::derive(&account, &self.region, &written.name));
-        let attachments =
-            self.attachments(&at.member("attachments"), &written.attachments, &id, claims);
+        let attachments = self.attachments(&at.member("attachments"), written, &id, claims);
         let book = self.address_book(
             &at.member("addressBook"),
             written,
@@ -155,16 +157,16 @@ impl<'a> Builder<'a> {
     fn attachments(
         &mut self,
         at: &At<'_>,
-        written: &[document::Attachment],
+        written: &'a document::Vpc,
         vpc: &VpcId,
-        claims: &mut HashMap<(IpAddr, IpNet), VpcId>,
+        claims: &mut Claims<'a>,
     ) -> Option<Vec<Attachment>> {
         let mut attachments = Some(Vec::new());
-        for (index, attachment) in written.iter().enumerate() {
+        for (index, attachment) in written.attachments.iter().enumerate() {
             let at = at.index(index);
             let built = self.attachment(&at, attachment);
             if let Some(attachment) = &built {
-                self.claim(&at, attachment, vpc, claims);
+                self.claim(&at, attachment, (vpc, &written.name), claims);
             }
             match (built, &mut attachments) {
                 (Some(attachment), Some(all)) => all.push(attachment),
@@ -200,8 +202,8 @@ impl<'a> Builder<'a> {
         &mut self,
         at: &At<'_>,
         attachment: &Attachment,
-        vpc: &VpcId,
-        claims: &mut HashMap<(IpAddr, IpNet), VpcId>,
+        (vpc, name): (&VpcId, &'a str),
+        claims: &mut Claims<'a>,
     ) {
         for listen in &attachment.listen {
             let everything = if listen.is_ipv4() {
@@ -218,10 +220,11 @@ impl<'a> Builder<'a> {
             for source in fitting.chain(everything) {
                 let owner = claims
                     .entry((*listen, source))
-                    .or_insert_with(|| vpc.clone());
-                if *owner != *vpc {
+                    .or_insert_with(|| (vpc.clone(), name));
+                if owner.0 != *vpc {
                     let message = format!(
-                        "connections to {listen} from {source} would belong to VPC `{owner}` as well"
+                        "connections to {listen} from {source} would belong to VPC `{}` as well",
+                        owner.1
                     );
                     self.error(at, message)
                         .hint("another address to listen on, or other source ranges");
