@@ -1,6 +1,9 @@
 //! From a configuration to everything that decisions need.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::{Arc, LazyLock},
+};
 
 use ring::digest;
 use trellis_model::{
@@ -67,11 +70,7 @@ pub fn compile(config: &Config) -> Result<Policies, Problems> {
         Problems::from_iter([Problem::error(Place::default(), error.to_string())])
     };
     let vocabulary = Vocabulary::new().map_err(ours)?;
-    let mut compiler = Compiler {
-        native: NativeReader::new().map_err(ours)?,
-        layers: HashMap::new(),
-        problems: Vec::new(),
-    };
+    let mut compiler = Compiler::default();
     let networks = config.service_networks.iter().map(|network| {
         let policy = network.auth_policy.as_ref();
         compiler.guarded(&network.arn, network.auth_type, policy, Box::default())
@@ -130,8 +129,11 @@ fn numbered<Id: std::hash::Hash + Eq, Index>(
 /// What makes two layers the same: where they are attached, and their texts.
 type Texts = (Attached, Vec<(PolicyLanguage, Arc<str>)>);
 
+/// Reading the schema takes longer than compiling a policy, and most configurations have no native ones.
+static NATIVE: LazyLock<Result<NativeReader, CedarError>> = LazyLock::new(NativeReader::new);
+
+#[derive(Default)]
 struct Compiler {
-    native: NativeReader,
     layers: HashMap<Texts, Arc<Layer>>,
     /// Errors and warnings.
     problems: Vec<Problem>,
@@ -230,7 +232,10 @@ impl Compiler {
         prefix: &str,
         statements: &mut Vec<Compiled>,
     ) -> Result<(), Vec<Problem>> {
-        let (natives, warnings) = self.native.read(policy, statements.len())?;
+        let native = NATIVE
+            .as_ref()
+            .map_err(|error| vec![Problem::error(policy.place.clone(), error.to_string())])?;
+        let (natives, warnings) = native.read(policy, statements.len())?;
         self.problems.extend(warnings);
         for (position, native) in natives.into_iter().enumerate() {
             let name = match &native.annotated {

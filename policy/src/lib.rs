@@ -18,6 +18,8 @@ mod json;
 mod key;
 mod layer;
 mod principal;
+#[cfg(test)]
+mod reference;
 mod request;
 pub mod sigv4;
 mod wildcard;
