@@ -4,6 +4,9 @@
 //! strictly hexadecimal ones included. The sixteen digits are a 64-bit number, so an id is `Copy` and compares in one instruction.
 //! Ids are derived, not drawn: the same account, region, type and name give the same id on every node and after every restart.
 
+#[cfg(test)]
+mod tests;
+
 use std::{fmt, str::FromStr};
 
 use sha2::{Digest, Sha256};

@@ -58,9 +58,9 @@ pub const TARGET_ID: Lengths = 1..=200;
 pub const PROBE_PATH: Lengths = 1..=2048;
 /// Length of a health check's matcher.
 pub const MATCHER: Lengths = 1..=2000;
-/// Length of the name of a user or role. Source: IAM API reference, CreateUser and CreateRole.
+/// Length of the name of a user or role. Source: IAM API reference, `CreateUser` and `CreateRole`.
 pub const PRINCIPAL_NAME: Lengths = 1..=64;
-/// Length of the name of a role's session. Source: STS API reference, AssumeRole.
+/// Length of the name of a role's session. Source: STS API reference, `AssumeRole`.
 pub const SESSION_NAME: Lengths = 2..=64;
 /// Length of an access key's id. IAM's keys have 16 to 128 characters; shorter ones are handy in examples and tests.
 pub const ACCESS_KEY_ID: Lengths = 1..=128;

@@ -325,16 +325,13 @@ impl<'c> Checker<'c> {
             let lists = self.kept.len();
             let value = self.value(*item, schema);
             self.leave(here, inside);
-            match value {
-                Some(value) => {
-                    values.push(value);
-                    kept.push(index);
-                }
-                None => {
-                    self.kept.truncate(lists);
-                    whole = false;
-                    self.lose(*item, referred(schema));
-                }
+            if let Some(value) = value {
+                values.push(value);
+                kept.push(index);
+            } else {
+                self.kept.truncate(lists);
+                whole = false;
+                self.lose(*item, referred(schema));
             }
         }
         if !whole && independent {

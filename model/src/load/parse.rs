@@ -76,7 +76,9 @@ impl File {
     pub(super) fn path_text(&self, steps: &[Step<'_>]) -> String {
         let mut text = String::new();
         if self.kept.is_empty() {
-            steps.iter().for_each(|step| push_step(&mut text, *step));
+            for step in steps {
+                push_step(&mut text, *step);
+            }
             return text;
         }
         let mut inside = String::new();

@@ -1,3 +1,6 @@
+mod properties;
+mod scale;
+
 use std::{
     collections::HashMap,
     path::{Path, PathBuf},

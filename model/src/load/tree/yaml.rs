@@ -98,7 +98,7 @@ impl Reader {
                 self.finished(line, anchor, shape)?;
             }
             Event::SequenceStart(anchor, _) => {
-                self.begin(line, anchor, Content::List(Vec::new()))?
+                self.begin(line, anchor, Content::List(Vec::new()))?;
             }
             Event::MappingStart(anchor, tag) => {
                 known_tag(tag.as_deref(), line)?;
@@ -216,7 +216,7 @@ impl Reader {
                         .nodes
                         .get(node.0 as usize)
                         .map(|node| &node.shape);
-                    let (Some(Shape::Plain(text)) | Some(Shape::Text(text))) = shape else {
+                    let Some(Shape::Plain(text) | Shape::Text(text)) = shape else {
                         return Err(SyntaxError::at(line, "a key that is not a text"));
                     };
                     *key = Some((Key::Text(text.clone()), line));
