@@ -15,6 +15,8 @@ mod cipher;
 mod leaf;
 mod parameters;
 pub mod store;
+#[cfg(test)]
+mod tests;
 
 pub use accept::{HandshakeError, Http, Negotiated, Terminator};
 pub use cipher::{cipher_name, version_name};

@@ -11,6 +11,8 @@
 mod file;
 mod issued;
 mod root;
+#[cfg(test)]
+mod tests;
 
 use std::{
     fmt, io,

@@ -1,5 +1,8 @@
 //! Reading a certificate chain and its key, and what can be said about them without asking anybody.
 
+#[cfg(test)]
+mod tests;
+
 use std::{sync::Arc, time::SystemTime};
 
 use rustls::{

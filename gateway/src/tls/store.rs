@@ -8,6 +8,8 @@
 //! they do not fit; a failure is therefore only reported when the second look finds the same files.
 
 mod file;
+#[cfg(test)]
+mod tests;
 
 use std::{
     collections::HashMap,
@@ -48,19 +50,8 @@ impl Certificates {
         let mut by_service = HashMap::new();
         let mut problems = Problems::default();
         for service in &config.services {
-            let Some(files) = &service.certificate else {
-                continue;
-            };
-            let Some(domain) = &service.custom_domain else {
-                problems.push(
-                    Problem::warning(
-                        files.place.clone(),
-                        "the certificate is never used: the service has no custom domain",
-                    )
-                    .hint(
-                        "set `customDomainName`; the generated name has a certificate of its own",
-                    ),
-                );
+            // Files without a custom domain were refused with the documents: there is nothing they could be for.
+            let (Some(files), Some(domain)) = (&service.certificate, &service.custom_domain) else {
                 continue;
             };
             let known = previous

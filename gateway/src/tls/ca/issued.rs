@@ -5,7 +5,7 @@ use std::{collections::HashMap, ops::Range, sync::Arc, time::SystemTime};
 use rustls::sign::CertifiedKey;
 
 /// Leaves kept per generation; two generations are kept. A leaf takes about 0.7 KiB.
-const GENERATION: usize = 16_384;
+pub(super) const GENERATION: usize = 16_384;
 
 /// A leaf and the time in which it is handed out.
 pub(super) struct Issued {
