@@ -3,6 +3,7 @@
 pub mod admin;
 pub mod cli;
 pub mod conn;
+pub mod dns;
 pub mod echo;
 pub mod h1;
 pub mod listen;
