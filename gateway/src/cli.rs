@@ -4,11 +4,13 @@
 //! 0 nobody, 1 something failed while running, 2 the command line or the configuration is wrong.
 
 mod ca;
+mod ca;
 mod echo;
 mod failure;
 pub mod inputs;
 mod output;
 mod schema;
+mod serve;
 mod stop;
 mod validate;
 mod version;
@@ -42,6 +44,7 @@ enum Command {
     Echo(echo::Echo),
     Validate(validate::Validate),
     Schema(schema::Schema),
+    Ca(ca::Ca),
     Version(version::Version),
 }
 
@@ -52,7 +55,9 @@ pub fn run() -> ExitCode {
     let mut out = io::stdout();
     let result = match cli.command {
         Command::Ca(ca) => ca.run(&mut out),
+        Command::Serve(serve) => serve.run(&mut out),
         Command::Echo(echo) => echo.run(&mut out),
+        Command::Ca(ca) => ca.run(&mut out),
         Command::Validate(validate) => validate.run(&mut out),
         Command::Schema(schema) => schema.run(&mut out),
         Command::Version(version) => version.run(&mut out),
