@@ -48,7 +48,7 @@ const VIEWS_PER_SHARD: usize = 1_024;
 #[derive(Debug)]
 pub(crate) struct Memory {
     decisions: Cache<Verdict>,
-    views: Box<[RwLock<HashMap<ViewKey, Arc<View>, RandomState>>]>,
+    views: Box<[RwLock<Views>]>,
     hasher: RandomState,
     next_view: AtomicU64,
 }
@@ -65,6 +65,9 @@ impl Default for Memory {
         }
     }
 }
+
+/// One part of the table of views.
+type Views = HashMap<ViewKey, Arc<View>, RandomState>;
 
 /// What a view is made for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

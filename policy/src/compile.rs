@@ -55,7 +55,7 @@ pub struct Policies {
     pub(crate) vocabulary: Vocabulary,
     pub(crate) anonymous: CedarCaller,
     pub(crate) principals: Vec<Known>,
-    by_arn: HashMap<Box<str>, PrincipalIndex>,
+    by_arn: ByArn,
     pub(crate) networks: Vec<Guarded>,
     network_index: HashMap<ServiceNetworkId, NetworkIndex>,
     pub(crate) services: Vec<Guarded>,
@@ -125,6 +125,9 @@ fn numbered<Id: std::hash::Hash + Eq, Index>(
         .map(|(position, id)| (id, new(index(position))))
         .collect()
 }
+
+/// Principals by ARN.
+type ByArn = HashMap<Box<str>, PrincipalIndex>;
 
 /// What makes two layers the same: where they are attached, and their texts.
 type Texts = (Attached, Vec<(PolicyLanguage, Arc<str>)>);
@@ -255,7 +258,7 @@ impl Compiler {
         &mut self,
         config: &Config,
         vocabulary: &Vocabulary,
-    ) -> Result<(Vec<Known>, HashMap<Box<str>, PrincipalIndex>), CedarError> {
+    ) -> Result<(Vec<Known>, ByArn), CedarError> {
         let mut known: Vec<Known> = Vec::new();
         let mut by_arn = HashMap::new();
         let mut add = |principal: Principal, layer: &Arc<Layer>| {

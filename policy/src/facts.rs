@@ -108,7 +108,7 @@ impl<'a> Facts<'a> {
             Key::RequestMethod => one(request.method),
             Key::RequestPath => one(path_text(request.path)),
             Key::RequestHeader(name) => header(request.headers, name).and_then(one),
-            Key::RequestQueryString(name) => query_values(request.query, name),
+            Key::RequestQueryString(name) => Some(query_values(request.query, name)),
             Key::SourceIp => one(request.source_ip.to_canonical().to_string()),
             Key::SecureTransport => one(if request.secure_transport {
                 "true"
@@ -330,13 +330,11 @@ fn pairs(query: Option<&[u8]>) -> impl Iterator<Item = Pair<'_>> {
         })
 }
 
-fn query_values<'a>(query: Option<&'a [u8]>, name: &str) -> Option<Values<'a>> {
-    Some(
-        pairs(query)
-            .filter_map(|pair| pair.value_of(name))
-            .map(decoded)
-            .collect(),
-    )
+fn query_values<'a>(query: Option<&'a [u8]>, name: &str) -> Values<'a> {
+    pairs(query)
+        .filter_map(|pair| pair.value_of(name))
+        .map(decoded)
+        .collect()
 }
 
 fn needs_decoding(bytes: &[u8]) -> bool {

@@ -51,14 +51,18 @@ pub(crate) struct Compiled {
 /// Where it came from.
 #[derive(Debug)]
 pub(crate) enum Body {
-    Iam {
-        statement: Box<Statement>,
-        /// With the resource clause.
-        full: Translation,
-        /// Without it.
-        any_path: Translation,
-    },
+    Iam(Box<Iam>),
     Native(Native),
+}
+
+/// An IAM statement and its translations.
+#[derive(Debug)]
+pub(crate) struct Iam {
+    statement: Statement,
+    /// With the resource clause.
+    full: Translation,
+    /// Without it.
+    any_path: Translation,
 }
 
 /// A statement within a slice.
@@ -368,7 +372,8 @@ impl Compiled {
     ) -> Option<bool> {
         match &self.body {
             Body::Native(native) => native.actions.contains(&action).then_some(true),
-            Body::Iam { statement, .. } => {
+            Body::Iam(iam) => {
+                let statement = &iam.statement;
                 if !statement.actions.contains(&action) || !can_be(&statement.principals, principal)
                 {
                     return None;
@@ -386,8 +391,8 @@ impl Compiled {
     fn cedar(&self, resource: bool) -> (&Policy, &BTreeSet<Fact>, &[Slot]) {
         match &self.body {
             Body::Native(native) => (&native.policy, &native.reads, &[]),
-            Body::Iam { full, any_path, .. } => {
-                let translation = if resource { full } else { any_path };
+            Body::Iam(iam) => {
+                let translation = if resource { &iam.full } else { &iam.any_path };
                 (&translation.policy, &translation.reads, &translation.slots)
             }
         }
@@ -397,7 +402,10 @@ impl Compiled {
     pub(crate) fn whole(&self) -> (&Policy, &[Box<str>], &BTreeSet<Fact>, &[Slot]) {
         match &self.body {
             Body::Native(native) => (&native.policy, &native.labels, &native.reads, &[]),
-            Body::Iam { full, .. } => (&full.policy, &full.labels, &full.reads, &full.slots),
+            Body::Iam(iam) => {
+                let full = &iam.full;
+                (&full.policy, &full.labels, &full.reads, &full.slots)
+            }
         }
     }
 
@@ -410,8 +418,8 @@ impl Compiled {
     fn slot_fact(&self, slot: &Slot) -> Option<Fact> {
         match (&self.body, slot.meaning) {
             (_, Meaning::Resource) => Some(Fact::Resource),
-            (Body::Iam { statement, .. }, Meaning::Condition(position)) => {
-                statement.conditions.get(position)?.key.fact()
+            (Body::Iam(iam), Meaning::Condition(position)) => {
+                iam.statement.conditions.get(position)?.key.fact()
             }
             (Body::Native(_), _) => None,
         }
@@ -419,9 +427,10 @@ impl Compiled {
 
     /// The value of a slot.
     pub(crate) fn fill(&self, slot: &Slot, facts: &Facts<'_>) -> bool {
-        let Body::Iam { statement, .. } = &self.body else {
+        let Body::Iam(iam) = &self.body else {
             return false;
         };
+        let statement = &iam.statement;
         match slot.meaning {
             Meaning::Resource => {
                 let resource = facts.resource();
@@ -450,11 +459,11 @@ pub(crate) fn compile_statement(
     Ok(Compiled {
         name,
         effect: statement.effect,
-        body: Body::Iam {
-            statement: Box::new(statement),
+        body: Body::Iam(Box::new(Iam {
+            statement,
             full,
             any_path,
-        },
+        })),
     })
 }
 

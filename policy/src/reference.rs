@@ -184,7 +184,7 @@ fn compares(operator: &str, actual: &str, wanted: &str) -> bool {
                     .all(|(wanted, actual)| glob(wanted, actual))
         }
         "Bool" => actual.eq_ignore_ascii_case(wanted),
-        "NumericEquals" => numbers().is_some_and(|(a, b)| a == b),
+        "NumericEquals" => numbers().is_some_and(|(a, b)| a.total_cmp(&b).is_eq()),
         "NumericLessThan" => numbers().is_some_and(|(a, b)| a < b),
         "NumericLessThanEquals" => numbers().is_some_and(|(a, b)| a <= b),
         "NumericGreaterThan" => numbers().is_some_and(|(a, b)| a > b),
@@ -235,7 +235,6 @@ fn condition(operator: &str, key: &str, wanted: &Value, call: &Call) -> bool {
     };
     match (set, negated) {
         ("ForAllValues", false) => actual.iter().all(some_wanted),
-        ("ForAllValues", true) => !actual.iter().any(some_wanted),
         ("ForAnyValue", true) => !actual.iter().all(some_wanted),
         (_, false) => actual.iter().any(some_wanted),
         (_, true) => !actual.iter().any(some_wanted),

@@ -77,10 +77,14 @@ impl NativeReader {
             return Err(vec![problem]);
         }
         let result = self.validator.validate(&set, ValidationMode::Strict);
-        let errors: Vec<Problem> = result
-            .validation_errors()
-            .map(|error| problem(text, error, Problem::error))
-            .collect();
+        let mut errors: Vec<Problem> = Vec::new();
+        for error in result.validation_errors() {
+            // The validator reports an error once for each kind of caller and action.
+            let error = problem(text, error, Problem::error);
+            if !errors.contains(&error) {
+                errors.push(error);
+            }
+        }
         if !errors.is_empty() {
             return Err(errors);
         }
@@ -205,7 +209,7 @@ fn shallow(text: &str) -> Result<(), (usize, String)> {
                 .get(offset..)
                 .is_some_and(|rest| rest.starts_with("if")) =>
             {
-                operators += 1
+                operators += 1;
             }
             _ => {}
         }

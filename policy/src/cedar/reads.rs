@@ -111,7 +111,9 @@ fn walk(expression: &Expr, found: &mut BTreeSet<Fact>) {
         Expr::UnaryOp { expr, .. } | Expr::Like { expr, .. } => walk(expr, found),
         Expr::Is { expr, in_expr, .. } => {
             walk(expr, found);
-            in_expr.iter().for_each(|expr| walk(expr, found));
+            if let Some(expr) = in_expr {
+                walk(expr, found);
+            }
         }
         Expr::IfThenElse {
             cond,

@@ -220,7 +220,7 @@ impl Reader<'_> {
                     self.text(&member.node, &top.member(member));
                 }
                 "Statement" => {
-                    statements = Some(self.statements(&member.node, &top.member(member)))
+                    statements = Some(self.statements(&member.node, &top.member(member)));
                 }
                 _ => self.unknown(member, &top, &["Version", "Id", "Statement"]),
             }

@@ -1,6 +1,7 @@
 use super::*;
 
 #[track_caller]
+#[expect(clippy::needless_pass_by_value, reason = "reads better in a table")]
 fn check(text: &str, expected: Result<Key, Option<&'static str>>) {
     assert_eq!(
         Key::parse(text).map_err(|error| error.nearest),
