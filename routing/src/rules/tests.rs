@@ -33,13 +33,14 @@ fn parse_rule(line: &str) -> HttpMatch {
             Some(word) => (word, true),
             None => (word, false),
         };
-        let Some(sign) = word.find(['=', '~', '*']) else {
+        let Some(sign) = word.chars().find(|c| "=~*".contains(*c)) else {
             rule.method = Some(word.into());
             continue;
         };
-        let (name, value) = (&word[..sign], word[sign + 1..].replace('_', " ").into());
+        let (name, value) = word.split_once(sign).unwrap();
+        let value = value.replace('_', " ").into();
         if name.is_empty() {
-            let kind = if word.starts_with('=') {
+            let kind = if sign == '=' {
                 PathMatchKind::Exact
             } else {
                 PathMatchKind::Prefix
@@ -51,9 +52,9 @@ fn parse_rule(line: &str) -> HttpMatch {
             };
             rule.path = Some(PathMatch { kind, value, case });
         } else {
-            let kind = match &word[sign..=sign] {
-                "=" => HeaderMatchKind::Exact,
-                "~" => HeaderMatchKind::Prefix,
+            let kind = match sign {
+                '=' => HeaderMatchKind::Exact,
+                '~' => HeaderMatchKind::Prefix,
                 _ => HeaderMatchKind::Contains,
             };
             let case = if turned {
@@ -82,8 +83,8 @@ pub(super) fn headers(lines: &[(&str, &[u8])]) -> HeaderMap {
     headers
 }
 
-pub(super) fn with_request<R>(text: &str, test: impl FnOnce(&RequestParts<'_>) -> R) -> R {
-    let (method, rest) = text.split_once(' ').unwrap();
+pub(super) fn with_request<R>(request: &str, test: impl FnOnce(&RequestParts<'_>) -> R) -> R {
+    let (method, rest) = request.split_once(' ').unwrap();
     let (path, lines) = rest.split_once(' ').unwrap_or((rest, ""));
     let lines: Vec<(&str, &[u8])> = lines
         .split('|')

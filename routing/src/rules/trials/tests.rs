@@ -65,8 +65,8 @@ fn a_difference_of_case_alone_is_pointed_out() {
 }
 
 #[test]
-fn long_texts_are_cut_and_strange_bytes_replaced() {
+fn long_texts_are_cut() {
     let path = format!("/{}", "x".repeat(500));
-    let expected = format!("path `{}…` is not `/a`", &path[..120]);
+    let expected = format!("path `/{}…` is not `/a`", "x".repeat(119));
     check("=/a", &format!("GET {path}"), &[&expected]);
 }
