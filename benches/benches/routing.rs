@@ -176,8 +176,8 @@ impl RuleKind {
                 case: Case::Insensitive,
             }]
         };
-        let method = (number % 3 == 0).then(|| "GET".into());
-        let own_path = if number % 2 == 0 {
+        let method = number.is_multiple_of(3).then(|| "GET".into());
+        let own_path = if number.is_multiple_of(2) {
             path(PathMatchKind::Exact, Self::path(number))
         } else {
             path(
