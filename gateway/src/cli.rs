@@ -4,7 +4,6 @@
 //! 0 nobody, 1 something failed while running, 2 the command line or the configuration is wrong.
 
 mod ca;
-mod ca;
 mod echo;
 mod failure;
 pub mod inputs;
@@ -40,7 +39,7 @@ Examples:
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Ca(ca::Ca),
+    Serve(serve::Serve),
     Echo(echo::Echo),
     Validate(validate::Validate),
     Schema(schema::Schema),
@@ -54,7 +53,6 @@ pub fn run() -> ExitCode {
     // Not locked: access records may go to standard output while a command runs.
     let mut out = io::stdout();
     let result = match cli.command {
-        Command::Ca(ca) => ca.run(&mut out),
         Command::Serve(serve) => serve.run(&mut out),
         Command::Echo(echo) => echo.run(&mut out),
         Command::Ca(ca) => ca.run(&mut out),

@@ -33,7 +33,7 @@ use pingora_proxy::{FailToProxy, HttpProxy, ProxyHttp, Session, http_proxy};
 use trellis_access_logs::Recorder;
 
 use crate::shared::Shared;
-use exchange::Exchange;
+pub use exchange::{Exchange, Match, Stage};
 
 /// The HTTP engine of one worker.
 pub type Engine = HttpProxy<Gateway>;

@@ -1,43 +1,96 @@
-//! `trellis ca`: the root certificate of the internal CA.
+//! `trellis ca`: the root certificate that clients install.
 
-use std::{io::Write, path::PathBuf, time::SystemTime};
+use std::{
+    io::Write,
+    path::PathBuf,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use clap::Args;
+use serde_json::json;
 
-use super::{failure::Failure, inputs::Configuration};
+use super::{
+    failure::Failure,
+    inputs::Configuration,
+    output::{OutputFormat, write_json},
+};
 use crate::tls::ca::InternalCa;
 
-/// Print the root certificate of the internal CA, for clients to trust.
+/// Print the root certificate of the internal CA.
 ///
-/// The CA signs for generated names and for custom domains without certificate files. It is made at first use, in `gateway.dataDir`.
+/// The internal CA signs the certificates of generated names, and of custom domain names without a certificate of their own. It is
+/// made when it is first needed, by this command or by `trellis serve`, and kept in the data folder.
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub(super) struct Ca {
-    /// The configuration whose data folder holds the CA.
+    /// The configuration, whose data folder is used.
     #[arg(long, value_name = "PATH", required_unless_present = "data_dir")]
     config: Option<PathBuf>,
     /// The data folder itself.
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "FOLDER", conflicts_with = "config")]
     data_dir: Option<PathBuf>,
+    /// The form of the result.
+    #[arg(long, value_enum, default_value_t)]
+    output: OutputFormat,
 }
 
 const AFTER_HELP: &str = "\
 Examples:
-  trellis ca --config trellis.yaml > root.pem
-  curl --cacert root.pem https://orders.shop.test:8443/";
+  trellis ca --config trellis.yaml > trellis-ca.pem
+  curl --cacert trellis-ca.pem https://orders.shop.test/
+  trellis ca --data-dir ./trellis-data --output json";
 
 impl Ca {
     pub(super) fn run(self, out: &mut dyn Write) -> Result<(), Failure> {
         let data_dir = match (self.data_dir, self.config) {
-            (Some(data_dir), _) => data_dir,
-            (None, Some(config)) => {
-                let loaded = Configuration::new(config).load().map_err(Failure::Configuration)?;
+            (Some(folder), _) => folder,
+            (None, Some(path)) => {
+                let loaded = Configuration::new(path)
+                    .load()
+                    .map_err(Failure::Configuration)?;
                 loaded.config.gateway.data_dir
             }
-            (None, None) => return Err(Failure::runtime("either --config or --data-dir is needed")),
+            // The command line demands one of the two.
+            (None, None) => return Err(Failure::ConfigurationReported),
         };
         let ca = InternalCa::open(&data_dir, SystemTime::now()).map_err(Failure::runtime)?;
-        out.write_all(ca.root_pem().as_bytes())?;
+        match self.output {
+            OutputFormat::Text => write!(out, "{}", ca.root_pem())?,
+            OutputFormat::Json => {
+                let expires = ca
+                    .root_expires()
+                    .duration_since(UNIX_EPOCH)
+                    .unwrap_or_default();
+                write_json(
+                    out,
+                    &json!({"certificate": ca.root_pem(), "expiresAt": expires.as_secs(), "file": ca.path()}),
+                )?;
+            }
+        }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Ca, OutputFormat};
+
+    #[test]
+    fn the_root_stays_the_same_and_its_key_stays_inside() {
+        let folder = tempfile::tempdir().unwrap();
+        let print = || {
+            let mut out = Vec::new();
+            let command = Ca {
+                config: None,
+                data_dir: Some(folder.path().to_owned()),
+                output: OutputFormat::Text,
+            };
+            command.run(&mut out).unwrap();
+            String::from_utf8(out).unwrap()
+        };
+        let first = print();
+        assert!(first.starts_with("-----BEGIN CERTIFICATE-----"), "{first}");
+        assert!(!first.contains("PRIVATE"), "{first}");
+        assert_eq!(print(), first);
     }
 }

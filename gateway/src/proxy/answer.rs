@@ -16,7 +16,7 @@ use crate::h1::Violation;
 ///
 /// Texts say nothing about targets, policies or other tenants. Those of refusals are VPC Lattice's; the others are ours and short.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answer {
+pub(super) struct Answer {
     status: u16,
     text: Cow<'static, str>,
     failure: Option<FailureReason>,
@@ -32,12 +32,12 @@ impl Answer {
     }
 
     /// The fixed response of a rule: no body.
-    pub fn fixed(status: u16) -> Self {
+    pub(super) fn fixed(status: u16) -> Self {
         Self::new(status, "", None)
     }
 
     /// No such service here, or none that this caller may know of.
-    pub fn not_found() -> Self {
+    pub(super) fn not_found() -> Self {
         Self::new(
             404,
             "Not Found: no service of this network has that host and port",
@@ -46,7 +46,7 @@ impl Answer {
     }
 
     /// The TLS server name and the host name different services.
-    pub fn misdirected() -> Self {
+    pub(super) fn misdirected() -> Self {
         Self::new(
             421,
             "Misdirected Request: the host is not the one that the TLS connection is for",
@@ -55,12 +55,12 @@ impl Answer {
     }
 
     /// The head is malformed or exceeds a limit.
-    pub fn malformed() -> Self {
+    pub(super) fn malformed() -> Self {
         Self::new(400, "Bad Request", Some(FailureReason::ClientProtocolError))
     }
 
     /// The bytes of the request break the rules of HTTP/1.
-    pub fn refused(violation: Violation) -> Self {
+    pub(super) fn refused(violation: Violation) -> Self {
         Self {
             status: violation.status(),
             text: Cow::Owned(violation.to_string()),
@@ -69,7 +69,7 @@ impl Answer {
     }
 
     /// A signature or a policy refused, in the words of the authorizer.
-    pub fn forbidden(status: u16, text: String) -> Self {
+    pub(super) fn forbidden(status: u16, text: String) -> Self {
         Self {
             status,
             text: Cow::Owned(text),
@@ -78,7 +78,7 @@ impl Answer {
     }
 
     /// The client's protocol cannot be carried to the target group's.
-    pub fn unsupported_version(status: u16) -> Self {
+    pub(super) fn unsupported_version(status: u16) -> Self {
         Self::new(
             status,
             "the service does not speak the protocol version of this request",
@@ -87,7 +87,7 @@ impl Answer {
     }
 
     /// A fault of the gateway.
-    pub fn internal_error() -> Self {
+    pub(super) fn internal_error() -> Self {
         Self::new(
             500,
             "Internal Server Error",
@@ -96,7 +96,7 @@ impl Answer {
     }
 
     /// A failure on the way to or from a target.
-    pub fn failed(status: u16, failure: FailureReason) -> Self {
+    pub(super) fn failed(status: u16, failure: FailureReason) -> Self {
         let text = match status {
             400 => "Bad Request",
             408 => "Request Timeout",
@@ -110,12 +110,12 @@ impl Answer {
     }
 
     /// The status.
-    pub fn status(&self) -> u16 {
+    pub(super) fn status(&self) -> u16 {
         self.status
     }
 
     /// Sends it.
-    pub async fn send(self, session: &mut Session, exchange: &mut Exchange) -> Result<()> {
+    pub(super) async fn send(self, session: &mut Session, exchange: &mut Exchange) -> Result<()> {
         exchange.status = Some(self.status);
         exchange.failure = self.failure.or(exchange.failure);
         exchange.stage = Stage::Answered {
@@ -150,7 +150,7 @@ impl Answer {
     }
 
     /// The whole answer as HTTP/1.1 bytes, for requests that never reached the engine. The connection closes after it.
-    pub fn to_bytes(&self, request_id: &HeaderValue) -> Vec<u8> {
+    pub(super) fn to_bytes(&self, request_id: &HeaderValue) -> Vec<u8> {
         let reason = http::StatusCode::from_u16(self.status)
             .ok()
             .and_then(|status| status.canonical_reason())
