@@ -4,6 +4,7 @@
 //! 0 nobody, 1 something failed while running, 2 the command line or the configuration is wrong.
 
 mod ca;
+mod demo;
 mod echo;
 mod failure;
 pub mod inputs;
@@ -40,10 +41,11 @@ Examples:
 #[derive(Debug, Subcommand)]
 enum Command {
     Serve(serve::Serve),
+    Demo(demo::Demo),
+    Ca(ca::Ca),
     Echo(echo::Echo),
     Validate(validate::Validate),
     Schema(schema::Schema),
-    Ca(ca::Ca),
     Version(version::Version),
 }
 
@@ -54,8 +56,9 @@ pub fn run() -> ExitCode {
     let mut out = io::stdout();
     let result = match cli.command {
         Command::Serve(serve) => serve.run(&mut out),
-        Command::Echo(echo) => echo.run(&mut out),
+        Command::Demo(demo) => demo.run(&mut out),
         Command::Ca(ca) => ca.run(&mut out),
+        Command::Echo(echo) => echo.run(&mut out),
         Command::Validate(validate) => validate.run(&mut out),
         Command::Schema(schema) => schema.run(&mut out),
         Command::Version(version) => version.run(&mut out),

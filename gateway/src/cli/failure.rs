@@ -16,6 +16,8 @@ pub(super) enum Failure {
     Configuration(Problems),
     /// The same, and the report has already been written as the command's result.
     ConfigurationReported,
+    /// The command line asks for something that cannot be; its author must act. Exit code 2.
+    Usage(Box<dyn Error + Send + Sync>),
     /// Something failed while running. Exit code 1.
     Runtime(Box<dyn Error + Send + Sync>),
 }
@@ -35,6 +37,10 @@ impl Failure {
             Self::Runtime(error) => {
                 let _ = writeln!(err, "trellis: {}", Chain(error.as_ref()));
                 ExitCode::from(1)
+            }
+            Self::Usage(error) => {
+                let _ = writeln!(err, "trellis: {}", Chain(error.as_ref()));
+                ExitCode::from(2)
             }
             Self::Configuration(problems) => {
                 let _ = writeln!(err, "{problems}");

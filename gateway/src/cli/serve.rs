@@ -1,8 +1,9 @@
-//! `trellis serve`: run the gateway.
+//! `trellis serve`: the gateway.
 
 use std::{io::Write, net::SocketAddr, num::NonZeroUsize, path::PathBuf};
 
 use clap::{Args, ValueEnum};
+use ring::rand::SecureRandom as _;
 
 use super::{
     failure::Failure,
@@ -10,13 +11,14 @@ use super::{
 };
 use crate::{
     server::{self, ServeError},
-    telemetry::log::{self, LogFormat},
+    telemetry::log::{self, LogError},
 };
 
 /// Run the gateway.
 ///
-/// Reloads when a file of the configuration changes and on SIGHUP, without touching running connections; a configuration with problems
-/// is reported and the running one goes on. SIGTERM and SIGINT stop: no new connections, running requests may finish.
+/// Reloads when its files change and on SIGHUP; a configuration that is refused leaves the running one alone. SIGTERM and Ctrl-C
+/// stop it: running requests may finish within the grace period. Access records may go to standard output, the log goes to standard
+/// error.
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub(super) struct Serve {
@@ -26,56 +28,75 @@ pub(super) struct Serve {
     /// Address of metrics, health and the running configuration; wins over `gateway.admin`.
     #[arg(long, value_name = "ADDRESS:PORT")]
     admin: Option<SocketAddr>,
+    /// Address that DNS answers on, may be given more than once; wins over `gateway.dns.listen`.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    dns_listen: Vec<SocketAddr>,
     /// Folder for what must survive a restart; wins over `gateway.dataDir`.
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "FOLDER")]
     data_dir: Option<PathBuf>,
-    /// Number of worker threads; wins over `gateway.workers`. Default: one per core.
+    /// Number of worker threads; wins over `gateway.workers`.
     #[arg(long, value_name = "NUMBER")]
     workers: Option<NonZeroUsize>,
-    /// The form of the log on standard error.
-    #[arg(long, value_enum, default_value_t = LogForm::Text)]
-    log_format: LogForm,
-    /// What is logged: error, warn, info, debug, or a filter such as `info,trellis_gateway::proxy=debug`.
-    #[arg(long, value_name = "FILTER")]
-    log_level: Option<String>,
+    #[command(flatten)]
+    log: Log,
 }
 
 const AFTER_HELP: &str = "\
 Examples:
   trellis serve --config trellis.yaml
-  trellis serve --config ./conf.d --workers 4 --log-format json
-  kill -HUP $(pidof trellis)      reload, and open the files of access records again";
+  trellis serve --config ./conf.d --admin 127.0.0.1:9901 --log-format json
+  trellis serve --config trellis.yaml --log-level info,trellis_gateway::proxy=debug
+  kill -HUP $(pidof trellis)                  load the configuration again";
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum LogForm {
+/// How the log is written.
+#[derive(Debug, Args)]
+pub(super) struct Log {
+    /// The form of the log's lines.
+    #[arg(long, value_enum, default_value_t)]
+    log_format: LogFormat,
+    /// What is logged: `error`, `warn`, `info`, `debug`, or a filter as in RUST_LOG.
+    #[arg(long, value_name = "LEVEL", env = "TRELLIS_LOG")]
+    log_level: Option<String>,
+}
+
+/// The form of the log's lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+enum LogFormat {
     /// For people.
+    #[default]
     Text,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
+}
+
+impl Log {
+    /// Sets up the log of the process. A filter that is not understood is a mistake of the command line.
+    pub(super) fn start(&self) -> Result<(), Failure> {
+        let format = match self.log_format {
+            LogFormat::Text => log::LogFormat::Text,
+            LogFormat::Json => log::LogFormat::Json,
+        };
+        log::init(format, self.log_level.as_deref()).map_err(|error| match error {
+            LogError::Filter { .. } => Failure::Usage(Box::new(error)),
+            LogError::Twice(_) => Failure::runtime(error),
+        })
+    }
 }
 
 impl Serve {
     pub(super) fn run(self, _out: &mut dyn Write) -> Result<(), Failure> {
-        let format = match self.log_format {
-            LogForm::Text => LogFormat::Text,
-            LogForm::Json => LogFormat::Json,
-        };
-        log::init(format, self.log_level.as_deref()).map_err(Failure::runtime)?;
-        let overrides = Overrides {
+        self.log.start()?;
+        server::serve(&self.configuration(), seed()?, |_| {}).map_err(Failure::from)
+    }
+
+    fn configuration(self) -> Configuration {
+        Configuration::new(self.config).overridden(Overrides {
             admin: self.admin,
-            dns_listen: Vec::new(),
+            dns_listen: self.dns_listen,
             data_dir: self.data_dir,
             workers: self.workers,
-        };
-        let configuration = Configuration::new(self.config).overridden(overrides);
-        server::serve(&configuration, seed(), |_| {}).map_err(Failure::from)
+        })
     }
-}
-
-/// Where the random numbers of this process begin.
-pub(super) fn seed() -> u64 {
-    let (high, low) = uuid::Uuid::new_v4().as_u64_pair();
-    high ^ low
 }
 
 impl From<ServeError> for Failure {
@@ -84,5 +105,47 @@ impl From<ServeError> for Failure {
             ServeError::Configuration(problems) => Self::Configuration(problems),
             ServeError::System(_) => Self::runtime(error),
         }
+    }
+}
+
+/// Where the random numbers of the gateway begin.
+pub(super) fn seed() -> Result<u64, Failure> {
+    let mut bytes = [0; 8];
+    ring::rand::SystemRandom::new()
+        .fill(&mut bytes)
+        .map_err(|_| Failure::runtime("the system gives no random numbers"))?;
+    Ok(u64::from_le_bytes(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::super::{Cli, Command};
+
+    #[test]
+    fn settings_of_the_command_line_win() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("trellis.yaml");
+        let document = "account: \"111122223333\"\nregion: us-west-2\ngateway: {admin: \"127.0.0.1:1\", workers: 3}\n";
+        std::fs::write(&path, document).unwrap();
+        let config = |options: &str| {
+            let line = format!("trellis serve --config {}{options}", path.display());
+            let Command::Serve(serve) = Cli::parse_from(line.split(' ')).command else {
+                panic!("not `serve`");
+            };
+            serve.configuration().load().unwrap().config.gateway
+        };
+        let written = config("");
+        assert_eq!(written.admin, "127.0.0.1:1".parse().ok());
+        assert_eq!(written.workers.unwrap().get(), 3);
+        assert!(written.dns.is_none());
+        let given = config(
+            " --admin 127.0.0.1:2 --workers 5 --data-dir /d --dns-listen 127.0.0.1:3 --dns-listen 127.0.0.2:3",
+        );
+        assert_eq!(given.admin, "127.0.0.1:2".parse().ok());
+        assert_eq!(given.workers.unwrap().get(), 5);
+        assert_eq!(given.data_dir, std::path::Path::new("/d"));
+        assert_eq!(given.dns.unwrap().listen.len(), 2);
     }
 }
