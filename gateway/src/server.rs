@@ -119,7 +119,7 @@ impl Server {
             snapshot: ArcSwap::from_pointee(snapshot),
             early_recorder: writer.recorder(),
             connections: AtomicUsize::new(0),
-            target_roots: terms.ca.path().to_string_lossy().into_owned(),
+            target_roots: write_root(&terms.ca)?,
             telemetry,
             writer,
             seed,
@@ -319,6 +319,13 @@ fn open_ca(config: &Config) -> Result<InternalCa, StartError> {
         };
         StartError::Configuration(Problems::from_iter([Problem::error(place, chain(&error))]))
     })
+}
+
+/// Puts the root certificate, without its key, beside the CA's own file: the engine reads nothing else from a file of roots.
+fn write_root(ca: &InternalCa) -> io::Result<String> {
+    let path = ca.path().with_file_name("certificate.pem");
+    std::fs::write(&path, ca.root_pem())?;
+    Ok(path.to_string_lossy().into_owned())
 }
 
 /// An error with its causes, joined by colons.

@@ -193,11 +193,16 @@ pub fn sources(path: &Path) -> Result<Vec<Source>, Problems> {
 }
 
 fn is_document(path: &Path) -> bool {
+    is_document_name(path) && path.is_file()
+}
+
+/// Would a file of this name, in a folder that is a configuration, be a document?
+pub fn is_document_name(path: &Path) -> bool {
     let hidden = path
         .file_name()
         .is_none_or(|name| name.as_encoded_bytes().starts_with(b"."));
     let extension = path.extension().and_then(|extension| extension.to_str());
-    !hidden && extension.is_some_and(|extension| EXTENSIONS.contains(&extension)) && path.is_file()
+    !hidden && extension.is_some_and(|extension| EXTENSIONS.contains(&extension))
 }
 
 #[cfg(test)]

@@ -1,12 +1,15 @@
 //! The main loop of `trellis serve`: signals, changed files.
 
 use std::{
+    collections::HashSet,
     io,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
 use notify::{RecursiveMode, Watcher};
+use parking_lot::Mutex;
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     sync::mpsc,
@@ -15,7 +18,10 @@ use tokio::{
 use trellis_model::problem::Problems;
 
 use super::{Server, StartError};
-use crate::{cli::inputs::Configuration, telemetry::events::SnapshotRejected};
+use crate::{
+    cli::inputs::{Configuration, is_document_name},
+    telemetry::events::SnapshotRejected,
+};
 
 /// Files are often written in several steps; a change is taken up when nothing more has happened for this long.
 const SETTLE: Duration = Duration::from_millis(200);
@@ -117,9 +123,16 @@ impl Signals {
     }
 }
 
+/// The path as the watcher reports it; one that cannot be made absolute stays as it is and is compared as such.
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
+
 /// Changes of the configuration's files. Folders are watched, not files: editors and deployments replace files rather than write
 /// them.
 struct Changes {
+    /// What a change of calls for loading again. Other files in the same folders, access records for one, do not.
+    interesting: Arc<Mutex<HashSet<PathBuf>>>,
     /// Holds one: that something changed, not how often.
     changed: mpsc::Receiver<()>,
     watcher: Option<notify::RecommendedWatcher>,
@@ -128,9 +141,20 @@ struct Changes {
 impl Changes {
     fn watch(root: &Path, files: &[PathBuf]) -> Self {
         let (report, changed) = mpsc::channel(1);
+        let interesting = Arc::new(Mutex::new(HashSet::new()));
+        let known = Arc::clone(&interesting);
+        let folder = root.is_dir().then(|| absolute(root));
         let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
             // Reading a file is an event too, and reloading reads files.
-            if event.is_ok_and(|event| !event.kind.is_access()) {
+            let concerns = |path: &PathBuf| {
+                let path = absolute(path);
+                let added = folder.as_deref() == path.parent() && is_document_name(&path);
+                // Kubernetes changes the files of a mounted folder all at once, by putting another link of this name there.
+                let swapped = path.file_name().is_some_and(|name| name == "..data");
+                added || swapped || known.lock().contains(&path)
+            };
+            if event.is_ok_and(|event| !event.kind.is_access() && event.paths.iter().any(concerns))
+            {
                 // A full channel says already what there is to say.
                 let _ = report.try_send(());
             }
@@ -138,7 +162,11 @@ impl Changes {
         let watcher = watcher
             .inspect_err(|error| tracing::warn!(%error, "files are not watched; SIGHUP reloads"))
             .ok();
-        let mut changes = Self { changed, watcher };
+        let mut changes = Self {
+            interesting,
+            changed,
+            watcher,
+        };
         changes.follow(&[root.to_owned()]);
         changes.follow(files);
         changes
@@ -146,6 +174,9 @@ impl Changes {
 
     /// Watches the folders of these files as well. A folder watched already is watched on.
     fn follow(&mut self, files: &[PathBuf]) {
+        self.interesting
+            .lock()
+            .extend(files.iter().map(|file| absolute(file)));
         let Some(watcher) = &mut self.watcher else {
             return;
         };
