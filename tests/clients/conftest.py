@@ -154,11 +154,12 @@ def configuration(ports, targets):
                 "customDomainName": "guarded.test",
                 "authType": "AWS_IAM",
                 "authPolicy": policy(statement(Principal={"AWS": ACCOUNT})),
-                "listeners": listeners(both, "plain"),
+                "listeners": listeners(both, "guarded"),
             },
             {"name": "rpc", "customDomainName": "rpc.test", "listeners": listeners(both, "rpc")},
         ],
-        "targetGroups": [group("plain"), group("rpc", protocolVersion="GRPC")],
+        # A target group serves one service only, so the one target is in two of them.
+        "targetGroups": [group("plain"), group("guarded"), group("rpc", protocolVersion="GRPC")],
         "principals": {
             "users": [
                 user("writer", KEY_ID, statement()),
@@ -214,7 +215,7 @@ def gateway(tmp_path_factory):
         for attempt in range(START_ATTEMPTS):
             folder = tmp_path_factory.mktemp("gateway")
             try:
-                with serve(folder, {"plain": plain, "rpc": rpc}) as running:
+                with serve(folder, {"plain": plain, "guarded": plain, "rpc": rpc}) as running:
                     yield running
                     return
             except PortTaken as taken:
