@@ -15,7 +15,7 @@ mod forward;
 mod query;
 mod server;
 mod tcp;
-#[cfg(any())]
+#[cfg(test)]
 mod tests;
 mod udp;
 mod zone;

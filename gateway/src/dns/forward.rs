@@ -10,7 +10,7 @@ use std::{
 };
 
 use hickory_proto::{
-    op::{Edns, Header, Message, MessageType, OpCode, Query, ResponseCode},
+    op::{Edns, Header, Message, MessageType, Metadata, OpCode, Query, ResponseCode},
     serialize::binary::{BinDecodable as _, BinDecoder},
 };
 use tokio::{
@@ -42,7 +42,7 @@ pub(super) async fn forward(
     for resolver in resolvers {
         let attempt = deadline.min(Instant::now() + ATTEMPT);
         match ask(question, *resolver, attempt).await {
-            Ok(answer) => match answer.code {
+            Ok(answer) => match answer.metadata.response_code {
                 ResponseCode::ServFail | ResponseCode::Refused => second_best = Some(answer),
                 _ => return finish(question, answer),
             },
@@ -55,14 +55,13 @@ pub(super) async fn forward(
 /// A resolver's answer.
 struct Answer {
     bytes: Vec<u8>,
-    code: ResponseCode,
-    truncated: bool,
+    metadata: Metadata,
 }
 
 /// Gives an answer the client's id, and cuts it to what the client takes.
 fn finish(question: &Question, mut answer: Answer) -> Option<Vec<u8>> {
     if answer.bytes.len() > question.limit() {
-        return question.truncated(answer.code);
+        return question.truncated(&answer.metadata);
     }
     let id = answer.bytes.first_chunk_mut::<2>()?;
     *id = question.metadata.id.to_be_bytes();
@@ -78,7 +77,7 @@ async fn ask(question: &Question, resolver: SocketAddr, deadline: Instant) -> io
     .await
     .map_err(|_| io::ErrorKind::TimedOut)??;
     // A client that came by UDP is told of the truncation and comes back by TCP.
-    if answer.truncated && question.transport == Transport::Tcp {
+    if answer.metadata.truncation && question.transport == Transport::Tcp {
         let whole = by_stream(&request, id, &question.query, resolver);
         return timeout_at(deadline, whole)
             .await
@@ -170,7 +169,6 @@ fn check(bytes: &[u8], id: u16, query: &Query) -> Option<Answer> {
         && repeated.query_class() == query.query_class();
     (ours && same).then(|| Answer {
         bytes: bytes.to_vec(),
-        code: metadata.response_code,
-        truncated: metadata.truncation,
+        metadata,
     })
 }

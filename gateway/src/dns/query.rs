@@ -125,12 +125,14 @@ impl Question {
         if bytes.len() <= self.limit() {
             return Some(bytes);
         }
-        self.truncated(answer.metadata.response_code)
+        self.truncated(&answer.metadata)
     }
 
-    /// An answer without records that sends the client to TCP.
-    pub(super) fn truncated(&self, code: ResponseCode) -> Option<Vec<u8>> {
-        let mut answer = self.respond(code);
+    /// In place of the answer with this header, one without records that sends the client to TCP.
+    pub(super) fn truncated(&self, of: &Metadata) -> Option<Vec<u8>> {
+        let mut answer = self.respond(of.response_code);
+        answer.metadata.authoritative = of.authoritative;
+        answer.metadata.recursion_available = of.recursion_available;
         answer.metadata.truncation = true;
         answer.to_vec().ok()
     }

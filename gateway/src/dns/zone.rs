@@ -1,5 +1,8 @@
 //! Which zone a name is in.
 
+#[cfg(test)]
+mod tests;
+
 /// Where a name stands among the zones that a VPC sees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Position<'a> {

@@ -66,9 +66,9 @@ fn a_wildcard_stands_for_one_label() {
     }
 }
 
-fn check_refused(certificate: &str, key: &str, expected: LeafError) {
+fn check_refused(certificate: &str, key: &str, expected: &LeafError) {
     let error = Leaf::from_pem(certificate.as_bytes(), key.as_bytes()).unwrap_err();
-    assert_eq!(error, expected);
+    assert_eq!(error, *expected);
 }
 
 #[test]
@@ -77,21 +77,21 @@ fn what_cannot_be_used_is_named() {
     let leaf = certificate(&["a.test"], None, &own);
     let stranger = certificate(&["a.test"], None, &other);
     let pem = own.serialize_pem();
-    check_refused("", &pem, LeafError::NoCertificate);
-    check_refused("hello", &pem, LeafError::NoCertificate);
-    check_refused(&pem, &pem, LeafError::NoCertificate);
-    check_refused(&leaf, "", LeafError::NoKey);
-    check_refused(&leaf, &leaf, LeafError::NoKey);
-    check_refused(&stranger, &pem, LeafError::OtherKey);
-    check_refused(&format!("{stranger}{leaf}"), &pem, LeafError::LeafNotFirst);
+    check_refused("", &pem, &LeafError::NoCertificate);
+    check_refused("hello", &pem, &LeafError::NoCertificate);
+    check_refused(&pem, &pem, &LeafError::NoCertificate);
+    check_refused(&leaf, "", &LeafError::NoKey);
+    check_refused(&leaf, &leaf, &LeafError::NoKey);
+    check_refused(&stranger, &pem, &LeafError::OtherKey);
+    check_refused(&format!("{stranger}{leaf}"), &pem, &LeafError::LeafNotFirst);
     let nonsense = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
-    check_refused(nonsense, &pem, LeafError::NotX509);
-    check_refused(&format!("{leaf}{nonsense}"), &pem, LeafError::NotX509);
+    check_refused(nonsense, &pem, &LeafError::NotX509);
+    check_refused(&format!("{leaf}{nonsense}"), &pem, &LeafError::NotX509);
     let cut = leaf.get(..leaf.len() / 2).unwrap();
     assert!(Leaf::from_pem(cut.as_bytes(), pem.as_bytes()).is_err());
     let encrypted =
         "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n";
-    check_refused(&leaf, encrypted, LeafError::NoKey);
+    check_refused(&leaf, encrypted, &LeafError::NoKey);
     let damaged = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n";
     let error = Leaf::from_pem(leaf.as_bytes(), damaged.as_bytes()).unwrap_err();
     assert!(matches!(error, LeafError::UnsupportedKey(_)), "{error}");
