@@ -67,6 +67,8 @@ def process(command, **options):
         except subprocess.TimeoutExpired:
             child.kill()
             child.wait()
+        if child.stdout:
+            child.stdout.close()
 
 
 @contextlib.contextmanager

@@ -1,5 +1,6 @@
 """botocore's signer, which canonicalises paths in its own way (normalised, then encoded a second time)."""
 
+import contextlib
 import http.client
 
 import pytest
@@ -39,12 +40,13 @@ def call(gateway, target, method="GET", **changes):
     SigV4Auth(Credentials(KEY_ID, SECRET), "vpc-lattice-svcs", REGION).add_auth(request)
     headers = {**dict(request.headers.items()), "Host": f"guarded.test:{gateway.http}", **changes}
     connection = http.client.HTTPConnection("127.0.0.1", gateway.http, timeout=20)
-    connection.putrequest(method, target, skip_host=True, skip_accept_encoding=True)
-    for name, value in headers.items():
-        connection.putheader(name, value)
-    connection.endheaders()
-    answer = connection.getresponse()
-    return answer.status, answer.read().decode()
+    with contextlib.closing(connection):
+        connection.putrequest(method, target, skip_host=True, skip_accept_encoding=True)
+        for name, value in headers.items():
+            connection.putheader(name, value)
+        connection.endheaders()
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode()
 
 
 @pytest.mark.parametrize("path", PATHS)

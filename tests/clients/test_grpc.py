@@ -1,6 +1,7 @@
 """grpcio: unary calls, streams and statuses, over TLS and in the clear."""
 
 import pathlib
+import queue
 import sys
 
 import grpc
@@ -85,22 +86,13 @@ def test_a_stream_may_end_badly(stub, say):
 
 
 def test_a_conversation_goes_both_ways_at_once(stub, say):
-    answers = []
-
-    def questions():
-        yield say(text="0")
-        # The next question waits for the answer to the one before: neither side is buffered to its end.
-        for number in range(1, 5):
-            while len(answers) < number:
-                answers.append(next(conversation).text)
-            yield say(text=str(number))
-
-    # gRPC reads the questions on a thread of its own, so that waiting there for answers is allowed.
-    conversation = stub.Chat(questions(), timeout=20)
-    while len(answers) < 4:
-        pass
-    assert next(conversation).text == "4"
-    assert answers == ["0", "1", "2", "3"]
+    questions = queue.Queue()
+    conversation = stub.Chat(iter(questions.get, None), timeout=20)
+    for number in range(5):
+        questions.put(say(text=str(number)))
+        # The next question waits for this answer: neither side may be held back until its end.
+        assert next(conversation).text == str(number)
+    questions.put(None)
     with pytest.raises(StopIteration):
         next(conversation)
 
