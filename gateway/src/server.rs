@@ -328,6 +328,13 @@ fn write_root(ca: &InternalCa) -> io::Result<String> {
     Ok(path.to_string_lossy().into_owned())
 }
 
+/// Writes the root that the engine asks for, which verifies nothing: see [`crate::proxy::engine`].
+fn target_roots(config: &Config, ca: &InternalCa) -> io::Result<String> {
+    let path = config.gateway.data_dir.join("target-roots.pem");
+    std::fs::write(&path, ca.root_pem())?;
+    Ok(path.to_string_lossy().into_owned())
+}
+
 /// An error with its causes, joined by colons.
 fn chain(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(error.source(), |cause| cause.source());

@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashSet,
+    ffi::OsString,
     io,
     path::{Path, PathBuf},
     sync::Arc,
@@ -131,29 +132,34 @@ fn absolute(path: &Path) -> PathBuf {
 /// Changes of the configuration's files. Folders are watched, not files: editors and deployments replace files rather than write
 /// them.
 struct Changes {
-    /// What a change of calls for loading again. Other files in the same folders, access records for one, do not.
-    interesting: Arc<Mutex<HashSet<PathBuf>>>,
     /// Holds one: that something changed, not how often.
     changed: mpsc::Receiver<()>,
     watcher: Option<notify::RecommendedWatcher>,
+    /// Names of the files that matter; a log in the same folder does not.
+    names: Arc<Mutex<HashSet<OsString>>>,
 }
 
 impl Changes {
     fn watch(root: &Path, files: &[PathBuf]) -> Self {
         let (report, changed) = mpsc::channel(1);
-        let interesting = Arc::new(Mutex::new(HashSet::new()));
-        let known = Arc::clone(&interesting);
-        let folder = root.is_dir().then(|| absolute(root));
+        let names = Arc::new(Mutex::new(HashSet::new()));
+        let (known, any_document) = (Arc::clone(&names), root.is_dir());
+        let matters = move |path: &PathBuf| {
+            let is_document = path.extension().is_some_and(|extension| {
+                ["yaml", "yml", "json"]
+                    .iter()
+                    .any(|known| extension == *known)
+            });
+            path.file_name().is_some_and(|name| {
+                // Mounted configuration is swapped by a link whose name begins with two dots.
+                known.lock().contains(name)
+                    || name.as_encoded_bytes().starts_with(b"..")
+                    || (any_document && is_document)
+            })
+        };
         let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
             // Reading a file is an event too, and reloading reads files.
-            let concerns = |path: &PathBuf| {
-                let path = absolute(path);
-                let added = folder.as_deref() == path.parent() && is_document_name(&path);
-                // Kubernetes changes the files of a mounted folder all at once, by putting another link of this name there.
-                let swapped = path.file_name().is_some_and(|name| name == "..data");
-                added || swapped || known.lock().contains(&path)
-            };
-            if event.is_ok_and(|event| !event.kind.is_access() && event.paths.iter().any(concerns))
+            if event.is_ok_and(|event| !event.kind.is_access() && event.paths.iter().any(&matters))
             {
                 // A full channel says already what there is to say.
                 let _ = report.try_send(());
@@ -163,9 +169,9 @@ impl Changes {
             .inspect_err(|error| tracing::warn!(%error, "files are not watched; SIGHUP reloads"))
             .ok();
         let mut changes = Self {
-            interesting,
             changed,
             watcher,
+            names,
         };
         changes.follow(&[root.to_owned()]);
         changes.follow(files);
@@ -174,9 +180,11 @@ impl Changes {
 
     /// Watches the folders of these files as well. A folder watched already is watched on.
     fn follow(&mut self, files: &[PathBuf]) {
-        self.interesting
-            .lock()
-            .extend(files.iter().map(|file| absolute(file)));
+        self.names.lock().extend(
+            files
+                .iter()
+                .filter_map(|file| file.file_name().map(OsString::from)),
+        );
         let Some(watcher) = &mut self.watcher else {
             return;
         };
