@@ -54,7 +54,7 @@ pub(super) struct Log {
     /// The form of the log's lines.
     #[arg(long, value_enum, default_value_t)]
     log_format: LogFormat,
-    /// What is logged: `error`, `warn`, `info`, `debug`, or a filter as in RUST_LOG.
+    /// What is logged: `error`, `warn`, `info`, `debug`, or a filter as in `RUST_LOG`.
     #[arg(long, value_name = "LEVEL", env = "TRELLIS_LOG")]
     log_level: Option<String>,
 }
