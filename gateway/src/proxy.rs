@@ -75,7 +75,7 @@ pub struct Gateway {
     dice: Dice,
 }
 
-/// Random numbers for weighted choices: SplitMix64 (Steele, Lea, Flood: "Fast splittable pseudorandom number generators").
+/// Random numbers for weighted choices: `SplitMix64` (Steele, Lea, Flood: "Fast splittable pseudorandom number generators").
 ///
 /// Nothing depends on their being unpredictable. The seed comes from outside, so that a test can repeat a run.
 #[derive(Debug)]

@@ -328,13 +328,6 @@ fn write_root(ca: &InternalCa) -> io::Result<String> {
     Ok(path.to_string_lossy().into_owned())
 }
 
-/// Writes the root that the engine asks for, which verifies nothing: see [`crate::proxy::engine`].
-fn target_roots(config: &Config, ca: &InternalCa) -> io::Result<String> {
-    let path = config.gateway.data_dir.join("target-roots.pem");
-    std::fs::write(&path, ca.root_pem())?;
-    Ok(path.to_string_lossy().into_owned())
-}
-
 /// An error with its causes, joined by colons.
 fn chain(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(error.source(), |cause| cause.source());
@@ -363,7 +356,7 @@ fn worker_count(config: &Config) -> usize {
 fn new_registry(telemetry: &Arc<Telemetry>) -> Registry {
     let telemetry = Arc::clone(telemetry);
     Registry::new(Arc::new(move |event| {
-        telemetry.emit(&TargetStatusChanged(event))
+        telemetry.emit(&TargetStatusChanged(event));
     }))
 }
 

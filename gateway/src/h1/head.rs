@@ -97,9 +97,11 @@ fn split_line(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
 /// A checked request line.
 struct RequestLine {
     version: Version,
-    /// Scheme and authority of an absolute target, and within them the authority.
-    absolute: Option<(Range<usize>, Range<usize>)>,
+    absolute: Option<Absolute>,
 }
+
+/// Scheme and authority of an absolute target, and within them the authority.
+type Absolute = (Range<usize>, Range<usize>);
 
 /// Spec: RFC 9112 §3, with exactly one space between the parts.
 fn check_request_line(line: &[u8]) -> Result<RequestLine, Violation> {
@@ -139,10 +141,7 @@ fn shift(range: &Range<usize>, by: usize) -> Range<usize> {
 /// Is this a request target that we route: origin form, absolute form, or `*` for OPTIONS?
 ///
 /// For the absolute form, gives the part to cut and the authority within it. Spec: RFC 9112 §3.2.
-fn check_target(
-    method: &[u8],
-    target: &[u8],
-) -> Result<Option<(Range<usize>, Range<usize>)>, Violation> {
+fn check_target(method: &[u8], target: &[u8]) -> Result<Option<Absolute>, Violation> {
     if !is_target_text(target) {
         return Err(Violation::Target);
     }

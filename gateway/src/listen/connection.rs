@@ -105,7 +105,7 @@ pub(super) fn admit(
             peer,
             local,
             reason,
-        })
+        });
     };
     let Some(slot) = Slot::take(shared, snapshot.limits.connections) else {
         refuse(Refused::TooMany);

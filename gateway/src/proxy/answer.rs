@@ -121,10 +121,10 @@ impl Answer {
         exchange.stage = Stage::Answered {
             matched: exchange.matched(),
         };
-        let body = Bytes::from(match self.text {
+        let body = match self.text {
             Cow::Borrowed(text) => Bytes::from_static(text.as_bytes()),
             Cow::Owned(text) => Bytes::from(text),
-        });
+        };
         let without_body = body.is_empty() || session.req_header().method == Method::HEAD;
         let header = self::header(self.status, body.len(), &exchange.request_id)?;
         let sent = async {

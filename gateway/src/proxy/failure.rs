@@ -101,6 +101,10 @@ fn of_client(etype: &ErrorType, error: &Error) -> (u16, FailureReason) {
 }
 
 /// The engine's context texts are for its own log; ours says what an operator can act on.
+#[expect(
+    clippy::unnecessary_box_returns,
+    reason = "the engine's errors are boxed"
+)]
 pub(super) fn no_target(reason: &'static str) -> Box<Error> {
     Error::create(
         NO_TARGET,

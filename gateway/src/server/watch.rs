@@ -124,11 +124,6 @@ impl Signals {
     }
 }
 
-/// The path as the watcher reports it; one that cannot be made absolute stays as it is and is compared as such.
-fn absolute(path: &Path) -> PathBuf {
-    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
-}
-
 /// Changes of the configuration's files. Folders are watched, not files: editors and deployments replace files rather than write
 /// them.
 struct Changes {
@@ -143,18 +138,13 @@ impl Changes {
     fn watch(root: &Path, files: &[PathBuf]) -> Self {
         let (report, changed) = mpsc::channel(1);
         let names = Arc::new(Mutex::new(HashSet::new()));
-        let (known, any_document) = (Arc::clone(&names), root.is_dir());
+        let (relevant, any_document) = (Arc::clone(&names), root.is_dir());
         let matters = move |path: &PathBuf| {
-            let is_document = path.extension().is_some_and(|extension| {
-                ["yaml", "yml", "json"]
-                    .iter()
-                    .any(|known| extension == *known)
-            });
             path.file_name().is_some_and(|name| {
                 // Mounted configuration is swapped by a link whose name begins with two dots.
-                known.lock().contains(name)
+                relevant.lock().contains(name)
                     || name.as_encoded_bytes().starts_with(b"..")
-                    || (any_document && is_document)
+                    || (any_document && is_document_name(path))
             })
         };
         let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
@@ -168,14 +158,14 @@ impl Changes {
         let watcher = watcher
             .inspect_err(|error| tracing::warn!(%error, "files are not watched; SIGHUP reloads"))
             .ok();
-        let mut changes = Self {
+        let mut this = Self {
             changed,
             watcher,
             names,
         };
-        changes.follow(&[root.to_owned()]);
-        changes.follow(files);
-        changes
+        this.follow(&[root.to_owned()]);
+        this.follow(files);
+        this
     }
 
     /// Watches the folders of these files as well. A folder watched already is watched on.
