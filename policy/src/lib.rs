@@ -1,6 +1,6 @@
 //! Who is calling, and may they: signatures, IAM JSON and Cedar policies, decisions.
 //!
-//! [`compile`] turns the policies and principals of a configuration into [`Policies`], once per snapshot. Per request,
+//! [`compile()`] turns the policies and principals of a configuration into [`Policies`], once per snapshot. Per request,
 //! [`Policies::authorize`] gives a [`Permit`], which is the only key to forwarding, or a [`Refusal`];
 //! [`Policies::explain`] tells the whole story from the same compiled data.
 //!
