@@ -248,7 +248,7 @@ impl Compiler {
             statements.push(Compiled {
                 name: name.into(),
                 effect: native.effect,
-                body: Body::Native(native),
+                body: Body::Native(Box::new(native)),
             });
         }
         Ok(())

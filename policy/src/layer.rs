@@ -52,7 +52,7 @@ pub(crate) struct Compiled {
 #[derive(Debug)]
 pub(crate) enum Body {
     Iam(Box<Iam>),
-    Native(Native),
+    Native(Box<Native>),
 }
 
 /// An IAM statement and its translations.
