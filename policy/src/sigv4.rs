@@ -21,7 +21,7 @@
 //! This module is hot. With a warm signing key it takes no lock and allocates nothing: the canonical texts go into buffers that
 //! each thread keeps.
 //!
-//! Sources: VPC Lattice user guide, "SIGv4 authenticated requests"; IAM user guide, "Create a signed AWS API request"; the
+//! Sources: VPC Lattice user guide, "`SIGv4` authenticated requests"; IAM user guide, "Create a signed AWS API request"; the
 //! signers of botocore, awscrt, the SDKs for Go, Java, JavaScript and Rust, and curl, where the guides are silent.
 
 mod authorization;

@@ -207,7 +207,7 @@ impl SignatureError {
 
     /// A short word for metrics: the kind of refusal, one of a handful.
     pub fn label(&self) -> &'static str {
-        match self.public().0 {
+        match self.exception() {
             Exception::Incomplete => "incomplete_signature",
             Exception::Invalid => "invalid_signature",
             Exception::UnrecognizedClient => "unrecognized_client",
@@ -216,180 +216,167 @@ impl SignatureError {
 
     /// Body of the answer, plain text: the exception of AWS and its message.
     pub fn public_text(&self) -> String {
-        let (exception, message) = self.public();
-        let name = match exception {
+        let name = match self.exception() {
             Exception::Incomplete => "IncompleteSignatureException",
             Exception::Invalid => "InvalidSignatureException",
             Exception::UnrecognizedClient => "UnrecognizedClientException",
         };
-        format!("{name}: {message}")
+        format!("{name}: {}", self.message())
     }
 
-    /// Exception and message.
+    fn exception(&self) -> Exception {
+        match self {
+            Self::SeveralAuthorizations
+            | Self::HeaderAndQuery
+            | Self::Presigned
+            | Self::UnsupportedAlgorithm { .. }
+            | Self::AuthorizationTooLong { .. }
+            | Self::NotKeyValue { .. }
+            | Self::UnknownParameter { .. }
+            | Self::RepeatedParameter { .. }
+            | Self::MissingParameters { .. }
+            | Self::MalformedCredential { .. }
+            | Self::MalformedSignedHeaders { .. }
+            | Self::TooManySignedHeaders
+            | Self::MissingDate
+            | Self::MalformedDate { .. }
+            | Self::RepeatedHeader { .. }
+            | Self::SignedHeaderAbsent { .. }
+            | Self::MissingPayloadHash => Exception::Incomplete,
+            Self::HostNotSigned
+            | Self::NotSigned { .. }
+            | Self::SignedPayload { .. }
+            | Self::ScopeRegion { .. }
+            | Self::ScopeService { .. }
+            | Self::ScopeTerminator { .. }
+            | Self::ScopeDate { .. }
+            | Self::Expired { .. }
+            | Self::NotYetCurrent { .. }
+            | Self::TooManyQueryParameters
+            | Self::MalformedSignature
+            | Self::Mismatch { .. } => Exception::Invalid,
+            Self::SessionToken | Self::UnknownAccessKey { .. } => Exception::UnrecognizedClient,
+        }
+    }
+
+    /// The message of the exception.
     ///
     /// Texts of `MissingPayloadHash` and `SignedHeaderAbsent` are those seen from VPC Lattice (awslabs/aws-sigv4-proxy #116,
     /// curl/curl #11007); the others are what AWS services answer generally; ours where AWS has no such case.
-    fn public(&self) -> (Exception, String) {
-        use Exception::{Incomplete, Invalid, UnrecognizedClient};
+    #[expect(
+        clippy::too_many_lines,
+        reason = "a table: one text per variant, and the compiler sees that none is missing"
+    )]
+    fn message(&self) -> String {
         match self {
-            Self::SeveralAuthorizations => (
-                Incomplete,
-                "The 'Authorization' header must be given once.".into(),
+            Self::SeveralAuthorizations => "The 'Authorization' header must be given once.".into(),
+            Self::HeaderAndQuery => {
+                "Sign either the 'Authorization' header or the query string, not both.".into()
+            }
+            Self::Presigned => "Signatures in the query string are not supported, sign the \
+                'Authorization' header."
+                .into(),
+            Self::UnsupportedAlgorithm { algorithm } => format!(
+                "Unsupported AWS 'algorithm': '{algorithm}' (only \
+                AWS4-HMAC-SHA256 for now)."
             ),
-            Self::HeaderAndQuery => (
-                Incomplete,
-                "Sign either the 'Authorization' header or the query string, not both.".into(),
+            Self::AuthorizationTooLong { .. } => {
+                format!("The 'Authorization' header is longer than {MAX_LENGTH} bytes.")
+            }
+            Self::NotKeyValue { part } => format!(
+                "'{part}' not a valid key=value pair (missing equal-sign) \
+                in Authorization header."
             ),
-            Self::Presigned => (
-                Incomplete,
-                "Signatures in the query string are not supported, sign the 'Authorization' header."
-                    .into(),
-            ),
-            Self::UnsupportedAlgorithm { algorithm } => (
-                Incomplete,
-                format!(
-                    "Unsupported AWS 'algorithm': '{algorithm}' (only AWS4-HMAC-SHA256 for now)."
-                ),
-            ),
-            Self::AuthorizationTooLong { .. } => (
-                Incomplete,
-                format!("The 'Authorization' header is longer than {MAX_LENGTH} bytes."),
-            ),
-            Self::NotKeyValue { part } => (
-                Incomplete,
-                format!(
-                    "'{part}' not a valid key=value pair (missing equal-sign) in Authorization header."
-                ),
-            ),
-            Self::UnknownParameter { name } => (
-                Incomplete,
-                format!("Authorization header does not know the '{name}' parameter."),
-            ),
-            Self::RepeatedParameter { name } => (
-                Incomplete,
-                format!("Authorization header requires the '{name}' parameter once."),
-            ),
+            Self::UnknownParameter { name } => {
+                format!("Authorization header does not know the '{name}' parameter.")
+            }
+            Self::RepeatedParameter { name } => {
+                format!("Authorization header requires the '{name}' parameter once.")
+            }
             Self::MissingParameters {
                 credential,
                 signature,
                 signed_headers,
-            } => (
-                Incomplete,
-                missing_sentences(*credential, *signature, *signed_headers),
+            } => missing_sentences(*credential, *signature, *signed_headers),
+            Self::MalformedCredential { credential } => format!(
+                "Credential must have exactly 5 slash-delimited elements, \
+                e.g. keyid/date/region/service/term, got '{credential}'."
             ),
-            Self::MalformedCredential { credential } => (
-                Incomplete,
-                format!(
-                    "Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/term, got '{credential}'."
-                ),
+            Self::MalformedSignedHeaders { name } => format!(
+                "'SignedHeaders' must be header names in lower case and \
+                ascending order, got '{name}'."
             ),
-            Self::MalformedSignedHeaders { name } => (
-                Incomplete,
-                format!(
-                    "'SignedHeaders' must be header names in lower case and ascending order, got '{name}'."
-                ),
+            Self::TooManySignedHeaders => {
+                format!("'SignedHeaders' must not name more than {MAX_SIGNED_HEADERS} headers.")
+            }
+            Self::MissingDate => "Authorization header requires existence of either a \
+                'X-Amz-Date' or a 'Date' header."
+                .into(),
+            Self::MalformedDate { date } => format!(
+                "Date must be in ISO-8601 'basic format'. Got '{date}'. See \
+                http://en.wikipedia.org/wiki/ISO_8601"
             ),
-            Self::TooManySignedHeaders => (
-                Incomplete,
-                format!("'SignedHeaders' must not name more than {MAX_SIGNED_HEADERS} headers."),
+            Self::RepeatedHeader { name } => format!("The '{name}' header must be given once."),
+            Self::HostNotSigned => "'Host' or ':authority' must be a 'SignedHeader' in the AWS \
+                Authorization."
+                .into(),
+            Self::NotSigned { name } => {
+                format!("'{name}' must be a 'SignedHeader' in the AWS Authorization.")
+            }
+            Self::SignedHeaderAbsent { name } => format!(
+                "'{name}' is named as a SignedHeader, but it does not exist \
+                in the HTTP request."
             ),
-            Self::MissingDate => (
-                Incomplete,
-                "Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header."
-                    .into(),
+            Self::MissingPayloadHash => {
+                "Missing the 'x-amz-content-sha256' in canonical headers.".into()
+            }
+            Self::SignedPayload { hash } => format!(
+                "Payload signing is not supported: 'x-amz-content-sha256' \
+                must be 'UNSIGNED-PAYLOAD', got '{hash}'."
             ),
-            Self::MalformedDate { date } => (
-                Incomplete,
-                format!(
-                    "Date must be in ISO-8601 'basic format'. Got '{date}'. See http://en.wikipedia.org/wiki/ISO_8601"
-                ),
+            Self::ScopeRegion { region } => {
+                format!("Credential should be scoped to a valid region, not '{region}'.")
+            }
+            Self::ScopeService { .. } => {
+                format!("Credential should be scoped to correct service: '{SERVICE}'.")
+            }
+            Self::ScopeTerminator { terminator } => format!(
+                "Credential should be scoped with a valid terminator: \
+                'aws4_request', not '{terminator}'."
             ),
-            Self::RepeatedHeader { name } => (
-                Incomplete,
-                format!("The '{name}' header must be given once."),
-            ),
-            Self::HostNotSigned => (
-                Invalid,
-                "'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.".into(),
-            ),
-            Self::NotSigned { name } => (
-                Invalid,
-                format!("'{name}' must be a 'SignedHeader' in the AWS Authorization."),
-            ),
-            Self::SignedHeaderAbsent { name } => (
-                Incomplete,
-                format!(
-                    "'{name}' is named as a SignedHeader, but it does not exist in the HTTP request."
-                ),
-            ),
-            Self::MissingPayloadHash => (
-                Incomplete,
-                "Missing the 'x-amz-content-sha256' in canonical headers.".into(),
-            ),
-            Self::SignedPayload { hash } => (
-                Invalid,
-                format!(
-                    "Payload signing is not supported: 'x-amz-content-sha256' must be 'UNSIGNED-PAYLOAD', got '{hash}'."
-                ),
-            ),
-            Self::ScopeRegion { region } => (
-                Invalid,
-                format!("Credential should be scoped to a valid region, not '{region}'."),
-            ),
-            Self::ScopeService { .. } => (
-                Invalid,
-                format!("Credential should be scoped to correct service: '{SERVICE}'."),
-            ),
-            Self::ScopeTerminator { terminator } => (
-                Invalid,
-                format!(
-                    "Credential should be scoped with a valid terminator: 'aws4_request', not '{terminator}'."
-                ),
-            ),
-            Self::ScopeDate { date, signed_at } => (
-                Invalid,
-                format!(
-                    "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: '{date}' != '{}', from '{signed_at}'.",
-                    quote(&signed_at.date()),
-                ),
+            Self::ScopeDate { date, signed_at } => format!(
+                "Date in Credential scope does not match YYYYMMDD from \
+                ISO-8601 version of date from HTTP: '{date}' != '{}', from '{signed_at}'.",
+                quote(&signed_at.date()),
             ),
             Self::Expired {
                 signed_at,
                 now,
                 skew,
-            } => (
-                Invalid,
-                format!(
-                    "Signature expired: {signed_at} is now earlier than {} ({} - {}.)",
-                    clock(now.saturating_sub_unsigned(skew.as_secs())),
-                    clock(*now),
-                    minutes(*skew),
-                ),
+            } => format!(
+                "Signature expired: {signed_at} is now earlier than {} ({} - {}.)",
+                clock(now.saturating_sub_unsigned(skew.as_secs())),
+                clock(*now),
+                minutes(*skew),
             ),
             Self::NotYetCurrent {
                 signed_at,
                 now,
                 skew,
-            } => (
-                Invalid,
-                format!(
-                    "Signature not yet current: {signed_at} is still later than {} ({} + {}.)",
-                    clock(now.saturating_add_unsigned(skew.as_secs())),
-                    clock(*now),
-                    minutes(*skew),
-                ),
+            } => format!(
+                "Signature not yet current: {signed_at} is still later than {} ({} + {}.)",
+                clock(now.saturating_add_unsigned(skew.as_secs())),
+                clock(*now),
+                minutes(*skew),
             ),
-            Self::TooManyQueryParameters => (
-                Invalid,
-                format!(
-                    "A signed request must not have more than {MAX_QUERY_PARAMETERS} query parameters."
-                ),
+            Self::TooManyQueryParameters => format!(
+                "A signed request must not have more than \
+                {MAX_QUERY_PARAMETERS} query parameters."
             ),
-            Self::SessionToken | Self::UnknownAccessKey { .. } => (
-                UnrecognizedClient,
-                "The security token included in the request is invalid.".into(),
-            ),
-            Self::MalformedSignature | Self::Mismatch { .. } => (Invalid, MISMATCH.into()),
+            Self::SessionToken | Self::UnknownAccessKey { .. } => {
+                "The security token included in the request is invalid.".into()
+            }
+            Self::MalformedSignature | Self::Mismatch { .. } => MISMATCH.into(),
         }
     }
 }

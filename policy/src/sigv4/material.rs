@@ -44,9 +44,10 @@ fn authorization<'a>(parts: &SignedParts<'a>) -> Result<Option<&'a [u8]>, Signat
     let mut others = lines.map(|line| trim(line.as_bytes())).peekable();
     let alone = others.peek().is_none();
     if is_aws(first) {
-        return match alone {
-            true => Ok(Some(first)),
-            false => Err(SignatureError::SeveralAuthorizations),
+        return if alone {
+            Ok(Some(first))
+        } else {
+            Err(SignatureError::SeveralAuthorizations)
         };
     }
     if joins_aws(first) || others.any(|line| is_aws(line) || joins_aws(line)) {

@@ -27,9 +27,10 @@ impl QueryForm {
 /// Refuses a query with too many parameters.
 pub(super) fn check_size(raw: Option<&[u8]>) -> Result<(), SignatureError> {
     let separators = memchr::memchr_iter(b'&', raw.unwrap_or_default()).count();
-    match separators < MAX_QUERY_PARAMETERS {
-        true => Ok(()),
-        false => Err(SignatureError::TooManyQueryParameters),
+    if separators < MAX_QUERY_PARAMETERS {
+        Ok(())
+    } else {
+        Err(SignatureError::TooManyQueryParameters)
     }
 }
 
