@@ -9,6 +9,7 @@ mod decide;
 mod exchange;
 mod failure;
 mod forward;
+mod halt;
 mod report;
 #[cfg(test)]
 mod tests;
@@ -121,8 +122,8 @@ impl ProxyHttp for Gateway {
                 forward::set_deadlines(session, exchange);
                 Ok(false)
             }
-            Err(answer) => {
-                answer.send(session, exchange).await?;
+            Err(halt) => {
+                halt.into_answer().send(session, exchange).await?;
                 Ok(true)
             }
         }
@@ -140,11 +141,11 @@ impl ProxyHttp for Gateway {
     /// Forward: clean headers.
     async fn upstream_request_filter(
         &self,
-        session: &mut Session,
+        _session: &mut Session,
         request: &mut RequestHeader,
         exchange: &mut Exchange,
     ) -> Result<()> {
-        forward::prepare_request(session, request, exchange)
+        forward::prepare_request(request, exchange)
     }
 
     async fn response_filter(

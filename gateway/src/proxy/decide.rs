@@ -1,44 +1,62 @@
 //! Match, authenticate, authorize: what happens to a request before anything leaves the gateway.
+//!
+//! [`decide`] is the request path's. `trellis explain` goes through the same steps ([`decide_as`]), and then asks for their
+//! reasons.
+
+use std::time::SystemTime;
 
 use http::{Method, Version};
 use pingora_http::RequestHeader;
-use trellis_access_logs::record::AuthDeniedReason;
 use trellis_model::config::{AuthType, ProtocolVersion};
 use trellis_policy::{
-    self as policy, Caller, Layer,
+    self as policy, Caller,
     sigv4::{SignatureError, SignedParts},
 };
 use trellis_routing::{Authority, RequestParts};
 
 use super::{
-    answer::Answer,
     exchange::{Exchange, Match, Stage},
+    halt::{Halt, Unmatched, VersionMismatch},
 };
 use crate::{
     conn::Facts,
-    h1,
+    h1::{self, Violation},
     snapshot::{Action, Snapshot, View},
 };
 
-/// Takes a request from its head to a permit, or to the answer that it gets instead.
+/// Takes a request from its head to a permit, or to what stops it here.
 ///
 /// Spec: VPC Lattice user guide, in this order: service lookup (404), syntax (400), authentication and authorisation (403),
 /// rules. Auth comes before the action of any rule, fixed responses included: the policy is the service's, not the rule's.
-pub(super) fn decide(head: &RequestHeader, exchange: &mut Exchange) -> Result<(), Answer> {
+pub(super) fn decide(head: &RequestHeader, exchange: &mut Exchange) -> Result<(), Halt> {
+    decide_as(head, exchange, authenticate).inspect_err(|halt| halt.note(exchange))
+}
+
+/// The same, with another way to find out who is calling.
+pub(super) fn decide_as(
+    head: &RequestHeader,
+    exchange: &mut Exchange,
+    identify: impl FnOnce(&Head<'_>, &Arrival<'_>) -> Result<Caller, SignatureError>,
+) -> Result<(), Halt> {
     let (Some(snapshot), Some(facts)) = (exchange.snapshot.clone(), exchange.facts.clone()) else {
-        return Err(Answer::internal_error());
+        return Err(Halt::Internal);
     };
     let request = Head::check(head, &snapshot)?;
-    let view = snapshot.view(&facts.vpc).ok_or_else(Answer::not_found)?;
+    let arrival = Arrival {
+        snapshot: &snapshot,
+        view: snapshot.view(&facts.vpc).ok_or(Unmatched::Vpc)?,
+        facts: &facts,
+        at: exchange.start,
+    };
 
-    let matched = find(&request, &snapshot, view, &facts)?;
+    let matched = find(&request, &arrival)?;
     exchange.stage = Stage::Matched(matched);
     facts.set_idle(exchange.idle());
 
-    let caller = authenticate(&request, exchange, &snapshot)?;
+    let caller = identify(&request, &arrival).map_err(Halt::Signature)?;
     exchange.caller = Some(caller);
 
-    let permit = authorize(&request, exchange, &snapshot, view, &facts, caller)?;
+    let permit = authorize(&request, &arrival, matched, caller)?;
     exchange.stage = Stage::Permitted { matched, permit };
 
     match exchange.permitted_action() {
@@ -46,14 +64,25 @@ pub(super) fn decide(head: &RequestHeader, exchange: &mut Exchange) -> Result<()
             head,
             exchange.grpc,
             groups.first().map(|group| group.version),
-        ),
-        Some(Action::FixedResponse(status)) => Err(Answer::fixed(*status)),
-        None => Err(Answer::internal_error()),
+        )
+        .map_err(Halt::Version),
+        Some(Action::FixedResponse(status)) => Err(Halt::Fixed(*status)),
+        None => Err(Halt::Internal),
     }
 }
 
+/// The connection that a request came on, and the snapshot and the time under which it is decided.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Arrival<'a> {
+    pub(super) snapshot: &'a Snapshot,
+    pub(super) view: &'a View,
+    pub(super) facts: &'a Facts,
+    pub(super) at: SystemTime,
+}
+
 /// The parts of a head that decisions rest on, checked.
-struct Head<'a> {
+#[derive(Debug)]
+pub(super) struct Head<'a> {
     header: &'a RequestHeader,
     authority: &'a [u8],
     path: &'a [u8],
@@ -62,10 +91,13 @@ struct Head<'a> {
 
 impl<'a> Head<'a> {
     /// HTTP/1 heads have passed [`crate::h1`] already; HTTP/2 ones are held to the same rules here.
-    fn check(header: &'a RequestHeader, snapshot: &Snapshot) -> Result<Self, Answer> {
+    pub(super) fn check(header: &'a RequestHeader, snapshot: &Snapshot) -> Result<Self, Violation> {
         let target = header.raw_path();
-        if !h1::is_target_text(target) || header.method == Method::CONNECT {
-            return Err(Answer::malformed());
+        if !h1::is_target_text(target) {
+            return Err(Violation::Target);
+        }
+        if header.method == Method::CONNECT {
+            return Err(Violation::Connect);
         }
         if header.version == Version::HTTP_2 {
             check_http2(header, snapshot)?;
@@ -89,10 +121,50 @@ impl<'a> Head<'a> {
             query,
         })
     }
+
+    /// What rules look at.
+    pub(super) fn parts(&self) -> RequestParts<'a> {
+        RequestParts {
+            method: self.header.method.as_str(),
+            path: self.path,
+            headers: &self.header.headers,
+        }
+    }
+
+    /// What policies look at.
+    pub(super) fn question(
+        &self,
+        arrival: &Arrival<'a>,
+        matched: Match,
+        caller: Caller,
+    ) -> Option<policy::Request<'a>> {
+        let Arrival {
+            snapshot,
+            view,
+            facts,
+            at,
+        } = *arrival;
+        Some(policy::Request {
+            action: policy::Action::Invoke,
+            network: snapshot.networks.get(matched.network)?.policy,
+            service: snapshot.service(matched.service)?.policy,
+            caller,
+            method: self.header.method.as_str(),
+            path: self.path,
+            query: self.query,
+            headers: &self.header.headers,
+            port: facts.local.port(),
+            source_ip: facts.peer.ip(),
+            source_vpc: &view.vpc,
+            source_vpc_owner: &view.account,
+            secure_transport: facts.tls.is_some(),
+            now: at,
+        })
+    }
 }
 
 /// Limits and host of an HTTP/2 head. Spec: RFC 9113 §8.3.1: `:authority` and `Host`, where both are given, must agree.
-fn check_http2(header: &RequestHeader, snapshot: &Snapshot) -> Result<(), Answer> {
+fn check_http2(header: &RequestHeader, snapshot: &Snapshot) -> Result<(), Violation> {
     let limits = &snapshot.limits;
     let fields = &header.headers;
     let bytes: usize = fields
@@ -100,7 +172,7 @@ fn check_http2(header: &RequestHeader, snapshot: &Snapshot) -> Result<(), Answer
         .map(|(name, value)| name.as_str().len() + value.len() + 4)
         .sum();
     if fields.len() > limits.headers || bytes + header.raw_path().len() > limits.header_bytes {
-        return Err(Answer::malformed());
+        return Err(Violation::TooLarge);
     }
     let mut hosts = fields.get_all(http::header::HOST).iter();
     let host = hosts.next();
@@ -111,114 +183,85 @@ fn check_http2(header: &RequestHeader, snapshot: &Snapshot) -> Result<(), Answer
                 .as_bytes()
                 .eq_ignore_ascii_case(authority.as_str().as_bytes())
         });
+    if differs || hosts.next().is_some() {
+        return Err(Violation::Host);
+    }
     let forms_agree = header.raw_path().starts_with(b"/")
         || (header.raw_path() == b"*" && header.method == Method::OPTIONS);
-    if differs || hosts.next().is_some() || !forms_agree {
-        return Err(Answer::malformed());
+    if forms_agree {
+        Ok(())
+    } else {
+        Err(Violation::Target)
     }
-    Ok(())
 }
 
 /// Host → service, port → listener, head → rule. What is missing and what is foreign look the same.
-fn find(
-    request: &Head<'_>,
-    snapshot: &Snapshot,
-    view: &View,
-    facts: &Facts,
-) -> Result<Match, Answer> {
+fn find(request: &Head<'_>, arrival: &Arrival<'_>) -> Result<Match, Halt> {
+    let Arrival {
+        snapshot,
+        view,
+        facts,
+        ..
+    } = arrival;
     if request.authority.is_empty() && request.header.version == Version::HTTP_10 {
-        return Err(Answer::not_found());
+        return Err(Unmatched::NoHost.into());
     }
-    let authority = Authority::parse(request.authority).map_err(|_| Answer::malformed())?;
-    let (Some(network), Some(index)) = (view.network, view.hosts.find(authority.host())) else {
-        return Err(Answer::not_found());
-    };
+    let authority = Authority::parse(request.authority).map_err(Halt::Authority)?;
+    let network = view.network.ok_or(Unmatched::Network)?;
+    let index = view.hosts.find(authority.host()).ok_or(Unmatched::Host)?;
     if let Some(tls) = &facts.tls {
         let named = view.hosts.find(tls.server_name.as_bytes());
         if named != Some(index) {
-            return Err(Answer::misdirected());
+            return Err(Unmatched::Misdirected.into());
         }
     }
-    let service = snapshot.service(index).ok_or_else(Answer::not_found)?;
-    let port = facts.local.port();
+    let service = snapshot.service(index).ok_or(Unmatched::Host)?;
     let wanted = service
-        .listener(port, facts.tls.is_some())
-        .ok_or_else(Answer::not_found)?;
+        .listener(facts.local.port(), facts.tls.is_some())
+        .ok_or(Unmatched::Listener)?;
     let listener = service
         .listeners
         .iter()
         .position(|listener| listener.id == wanted.id)
-        .ok_or_else(Answer::not_found)?;
-    let rule = wanted.table.first_match(&RequestParts {
-        method: request.header.method.as_str(),
-        path: request.path,
-        headers: &request.header.headers,
-    });
+        .ok_or(Unmatched::Listener)?;
     Ok(Match {
         network,
         service: index,
         listener,
-        rule,
+        rule: wanted.table.first_match(&request.parts()),
     })
 }
 
 /// Signature → caller. A signature that does not verify refuses, even where anonymous callers may pass.
-fn authenticate(
+pub(super) fn authenticate(
     request: &Head<'_>,
-    exchange: &mut Exchange,
-    snapshot: &Snapshot,
-) -> Result<Caller, Answer> {
-    let verified = snapshot.verifier.verify(
-        &SignedParts {
-            method: request.header.method.as_str(),
-            path: request.path,
-            query: request.query,
-            authority: request.authority,
-            headers: &request.header.headers,
-        },
-        exchange.start,
-    );
-    verified.map_err(|error: SignatureError| {
-        exchange.decided_by = Some(error.to_string());
-        Answer::forbidden(error.status(), error.public_text())
-    })
-}
-
-/// Caller and facts → permit.
-fn authorize(
-    request: &Head<'_>,
-    exchange: &mut Exchange,
-    snapshot: &Snapshot,
-    view: &View,
-    facts: &Facts,
-    caller: Caller,
-) -> Result<policy::Permit, Answer> {
-    let matched = exchange.matched();
-    let network = matched.and_then(|matched| snapshot.networks.get(matched.network));
-    let (Some(network), Some(service)) = (
-        network,
-        matched.and_then(|matched| snapshot.service(matched.service)),
-    ) else {
-        return Err(Answer::internal_error());
-    };
-    let arn = service.arn.as_str();
-    let asked = policy::Request {
-        action: policy::Action::Invoke,
-        network: network.policy,
-        service: service.policy,
-        caller,
+    arrival: &Arrival<'_>,
+) -> Result<Caller, SignatureError> {
+    let parts = SignedParts {
         method: request.header.method.as_str(),
         path: request.path,
         query: request.query,
+        authority: request.authority,
         headers: &request.header.headers,
-        port: facts.local.port(),
-        source_ip: facts.peer.ip(),
-        source_vpc: &view.vpc,
-        source_vpc_owner: &view.account,
-        secure_transport: facts.tls.is_some(),
-        now: exchange.start,
     };
-    snapshot.policies.authorize(&asked).map_err(|refusal| {
+    arrival.snapshot.verifier.verify(&parts, arrival.at)
+}
+
+/// Caller and facts → permit.
+fn authorize<'a>(
+    request: &Head<'a>,
+    arrival: &Arrival<'a>,
+    matched: Match,
+    caller: Caller,
+) -> Result<policy::Permit, Halt> {
+    let snapshot = arrival.snapshot;
+    let (Some(question), Some(service)) = (
+        request.question(arrival, matched, caller),
+        snapshot.service(matched.service),
+    ) else {
+        return Err(Halt::Internal);
+    };
+    snapshot.policies.authorize(&question).map_err(|refusal| {
         let who = match caller {
             Caller::Anonymous => "anonymous",
             Caller::Principal(index) => snapshot
@@ -227,35 +270,27 @@ fn authorize(
                 .map_or("-", |principal| &principal.arn),
         };
         let path = String::from_utf8_lossy(request.path);
-        let text = refusal.public_text(who, arn, &path);
-        exchange.denied = Some(match refusal.layer {
-            Layer::Network => AuthDeniedReason::Network,
-            Layer::Service => AuthDeniedReason::Service,
-            Layer::Identity => AuthDeniedReason::Identity,
-        });
-        exchange.decided_by = refusal.statement.as_ref().map(ToString::to_string);
-        Answer::forbidden(403, text)
+        let text = refusal.public_text(who, service.arn.as_str(), &path);
+        Halt::Denied { refusal, text }
     })
 }
 
 /// Can the client's protocol be carried to the group's?
 ///
 /// Source: VPC Lattice user guide, "Protocol version": HTTP/1.1 cannot reach HTTP2 and GRPC groups, gRPC cannot reach HTTP1
-/// groups, GRPC groups take POST only. The statuses are our choice, see `docs/conformance.md`.
+/// groups, GRPC groups take POST only.
 fn check_versions(
     head: &RequestHeader,
     grpc: bool,
     group: Option<ProtocolVersion>,
-) -> Result<(), Answer> {
+) -> Result<(), VersionMismatch> {
     let http2 = head.version == Version::HTTP_2;
     match group {
-        Some(ProtocolVersion::Http2 | ProtocolVersion::Grpc) if !http2 => {
-            Err(Answer::unsupported_version(400))
+        Some(group @ (ProtocolVersion::Http2 | ProtocolVersion::Grpc)) if !http2 => {
+            Err(VersionMismatch::NotHttp2 { group })
         }
-        Some(ProtocolVersion::Http1) if grpc => Err(Answer::unsupported_version(502)),
-        Some(ProtocolVersion::Grpc) if head.method != Method::POST => {
-            Err(Answer::unsupported_version(502))
-        }
+        Some(ProtocolVersion::Http1) if grpc => Err(VersionMismatch::Grpc),
+        Some(ProtocolVersion::Grpc) if head.method != Method::POST => Err(VersionMismatch::NotPost),
         _ => Ok(()),
     }
 }

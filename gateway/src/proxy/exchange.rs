@@ -9,6 +9,7 @@ use std::{
 use bytes::Bytes;
 use http::HeaderValue;
 use pingora_error::{Error, ErrorType, Result};
+use pingora_http::RequestHeader;
 use pingora_proxy::Session;
 use trellis_access_logs::record::{AuthDeniedReason, FailureReason, GrpcCode};
 use trellis_policy::{Caller, Permit};
@@ -144,13 +145,17 @@ impl Exchange {
         }
         self.facts = Some(facts);
         self.snapshot = Some(shared.snapshot.load_full());
-        let head = session.req_header();
+        self.see_head(session.req_header());
+        Ok(())
+    }
+
+    /// Takes in what the head itself says about the exchange.
+    pub(super) fn see_head(&mut self, head: &RequestHeader) {
         self.request_id = request_id(head.headers.get("x-amzn-requestid"));
         self.grpc = head
             .headers
             .get(http::header::CONTENT_TYPE)
             .is_some_and(is_grpc);
-        Ok(())
     }
 
     /// What the request matched, if it came so far.

@@ -127,11 +127,7 @@ fn vpc_key(group: &TargetGroup) -> u64 {
 ///
 /// Source: VPC Lattice user guide, "HTTP targets" and "Request tracking". Hop-by-hop fields are gone already: the engine drops them
 /// (RFC 9110 §7.6.1).
-pub(super) fn prepare_request(
-    session: &Session,
-    request: &mut RequestHeader,
-    exchange: &mut Exchange,
-) -> Result<()> {
+pub(super) fn prepare_request(request: &mut RequestHeader, exchange: &mut Exchange) -> Result<()> {
     strip_untrusted(request);
     append_forwarded_for(request, exchange)?;
     let Some(facts) = &exchange.facts else {
@@ -159,7 +155,6 @@ pub(super) fn prepare_request(
         .lease
         .as_ref()
         .map(trellis_target_groups::Lease::address);
-    let _ = session;
     Ok(())
 }
 
