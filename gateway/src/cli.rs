@@ -9,6 +9,8 @@ mod echo;
 mod failure;
 pub mod inputs;
 mod output;
+#[cfg(test)]
+mod reference;
 mod schema;
 mod serve;
 mod stop;
