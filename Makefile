@@ -58,7 +58,7 @@ fmt: ## Format the code
 	cargo fmt --all
 
 bench: ## Measure against HAProxy, nginx and Envoy; prints CPU per request
-	@scripts/setup build
+	@scripts/setup bench
 	benches/run
 
 ci: ## Run exactly what CI runs
