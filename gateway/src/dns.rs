@@ -11,7 +11,9 @@
 //! outside are forwarded, or refused when there is nobody to forward to. Nothing is cached here.
 
 mod answer;
+mod directory;
 mod forward;
+mod listeners;
 mod query;
 mod server;
 mod tcp;
@@ -28,6 +30,8 @@ use std::{
 
 use trellis_model::name::DomainName;
 
+pub use directory::RunningNames;
+pub use listeners::{Listeners, Prepared, prepare};
 pub use server::{BindError, Bound, Server};
 pub use zone::{Position, locate};
 

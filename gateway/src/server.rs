@@ -28,7 +28,7 @@ use trellis_model::{
 };
 
 use crate::{
-    admin,
+    admin, dns,
     listen::{self, Listeners, Prepared, Worker, WorkerSettings},
     registry::{self, Registry},
     shared::Shared,
@@ -67,6 +67,8 @@ pub struct Server {
     certificates: Certificates,
     terms: TlsTerms,
     background: Background,
+    dns: dns::Listeners,
+    names: Arc<dns::RunningNames>,
     stop_grace: Duration,
 }
 
@@ -75,7 +77,16 @@ struct Plan {
     compiled: Compiled,
     certificates: Certificates,
     sockets: Prepared,
+    dns: dns::Prepared,
     warnings: Problems,
+}
+
+/// What runs already, and is kept where a configuration still wants it.
+#[derive(Debug, Default)]
+struct Running {
+    certificates: Certificates,
+    sockets: BTreeSet<SocketAddr>,
+    dns: BTreeSet<SocketAddr>,
 }
 
 impl Server {
@@ -86,15 +97,10 @@ impl Server {
         let telemetry = Telemetry::new(SystemTime::now());
         let terms = TlsTerms::new(Arc::new(open_ca(&config)?));
         let workers = worker_count(&config);
-        let none = Certificates::default();
-        let plan = plan(&config, warnings, &terms, &none, &BTreeSet::new(), workers)
-            .map_err(StartError::Configuration)?;
-        let admin = config
-            .gateway
-            .admin
-            .map(bind_admin)
-            .transpose()
-            .map_err(StartError::Configuration)?;
+        let nothing = Running::default();
+        let plan = plan(&config, warnings, &terms, &nothing, workers);
+        let admin = config.gateway.admin.map(bind_admin).transpose();
+        let (plan, admin) = both(plan, admin).map_err(StartError::Configuration)?;
 
         let writer = Arc::new(Writer::start(
             Settings::default(),
@@ -105,6 +111,7 @@ impl Server {
             compiled,
             certificates,
             sockets,
+            dns,
             warnings,
         } = plan;
         let around = Surroundings {
@@ -124,7 +131,7 @@ impl Server {
             writer,
             seed,
         });
-        let mut listeners = Listeners::new(start_workers(workers, &config, &shared)?);
+        let listeners = Listeners::new(start_workers(workers, &config, &shared)?);
         let stop_grace = config.gateway.limits.stop_grace;
         let state = Arc::new(State::new(
             Arc::clone(&shared),
@@ -132,25 +139,13 @@ impl Server {
             Arc::new(config),
         ));
         let background = Background::start(admin, &state, &registry, &shared.telemetry, seed)?;
-        announce(&shared.telemetry, listeners.commit(sockets));
         let counters = shared.writer.counters();
         shared
             .telemetry
             .collect(move |samples| collect_records(&counters, samples));
-        shared.telemetry.emit(&Started {
-            version: env!("CARGO_PKG_VERSION"),
-            workers,
-        });
-        let at = SystemTime::now();
-        let applied = SnapshotApplied {
-            generation: 1,
-            services,
-            warnings: &warnings,
-            took: began.elapsed(),
-            at,
-        };
-        shared.telemetry.emit(&applied);
-        Ok(Self {
+        let mut server = Self {
+            names: Arc::new(dns::RunningNames::new(Arc::clone(&shared))),
+            dns: dns::Listeners::default(),
             shared,
             state,
             listeners,
@@ -159,7 +154,14 @@ impl Server {
             terms,
             background,
             stop_grace,
-        })
+        };
+        server.open(sockets, dns);
+        server.shared.telemetry.emit(&Started {
+            version: env!("CARGO_PKG_VERSION"),
+            workers,
+        });
+        server.tell_applied(1, services, &warnings, began);
+        Ok(server)
     }
 
     /// Takes over another configuration, or refuses it whole and leaves everything as it is.
@@ -173,19 +175,19 @@ impl Server {
             mut warnings,
         } = loaded;
         warnings.extend(kept_settings(&self.state.config(), &config));
-        let plan = plan(
-            &config,
-            warnings,
-            &self.terms,
-            &self.certificates,
-            self.listeners.open(),
-            self.listeners.workers(),
-        )?;
+        let running = Running {
+            certificates: self.certificates.clone(),
+            sockets: self.listeners.open().clone(),
+            dns: self.dns.open(),
+        };
+        let workers = self.listeners.workers();
+        let plan = plan(&config, warnings, &self.terms, &running, workers)?;
         let generation = self.shared.snapshot.load().generation + 1;
         let Plan {
             compiled,
             certificates,
             sockets,
+            dns,
             warnings,
         } = plan;
         let around = Surroundings {
@@ -197,20 +199,30 @@ impl Server {
         let snapshot = realize(compiled, &config, generation, &self.shared.writer, &around);
         let services = snapshot.services.len();
         self.shared.snapshot.store(Arc::new(snapshot));
-        announce(&self.shared.telemetry, self.listeners.commit(sockets));
+        self.open(sockets, dns);
         self.certificates = certificates;
         self.stop_grace = config.gateway.limits.stop_grace;
         self.state.replace_config(Arc::new(config));
-        let at = SystemTime::now();
-        let applied = SnapshotApplied {
+        self.tell_applied(generation, services, &warnings, began);
+        Ok(generation)
+    }
+
+    /// Listens and answers DNS on what was prepared, and no longer on what is not wanted.
+    fn open(&mut self, sockets: Prepared, names: dns::Prepared) {
+        let telemetry = &self.shared.telemetry;
+        announce(telemetry, self.listeners.commit(sockets));
+        self.dns
+            .commit(names, self.background.runtime(), &self.names, telemetry);
+    }
+
+    fn tell_applied(&self, generation: u64, services: usize, warnings: &Problems, began: Instant) {
+        self.shared.telemetry.emit(&SnapshotApplied {
             generation,
             services,
-            warnings: &warnings,
+            warnings,
             took: began.elapsed(),
-            at,
-        };
-        self.shared.telemetry.emit(&applied);
-        Ok(generation)
+            at: SystemTime::now(),
+        });
     }
 
     /// Looks for changed certificate files and takes what is usable.
@@ -235,6 +247,11 @@ impl Server {
         self.background.admin_address()
     }
 
+    /// Addresses on which DNS is answered.
+    pub fn dns_addresses(&self) -> Vec<SocketAddr> {
+        self.dns.addresses()
+    }
+
     /// Metrics and events.
     pub fn telemetry(&self) -> &Arc<Telemetry> {
         &self.shared.telemetry
@@ -245,6 +262,8 @@ impl Server {
         let grace = self.stop_grace;
         self.state.stopping();
         self.shared.telemetry.emit(&StopBegan { grace });
+        // Names first: whoever asks from now on should find another gateway.
+        self.background.runtime().block_on(self.dns.stop());
         self.listeners.join();
         self.background.stop();
         let records = self.shared.writer.stop(RECORDS_GRACE);
@@ -261,35 +280,56 @@ fn plan(
     config: &Config,
     mut warnings: Problems,
     terms: &TlsTerms,
-    certificates: &Certificates,
-    open: &BTreeSet<SocketAddr>,
+    running: &Running,
     workers: usize,
 ) -> Result<Plan, Problems> {
-    let (certificates, found) = Certificates::load(config, certificates, SystemTime::now());
+    let (certificates, found) =
+        Certificates::load(config, &running.certificates, SystemTime::now());
     warnings.extend(found);
     let compiled = snapshot::compile(config, terms);
-    let sockets = listen::prepare(open, snapshot::sockets(config), workers);
-    match (compiled, sockets) {
-        (Ok(compiled), Ok(sockets)) if !warnings.has_errors() => {
+    let sockets = listen::prepare(&running.sockets, snapshot::sockets(config), workers);
+    let dns = dns::prepare(&running.dns, config.gateway.dns.as_ref());
+    match (compiled, sockets, dns) {
+        (Ok(compiled), Ok(sockets), Ok(dns)) if !warnings.has_errors() => {
             warnings.extend(compiled.warnings().iter().cloned());
             Ok(Plan {
                 compiled,
                 certificates,
                 sockets,
+                dns,
                 warnings,
             })
         }
-        (compiled, sockets) => {
+        (compiled, sockets, dns) => {
             warnings.extend(compiled.err().into_iter().flatten());
             let busy = sockets.err().into_iter().flatten();
-            warnings.extend(
-                busy.map(|error| {
-                    Problem::error(Place::default(), error.to_string()).hint(PORT_HINT)
-                }),
-            );
+            warnings.extend(busy.map(|error| unavailable(Place::default(), &error)));
+            let place = || Place {
+                path: "gateway.dns.listen".to_owned(),
+                ..Place::default()
+            };
+            let busy = dns.err().into_iter().flatten();
+            warnings.extend(busy.map(|error| unavailable(place(), &error)));
             Err(warnings)
         }
     }
+}
+
+/// Both, or the problems of both.
+fn both<A, B>(first: Result<A, Problems>, second: Result<B, Problems>) -> Result<(A, B), Problems> {
+    match (first, second) {
+        (Ok(first), Ok(second)) => Ok((first, second)),
+        (first, second) => {
+            let mut problems = first.err().unwrap_or_default();
+            problems.extend(second.err().into_iter().flatten());
+            Err(problems)
+        }
+    }
+}
+
+/// An address that cannot be listened on.
+fn unavailable(place: Place, error: &dyn std::error::Error) -> Problem {
+    Problem::error(place, chain(error)).hint(PORT_HINT)
 }
 
 const PORT_HINT: &str =

@@ -48,10 +48,21 @@ pub struct Snapshot {
     pub services: Arc<[Service]>,
     /// Service networks.
     pub networks: Vec<Network>,
+    /// Names and addresses for DNS.
+    pub names: Names,
     attachments: Attachments,
     views: Vec<View>,
     by_vpc: HashMap<VpcId, usize, foldhash::fast::RandomState>,
     callers: Vec<OnceLock<CallerTexts>>,
+}
+
+/// What DNS tells every VPC alike.
+#[derive(Debug)]
+pub struct Names {
+    /// The zone of generated names.
+    pub generated: DomainName,
+    /// The gateway's addresses for every VPC; empty means those of the asking VPC's attachments.
+    pub answers: Vec<IpAddr>,
 }
 
 /// The world as one VPC sees it.
@@ -73,7 +84,7 @@ pub struct View {
     pub network_header: HeaderValue,
     /// `x-amzn-source-vpc`.
     pub vpc_header: HeaderValue,
-    /// Addresses on which the gateway can be reached from it.
+    /// Addresses that its attachments listen on; may hold the unspecified address.
     pub addresses: Vec<IpAddr>,
     ports: HashMap<u16, PortProtocols, foldhash::fast::RandomState>,
 }

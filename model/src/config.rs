@@ -107,7 +107,7 @@ pub enum Upgrades {
 pub struct DnsSettings {
     /// Addresses to answer on, UDP and TCP.
     pub listen: Vec<SocketAddr>,
-    /// The gateway's addresses given in answers, when the asking VPC has none of its own. Empty: the attachment's addresses.
+    /// The gateway's addresses given in answers. Empty: those that the asking VPC's attachments listen on.
     pub answers: Vec<IpAddr>,
     /// Resolvers that everything else is forwarded to; empty means REFUSED.
     pub forward: Vec<SocketAddr>,

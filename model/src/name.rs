@@ -69,6 +69,17 @@ texts! {
         "a domain name: labels of 1 to 63 letters, digits, hyphens or underscores, joined by dots, 255 characters at most";
 }
 
+/// The label between the zone of generated names and the names of services. AWS shards its zones; this is the label that most of its
+/// regions show, and tools have been seen to expect it.
+pub const GENERATED_SHARD: &str = "7d67968";
+
+/// The zone of generated names: `vpc-lattice-svcs.<region>.on.aws`.
+///
+/// Source: VPC Lattice user guide, "Services"; also in the regions of other partitions, where AWS documents no other.
+pub fn generated_zone(region: &Region) -> String {
+    format!("vpc-lattice-svcs.{region}.on.aws")
+}
+
 /// The partition of a region, second part of every ARN: `aws`, `aws-cn` or `aws-us-gov`.
 pub fn partition(region: &Region) -> &'static str {
     match region.as_str() {

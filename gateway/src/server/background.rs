@@ -1,4 +1,4 @@
-//! What runs beside the workers, on a runtime of its own: probes, drains, admin pages.
+//! What runs beside the workers, on a runtime of its own: probes, drains, admin pages, DNS.
 
 use std::{
     io,
@@ -7,7 +7,7 @@ use std::{
     thread,
 };
 
-use tokio::sync::oneshot;
+use tokio::{runtime::Handle, sync::oneshot};
 
 use super::{State, site};
 use crate::{
@@ -22,6 +22,7 @@ use crate::{
 pub struct Background {
     stop: oneshot::Sender<()>,
     thread: thread::JoinHandle<()>,
+    runtime: Handle,
     admin: Option<SocketAddr>,
     _upkeep: Upkeep,
 }
@@ -43,11 +44,12 @@ impl Background {
         let address = admin.as_ref().map(TcpListener::local_addr).transpose()?;
         let site = site(state, telemetry);
         let registry = Arc::clone(registry);
+        let handle = runtime.handle().clone();
         let thread = thread::Builder::new()
             .name("background".to_owned())
             .spawn(move || {
                 runtime.block_on(async move {
-                    let handle = tokio::runtime::Handle::current();
+                    let handle = Handle::current();
                     let random = splitmix(seed);
                     let prober = Prober::start(
                         &handle,
@@ -74,6 +76,7 @@ impl Background {
         Ok(Self {
             stop,
             thread,
+            runtime: handle,
             admin: address,
             _upkeep: telemetry.start_upkeep()?,
         })
@@ -82,6 +85,11 @@ impl Background {
     /// Address of the admin pages.
     pub fn admin_address(&self) -> Option<SocketAddr> {
         self.admin
+    }
+
+    /// The runtime, for what else runs beside the workers.
+    pub fn runtime(&self) -> &Handle {
+        &self.runtime
     }
 
     /// Stops everything and waits for it.

@@ -12,6 +12,7 @@ use trellis_access_logs::{Destinations, Subscriptions, json::Tags};
 use trellis_model::{
     config::{self, Config, ListenerProtocol},
     id::{ServiceId, TargetGroupId, VpcId},
+    name::{DomainName, generated_zone},
     problem::{Place, Problem, Problems},
 };
 use trellis_policy::{
@@ -22,8 +23,8 @@ use trellis_routing::{DuplicateHost, HostTable, RuleTable, ServiceIndex};
 use trellis_target_groups::WeightedChoice;
 
 use super::{
-    Action, Attachments, CallerTexts, Listener, Network, PortProtocols, Rule, Service, Snapshot,
-    TargetGroup, View,
+    Action, Attachments, CallerTexts, Listener, Names, Network, PortProtocols, Rule, Service,
+    Snapshot, TargetGroup, View,
     certificates::{TlsTerms, terminator},
 };
 use crate::{
@@ -57,6 +58,7 @@ pub struct Compiled {
     worlds: Vec<World>,
     /// What a VPC without a network meets.
     nothing: World,
+    generated: DomainName,
 }
 
 /// Compiles what can fail: policies, keys of callers, keys for tickets.
@@ -94,6 +96,9 @@ pub fn compile(config: &Config, tls: &TlsTerms) -> Result<Compiled, Problems> {
         .map(|network| World::new(&network.services, config, &index));
     let worlds = worlds.collect::<Result<_, _>>().map_err(duplicate)?;
     let nothing = World::new(&[], config, &index).map_err(duplicate)?;
+    let generated = generated_zone(&config.region)
+        .parse()
+        .map_err(|error| whole(format!("{error}")))?;
     Ok(Compiled {
         policies,
         verifier,
@@ -102,6 +107,7 @@ pub fn compile(config: &Config, tls: &TlsTerms) -> Result<Compiled, Problems> {
         resumption,
         worlds,
         nothing,
+        generated,
     })
 }
 
@@ -190,6 +196,15 @@ impl Compiled {
             verifier: self.verifier,
             services,
             networks,
+            names: Names {
+                generated: self.generated,
+                answers: config
+                    .gateway
+                    .dns
+                    .as_ref()
+                    .map(|dns| dns.answers.clone())
+                    .unwrap_or_default(),
+            },
             attachments: Attachments::compile(
                 config.vpcs.iter().map(|vpc| vpc.attachments.as_slice()),
             ),

@@ -13,7 +13,7 @@ use crate::{
     document,
     id::{ListenerId, RuleId, ServiceId, TargetGroupId},
     load::path::At,
-    name::DomainName,
+    name::{DomainName, GENERATED_SHARD, generated_zone},
     ranges,
 };
 
@@ -129,10 +129,10 @@ impl<'a> Builder<'a> {
             return None;
         }
         let generated = format!(
-            "{}-{}.7d67968.vpc-lattice-svcs.{}.on.aws",
+            "{}-{}.{GENERATED_SHARD}.{}",
             written.name,
             id.suffix(),
-            self.region
+            generated_zone(&self.region)
         );
         Some(Service {
             id,
@@ -193,7 +193,10 @@ impl<'a> Builder<'a> {
                 .hint(hint);
             return None;
         };
-        if plain.ends_with(&format!(".vpc-lattice-svcs.{}.on.aws", self.region)) {
+        if plain
+            .strip_suffix(&generated_zone(&self.region))
+            .is_some_and(|above| above.is_empty() || above.ends_with('.'))
+        {
             self.error(at, format!("`{text}` is among the generated names"))
                 .hint("a domain name of your own");
             return None;
