@@ -113,10 +113,12 @@ impl ProxyHttp for Gateway {
     /// The gateway changes no content: no compression, nothing else between filters and wire.
     fn init_downstream_modules(&self, _modules: &mut HttpModules) {}
 
-    /// Match, authenticate, authorize; answers itself what goes no further.
+    /// Match, authenticate, authorize, choose a group; answers itself what goes no further.
     async fn request_filter(&self, session: &mut Session, exchange: &mut Exchange) -> Result<bool> {
         exchange.arrive(session, &self.shared)?;
-        let decided = decide::decide(session.req_header(), exchange);
+        let head = session.req_header();
+        let decided = decide::decide(head, exchange)
+            .and_then(|()| forward::choose_group(head, exchange, self.dice.roll()));
         match decided {
             Ok(()) => {
                 forward::set_deadlines(session, exchange);
@@ -129,13 +131,13 @@ impl ProxyHttp for Gateway {
         }
     }
 
-    /// Choose.
+    /// Choose a target.
     async fn upstream_peer(
         &self,
         _session: &mut Session,
         exchange: &mut Exchange,
     ) -> Result<Box<HttpPeer>> {
-        forward::choose(exchange, || self.dice.roll())
+        forward::choose_target(exchange)
     }
 
     /// Forward: clean headers.

@@ -67,6 +67,11 @@ macro_rules! ids {
                 Self(derive(account, region, $prefix, parts))
             }
 
+            /// The number behind the id, which tells resources of a type apart as the id does.
+            pub fn number(self) -> u64 {
+                self.0
+            }
+
             /// The id without its prefix, as generated domain names carry it.
             pub fn suffix(self) -> String {
                 format!("0{:016x}", self.0)

@@ -60,12 +60,7 @@ pub(super) fn decide_as(
     exchange.stage = Stage::Permitted { matched, permit };
 
     match exchange.permitted_action() {
-        Some(Action::Forward { groups, .. }) => check_versions(
-            head,
-            exchange.grpc,
-            groups.first().map(|group| group.version),
-        )
-        .map_err(Halt::Version),
+        Some(Action::Forward { .. }) => Ok(()),
         Some(Action::FixedResponse(status)) => Err(Halt::Fixed(*status)),
         None => Err(Halt::Internal),
     }
@@ -279,18 +274,18 @@ fn authorize<'a>(
 ///
 /// Source: VPC Lattice user guide, "Protocol version": HTTP/1.1 cannot reach HTTP2 and GRPC groups, gRPC cannot reach HTTP1
 /// groups, GRPC groups take POST only.
-fn check_versions(
+pub(super) fn check_versions(
     head: &RequestHeader,
     grpc: bool,
-    group: Option<ProtocolVersion>,
+    group: ProtocolVersion,
 ) -> Result<(), VersionMismatch> {
     let http2 = head.version == Version::HTTP_2;
     match group {
-        Some(group @ (ProtocolVersion::Http2 | ProtocolVersion::Grpc)) if !http2 => {
+        ProtocolVersion::Http2 | ProtocolVersion::Grpc if !http2 => {
             Err(VersionMismatch::NotHttp2 { group })
         }
-        Some(ProtocolVersion::Http1) if grpc => Err(VersionMismatch::Grpc),
-        Some(ProtocolVersion::Grpc) if head.method != Method::POST => Err(VersionMismatch::NotPost),
+        ProtocolVersion::Http1 if grpc => Err(VersionMismatch::Grpc),
+        ProtocolVersion::Grpc if head.method != Method::POST => Err(VersionMismatch::NotPost),
         _ => Ok(()),
     }
 }

@@ -15,7 +15,7 @@ use smallvec::SmallVec;
 use trellis_model::config::{Limits, ProtocolVersion, TargetProtocol, Upgrades};
 use trellis_policy::Caller;
 
-use super::{exchange::Exchange, failure::no_target};
+use super::{decide::check_versions, exchange::Exchange, failure::no_target, halt::Halt};
 use crate::snapshot::{Action, TargetGroup};
 
 /// How long an idle connection to a target is kept. Below the 60 s after which common servers close theirs, so that we close first
@@ -43,28 +43,41 @@ pub(super) fn set_deadlines(session: &mut Session, exchange: &Exchange) {
     session.set_write_timeout(idle);
 }
 
-/// Chooses group and target of a permitted request. Called again for another attempt, it stays with the group.
-pub(super) fn choose(exchange: &mut Exchange, roll: impl FnOnce() -> u64) -> Result<Box<HttpPeer>> {
+/// Chooses the target group of a permitted request, by weight, and checks that it can be reached in the client's protocol.
+///
+/// The groups of one action may differ in protocol, so the check waits for the choice.
+pub(super) fn choose_group(
+    head: &RequestHeader,
+    exchange: &mut Exchange,
+    roll: u64,
+) -> Result<(), Halt> {
     let Some(Action::Forward { choice, groups }) = exchange.permitted_action() else {
+        return Err(Halt::Internal);
+    };
+    let group = choice
+        .choose(roll)
+        .and_then(|position| groups.get(position))
+        .ok_or(Halt::NoGroup)?
+        .clone();
+    check_versions(head, exchange.grpc, group.version).map_err(Halt::Version)?;
+    exchange.group = Some(group);
+    Ok(())
+}
+
+/// Chooses a target of the group. Called again for another attempt.
+pub(super) fn choose_target(exchange: &mut Exchange) -> Result<Box<HttpPeer>> {
+    // Without a permit there is no group.
+    let Some(group) = exchange.group.clone() else {
         return Error::e_explain(
             ErrorType::InternalError,
-            "a target was asked for without a permit",
+            "a target was asked for without a target group",
         );
-    };
-    let group = match &exchange.group {
-        Some(group) => group.clone(),
-        None => choice
-            .choose(roll())
-            .and_then(|position| groups.get(position))
-            .ok_or_else(|| no_target("every target group of the action has weight zero"))?
-            .clone(),
     };
     let lease = group
         .live
         .choose()
         .map_err(|_| no_target("the target group has no targets"))?;
     let peer = peer(exchange, &group, lease.address());
-    exchange.group = Some(group);
     exchange.lease = Some(lease);
     peer.ok_or_else(|| Error::explain(ErrorType::InternalError, "request without a snapshot"))
 }
@@ -84,8 +97,8 @@ fn peer(
     };
     let mut peer = Box::new(HttpPeer::new(address, tls, server_name));
     peer.scheme = Scheme::from_tls_bool(tls);
-    // Connections are made inside the group's VPC and never shared with another, even where addresses are the same.
-    peer.group_key = vpc_key(group);
+    // Connections are made inside the group's VPC and shared with no other group, even where addresses are the same.
+    peer.group_key = group.id.number();
     let options = &mut peer.options;
     options.connection_timeout = Some(limits.connect_timeout);
     options.total_connection_timeout = Some(limits.connect_timeout * 2);
@@ -112,15 +125,6 @@ fn request_policy(limits: &Limits) -> HttpUpstreamRequestPolicy {
         h1_upgrade,
         ..HttpUpstreamRequestPolicy::standard()
     }
-}
-
-/// Separates the connection pools of VPCs and of groups within them.
-fn vpc_key(group: &TargetGroup) -> u64 {
-    use std::hash::{BuildHasher, Hash, Hasher};
-    let mut hasher = foldhash::fast::FixedState::default().build_hasher();
-    group.vpc.hash(&mut hasher);
-    group.id.hash(&mut hasher);
-    hasher.finish()
 }
 
 /// Cleans and completes the headers of a request on its way to the target.

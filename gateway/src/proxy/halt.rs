@@ -1,6 +1,6 @@
 //! Why a request goes no further than the gateway: for its answer, its record, and whoever asks `trellis explain`.
 
-use trellis_access_logs::record::AuthDeniedReason;
+use trellis_access_logs::record::{AuthDeniedReason, FailureReason};
 use trellis_model::config::ProtocolVersion;
 use trellis_policy::{Layer, Refusal, sigv4::SignatureError};
 use trellis_routing::AuthorityError;
@@ -36,6 +36,9 @@ pub(super) enum Halt {
     /// Its protocol cannot be carried to the target group's.
     #[error("{0}")]
     Version(VersionMismatch),
+    /// Every target group of the action has weight zero.
+    #[error("every target group of the action has weight zero")]
+    NoGroup,
     /// The action of its rule is an answer.
     #[error("the action is a fixed response")]
     Fixed(u16),
@@ -135,6 +138,7 @@ impl Halt {
             Self::Version(VersionMismatch::Grpc | VersionMismatch::NotPost) => {
                 Answer::unsupported_version(502)
             }
+            Self::NoGroup => Answer::failed(503, FailureReason::TargetConnectionError),
             Self::Fixed(status) => Answer::fixed(status),
             Self::Internal => Answer::internal_error(),
         }
