@@ -36,8 +36,8 @@ use crate::{
     telemetry::{
         Telemetry, collect_records,
         events::{
-            ListenerClosed, ListenerOpened, SnapshotApplied, Started, StopBegan, Stopped,
-            TargetStatusChanged,
+            ListenerClosed, ListenerOpened, SnapshotApplied, SnapshotRejected, Started, StopBegan,
+            Stopped, TargetStatusChanged,
         },
     },
     tls::{ca::InternalCa, store::Certificates},
@@ -164,11 +164,26 @@ impl Server {
         Ok(server)
     }
 
+    /// Takes over what was loaded, or says that it is refused and leaves everything as it is: a change of the configuration's files
+    /// from its beginning to its log line and its metrics.
+    pub fn reload(&mut self, loaded: Result<Loaded, Problems>) -> Result<u64, Problems> {
+        let applied = loaded.and_then(|loaded| self.apply(loaded));
+        if let Err(problems) = &applied {
+            let running = Some(self.shared.snapshot.load().generation);
+            let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+            self.shared.telemetry.emit(&SnapshotRejected {
+                running,
+                problems: &problems,
+            });
+        }
+        applied
+    }
+
     /// Takes over another configuration, or refuses it whole and leaves everything as it is.
     ///
     /// Settings of the process itself (`gateway.admin`, `gateway.workers`, `gateway.dataDir`) keep their first value until the next
     /// start; a change of them is a warning.
-    pub fn apply(&mut self, loaded: Loaded) -> Result<u64, Problems> {
+    fn apply(&mut self, loaded: Loaded) -> Result<u64, Problems> {
         let began = Instant::now();
         let Loaded {
             config,

@@ -19,7 +19,7 @@ use super::connection::{self, Phase};
 use crate::{
     proxy::{Engine, engine},
     shared::Shared,
-    telemetry::events::AcceptFailed,
+    telemetry::{events::AcceptFailed, log},
 };
 
 /// Pause after the kernel refused to accept, for want of descriptors or memory: trying again at once would only burn the
@@ -59,7 +59,9 @@ impl Worker {
             .build()?;
         let thread = thread::Builder::new()
             .name(format!("worker-{}", settings.index))
-            .spawn(move || runtime.block_on(run(settings, shared, received)))?;
+            .spawn(log::inherit(move || {
+                runtime.block_on(run(settings, shared, received));
+            }))?;
         Ok(Self { commands, thread })
     }
 

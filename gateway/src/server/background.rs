@@ -14,7 +14,7 @@ use crate::{
     admin,
     probe::{Prober, dial::OwnNetwork, http::HttpChecker},
     registry::{Registry, sweep::DrainSweep},
-    telemetry::{Telemetry, Upkeep},
+    telemetry::{Telemetry, Upkeep, log},
 };
 
 /// The thread of everything that is not a request.
@@ -47,7 +47,7 @@ impl Background {
         let handle = runtime.handle().clone();
         let thread = thread::Builder::new()
             .name("background".to_owned())
-            .spawn(move || {
+            .spawn(log::inherit(move || {
                 runtime.block_on(async move {
                     let handle = Handle::current();
                     let random = splitmix(seed);
@@ -72,7 +72,7 @@ impl Background {
                     prober.shutdown().await;
                     sweep.shutdown().await;
                 });
-            })?;
+            }))?;
         Ok(Self {
             stop,
             thread,

@@ -19,10 +19,7 @@ use tokio::{
 use trellis_model::problem::Problems;
 
 use super::{Server, StartError};
-use crate::{
-    cli::inputs::{Configuration, is_document_name},
-    telemetry::events::SnapshotRejected,
-};
+use crate::cli::inputs::{Configuration, is_document_name};
 
 /// Files are often written in several steps; a change is taken up when nothing more has happened for this long.
 const SETTLE: Duration = Duration::from_millis(200);
@@ -96,15 +93,8 @@ async fn run(
         }
         let (loaded, files) = configuration.load_watched();
         changes.follow(&files);
-        let applied = loaded.and_then(|loaded| server.apply(loaded));
-        if let Err(problems) = applied {
-            let running = Some(server.state().snapshot().generation);
-            let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
-            server.telemetry().emit(&SnapshotRejected {
-                running,
-                problems: &problems,
-            });
-        }
+        // A refusal has been told, and the configuration before runs on: nothing is left to do about it here.
+        let _ = server.reload(loaded);
     }
 }
 

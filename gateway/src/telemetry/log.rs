@@ -58,6 +58,15 @@ pub fn init(format: LogFormat, filter: Option<&str>) -> Result<(), LogError> {
     .map_err(LogError::Twice)
 }
 
+/// Lets the thread that will run `work` log where the current one does.
+///
+/// A process has one log, and for it this changes nothing. A program that holds several gateways (the end-to-end tests do) can
+/// so tell whose line it is.
+pub(crate) fn inherit<T>(work: impl FnOnce() -> T + Send) -> impl FnOnce() -> T + Send {
+    let log = tracing::dispatcher::get_default(tracing::Dispatch::clone);
+    move || tracing::dispatcher::with_default(&log, work)
+}
+
 fn parse_filter(filter: &str) -> Result<EnvFilter, LogError> {
     EnvFilter::try_new(format!("{QUIET},{filter}")).map_err(|source| LogError::Filter {
         filter: filter.to_owned(),

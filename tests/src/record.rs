@@ -1,0 +1,62 @@
+//! Access records as scenarios look at them.
+
+use serde_json::Value;
+
+/// One access record.
+#[derive(Debug, Clone)]
+pub struct Record(pub(crate) Value);
+
+impl Record {
+    /// A field's value.
+    #[track_caller]
+    pub fn field(&self, name: &str) -> &Value {
+        match self.0.get(name) {
+            Some(value) => value,
+            None => panic!("no field `{name}` in {:#}", self.0),
+        }
+    }
+
+    /// A field's text.
+    #[track_caller]
+    pub fn text(&self, name: &str) -> &str {
+        self.field(name).as_str().expect("a text")
+    }
+
+    /// A field's number.
+    #[track_caller]
+    pub fn number(&self, name: &str) -> u64 {
+        self.field(name).as_u64().expect("a number")
+    }
+
+    /// Checks fields; gives the record for more.
+    #[track_caller]
+    pub fn has<const N: usize>(&self, fields: [(&str, Value); N]) -> &Self {
+        for (name, expected) in fields {
+            assert_eq!(
+                self.field(name),
+                &expected,
+                "field `{name}` of {:#}",
+                self.0
+            );
+        }
+        self
+    }
+
+    /// Checks why it failed and with which status; a status of zero stands for none.
+    #[track_caller]
+    pub fn failed(&self, status: u16, reason: &str) -> &Self {
+        let status = if status == 0 {
+            Value::from("-")
+        } else {
+            Value::from(status)
+        };
+        self.has([("failureReason", reason.into()), ("responseCode", status)])
+    }
+
+    pub(crate) fn is_failure(&self) -> bool {
+        self.0["failureReason"] != "-"
+            || self.0["responseCode"]
+                .as_u64()
+                .is_none_or(|code| code >= 500)
+    }
+}

@@ -1,0 +1,143 @@
+//! Signs requests with AWS's own signer, which shares no code with the gateway's verifier beyond key derivation.
+
+use std::time::{Duration, SystemTime};
+
+use aws_credential_types::Credentials;
+use aws_sigv4::{
+    http_request::{
+        PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest, SigningSettings,
+        UriPathNormalizationMode, sign,
+    },
+    sign::v4,
+};
+use http::{HeaderName, HeaderValue};
+
+use crate::message::Request;
+
+/// An access key, and how it is used.
+#[derive(Debug, Clone)]
+pub struct Key {
+    /// Public part.
+    pub id: String,
+    /// Secret part.
+    pub secret: String,
+    token: Option<String>,
+    region: String,
+    service: String,
+    at: SystemTime,
+    double: bool,
+}
+
+impl Key {
+    /// A key with this id, and the secret that [`Self::secret_of`] makes of it.
+    pub fn new(id: &str) -> Self {
+        Self {
+            id: id.to_owned(),
+            secret: Self::secret_of(id),
+            token: None,
+            region: "us-west-2".to_owned(),
+            service: "vpc-lattice-svcs".to_owned(),
+            at: SystemTime::now(),
+            double: true,
+        }
+    }
+
+    /// The secret of a key in all scenarios.
+    pub fn secret_of(id: &str) -> String {
+        format!("secret-of-{id}")
+    }
+
+    /// The same key with another secret: whoever signs with it does not know the right one.
+    #[must_use]
+    pub fn forged(mut self) -> Self {
+        self.secret.push('!');
+        self
+    }
+
+    /// Signs as if the clock showed `skew` less.
+    #[must_use]
+    pub fn behind(mut self, skew: Duration) -> Self {
+        self.at -= skew;
+        self
+    }
+
+    /// Signs as if the clock showed `skew` more.
+    #[must_use]
+    pub fn ahead(mut self, skew: Duration) -> Self {
+        self.at += skew;
+        self
+    }
+
+    /// Signs for another region.
+    #[must_use]
+    pub fn in_region(mut self, region: &str) -> Self {
+        region.clone_into(&mut self.region);
+        self
+    }
+
+    /// Signs for another service.
+    #[must_use]
+    pub fn for_service(mut self, service: &str) -> Self {
+        service.clone_into(&mut self.service);
+        self
+    }
+
+    /// Sends this session token.
+    #[must_use]
+    pub fn with_token(mut self, token: &str) -> Self {
+        self.token = Some(token.to_owned());
+        self
+    }
+
+    /// Encodes the path once, as AWS's Go sample does, and does not normalize it.
+    #[must_use]
+    pub fn encoding_once(mut self) -> Self {
+        self.double = false;
+        self
+    }
+
+    /// Adds the signature's headers to `request`.
+    pub(crate) fn sign(&self, request: &mut Request) {
+        let credentials = Credentials::new(
+            &*self.id,
+            &*self.secret,
+            self.token.clone(),
+            None,
+            "scenario",
+        );
+        let identity = credentials.into();
+        let mut settings = SigningSettings::default();
+        settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
+        if !self.double {
+            settings.percent_encoding_mode = PercentEncodingMode::Single;
+            settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
+        }
+        let params = v4::SigningParams::builder()
+            .identity(&identity)
+            .region(&self.region)
+            .name(&self.service)
+            .time(self.at)
+            .settings(settings)
+            .build()
+            .unwrap();
+        let url = format!("http://{}{}", request.host, request.path);
+        let texts = request
+            .headers
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.to_str().unwrap()));
+        let signable = SignableRequest::new(
+            request.method.as_str(),
+            url,
+            texts,
+            SignableBody::UnsignedPayload,
+        )
+        .unwrap();
+        let (instructions, _) = sign(signable, &params.into()).unwrap().into_parts();
+        let (signed, _) = instructions.into_parts();
+        for header in signed {
+            let name: HeaderName = header.name().parse().unwrap();
+            let value = HeaderValue::from_str(header.value()).unwrap();
+            request.headers.push((name, value));
+        }
+    }
+}

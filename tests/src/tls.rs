@@ -1,0 +1,104 @@
+//! Certificates and TLS clients of the scenarios.
+
+use std::{path::Path, sync::Arc};
+
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer as Signer, KeyPair};
+use rustls::{
+    ClientConfig, RootCertStore, ServerConfig,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
+};
+
+/// A certificate authority of a scenario.
+#[derive(Debug)]
+pub struct Issuer {
+    pem: String,
+    signer: Signer<'static, KeyPair>,
+}
+
+impl Issuer {
+    /// A new one.
+    pub fn new(name: &str) -> Self {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params
+            .distinguished_name
+            .push(rcgen::DnType::CommonName, name);
+        let key = KeyPair::generate().unwrap();
+        let pem = params.self_signed(&key).unwrap().pem();
+        Self {
+            pem,
+            signer: Signer::new(params, key),
+        }
+    }
+
+    /// Its own certificate in PEM.
+    pub fn root_pem(&self) -> &str {
+        &self.pem
+    }
+
+    /// Writes a certificate for `domain` and its key to these files.
+    pub fn issue(&self, domain: &str, certificate: &Path, key: &Path) {
+        let (chain, private) = self.leaf(domain);
+        std::fs::write(key, private).unwrap();
+        std::fs::write(certificate, chain).unwrap();
+    }
+
+    /// The TLS side of a target that speaks HTTP/1.1 and HTTP/2.
+    pub(crate) fn server(&self, domain: &str) -> Arc<ServerConfig> {
+        let (chain, private) = self.leaf(domain);
+        let chain = CertificateDer::from_pem_slice(chain.as_bytes()).unwrap();
+        let private = PrivateKeyDer::from_pem_slice(private.as_bytes()).unwrap();
+        let mut config = ServerConfig::builder_with_provider(provider())
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![chain], private)
+            .unwrap();
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        Arc::new(config)
+    }
+
+    fn leaf(&self, domain: &str) -> (String, String) {
+        let params = CertificateParams::new(vec![domain.to_owned()]).unwrap();
+        let key = KeyPair::generate().unwrap();
+        let leaf = params.signed_by(&key, &self.signer).unwrap();
+        (leaf.pem(), key.serialize_pem())
+    }
+}
+
+/// Whom a TLS client trusts. It keeps the sessions it was given, as a browser does, for all its connections.
+#[derive(Debug, Clone)]
+pub struct Trust {
+    roots: Arc<RootCertStore>,
+    sessions: rustls::client::Resumption,
+}
+
+impl Trust {
+    /// These roots, in PEM.
+    pub fn new(pem: &str) -> Self {
+        let mut roots = RootCertStore::empty();
+        for root in CertificateDer::pem_slice_iter(pem.as_bytes()) {
+            roots.add(root.unwrap()).unwrap();
+        }
+        Self {
+            roots: Arc::new(roots),
+            sessions: rustls::client::Resumption::in_memory_sessions(16),
+        }
+    }
+
+    /// A client that offers these protocols.
+    pub(crate) fn client(&self, alpn: &[&str]) -> Arc<ClientConfig> {
+        let mut config = ClientConfig::builder_with_provider(provider())
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(Arc::clone(&self.roots))
+            .with_no_client_auth();
+        config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
+        config.resumption = self.sessions.clone();
+        Arc::new(config)
+    }
+}
+
+fn provider() -> Arc<rustls::crypto::CryptoProvider> {
+    Arc::new(rustls::crypto::ring::default_provider())
+}

@@ -1,0 +1,280 @@
+//! Who may: the decision table of the specification, §6.3, with real signatures, and the texts of §6.7.
+
+use std::time::Duration;
+
+use serde_json::json;
+use trellis_tests::{Gateway, Guard, Key, Request, Setup, Target, Via, allow, deny, identity};
+
+const WRITER: &str = "arn:aws:iam::111122223333:user/writer";
+const SESSION: &str = "arn:aws:sts::111122223333:assumed-role/reader/web-1";
+
+/// The callers of the table; what their identity-based policies say is in their name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Who {
+    Anonymous,
+    /// A user who may.
+    Writer,
+    /// A session of a role that may.
+    Reader,
+    /// A user without a policy.
+    Idle,
+    /// A user whose policy denies.
+    Barred,
+}
+
+impl Who {
+    fn key(self) -> Option<Key> {
+        let id = match self {
+            Self::Anonymous => return None,
+            Self::Writer => "AKWRITER",
+            Self::Reader => "AKREADER",
+            Self::Idle => "AKIDLE",
+            Self::Barred => "AKBARRED",
+        };
+        Some(Key::new(id))
+    }
+
+    fn arn(self) -> &'static str {
+        match self {
+            Self::Anonymous => "anonymous",
+            Self::Writer => WRITER,
+            Self::Reader => SESSION,
+            Self::Idle => "arn:aws:iam::111122223333:user/idle",
+            Self::Barred => "arn:aws:iam::111122223333:user/barred",
+        }
+    }
+
+    fn resolved(self) -> &'static str {
+        match self {
+            Self::Anonymous => "Anonymous",
+            _ => self.arn(),
+        }
+    }
+
+    fn request(self, path: &str) -> Request {
+        let request = Request::get("orders.test", path);
+        match self.key() {
+            Some(key) => request.signed(&key),
+            None => request,
+        }
+    }
+}
+
+/// `orders` with everybody in [`Who`].
+fn everybody(target: &Target) -> Setup {
+    let key = |who: Who| who.key().unwrap();
+    Setup::with_orders([target])
+        .user("writer", &key(Who::Writer), &[identity("Allow")])
+        .role("reader", "web-1", &key(Who::Reader), &[identity("Allow")])
+        .user("idle", &key(Who::Idle), &[])
+        .user(
+            "barred",
+            &key(Who::Barred),
+            &[identity("Allow"), identity("Deny")],
+        )
+}
+
+/// What is expected of a request: it passes, or this layer refuses it, by an explicit deny or for want of an allow.
+#[derive(Debug, Clone, Copy)]
+enum Expected {
+    Pass,
+    NoAllow(&'static str),
+    Deny(&'static str),
+}
+
+use Expected::{Deny, NoAllow, Pass};
+
+/// Sends a request of `who` and checks answer, record, and whether it reached the target.
+async fn check(gateway: &mut Gateway, target: &Target, who: Who, row: &str, expected: Expected) {
+    let before = target.count();
+    let answer = gateway.send(Via::Http1, who.request("/a/b?c=d")).await;
+    let record = gateway.record_of(&answer).await;
+    let context = format!("{row}, {who:?}: {}", answer.text());
+    let reached = target.count() - before;
+    let (layer, why) = match expected {
+        Pass => {
+            assert_eq!((answer.status, reached), (200, 1), "{context}");
+            record.has([
+                ("authDeniedReason", json!("-")),
+                ("failureReason", json!("-")),
+            ]);
+            return;
+        }
+        NoAllow(layer) => (
+            layer,
+            format!("because no {layer}-based policy allows the vpc-lattice-svcs:Invoke action"),
+        ),
+        Deny(layer) if layer == "identity" => (
+            layer,
+            format!("with an explicit deny in an {layer}-based policy"),
+        ),
+        Deny(layer) => (
+            layer,
+            format!("with an explicit deny in a {layer}-based policy"),
+        ),
+    };
+    assert_eq!((answer.status, reached), (403, 0), "{context}");
+    let service = record.text("serviceArn");
+    assert_eq!(
+        answer.text(),
+        format!(
+            "AccessDeniedException: User: {} is not authorized to perform: vpc-lattice-svcs:Invoke on resource: {service}/a/b {why}",
+            who.arn()
+        ),
+        "{row}"
+    );
+    assert_eq!(answer.header("content-type"), "text/plain");
+    let denied = match layer {
+        "network" => "Network",
+        "service" => "Service",
+        _ => "Identity",
+    };
+    record.failed(403, "ClientAccessDenied").has([
+        ("authDeniedReason", json!(denied)),
+        ("resolvedUser", json!(who.resolved())),
+        ("targetIpPort", json!("-")),
+        ("targetGroupArn", json!("-")),
+        ("requestToTargetDuration", json!(0)),
+    ]);
+}
+
+/// Changes the policies of the running gateway. One that is missing is warned about.
+async fn guarded(gateway: &mut Gateway, network: &Guard, service: &Guard) {
+    gateway.reload(|setup| setup.guarded(network, service));
+    for guard in [network, service] {
+        if *guard == Guard::Bare {
+            gateway
+                .expect_log("without `authPolicy` denies every request")
+                .await;
+        }
+    }
+}
+
+/// The table of §6.3: anonymous and signed callers, each layer off (`None`), allowing, silent about the caller, denying.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_needs_the_word_of_every_layer_that_counts() {
+    let target = Target::named("v1").await;
+    let mut gateway = everybody(&target).start().await;
+    let off = Guard::Off;
+    let bare = Guard::Bare;
+    let all = Guard::By(allow(&json!("*")));
+    let writer = Guard::By(allow(&json!({"AWS": WRITER})));
+    let barred = Guard::By(deny(&json!({"AWS": WRITER})));
+    // network, service; what an anonymous caller gets; what the writer gets, whose identity allows
+    let rows = [
+        (&off, &off, Pass, Pass),
+        (&all, &off, Pass, Pass),
+        (&off, &all, Pass, Pass),
+        (&all, &all, Pass, Pass),
+        (&writer, &off, NoAllow("network"), Pass),
+        (&off, &writer, NoAllow("service"), Pass),
+        (&writer, &writer, NoAllow("network"), Pass),
+        (&all, &writer, NoAllow("service"), Pass),
+        (&writer, &all, NoAllow("network"), Pass),
+        (&bare, &off, NoAllow("network"), NoAllow("network")),
+        (&off, &bare, NoAllow("service"), NoAllow("service")),
+        (&all, &bare, NoAllow("service"), NoAllow("service")),
+        (&bare, &all, NoAllow("network"), NoAllow("network")),
+        (&barred, &all, Pass, Deny("network")),
+        (&all, &barred, Pass, Deny("service")),
+        // A deny anywhere goes before a missing allow elsewhere.
+        (&bare, &barred, NoAllow("network"), Deny("service")),
+    ];
+    for (network, service, anonymous, signed) in rows {
+        guarded(&mut gateway, network, service).await;
+        let row = format!("network {network:?}, service {service:?}");
+        check(&mut gateway, &target, Who::Anonymous, &row, anonymous).await;
+        check(&mut gateway, &target, Who::Writer, &row, signed).await;
+    }
+}
+
+/// The last row of §6.3: a signed caller needs an identity-based policy too, in the same account as well, once anything counts.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_signed_caller_needs_the_word_of_its_own_policies() {
+    let target = Target::named("v1").await;
+    let mut gateway = everybody(&target).start().await;
+    let off = Guard::Off;
+    let all = Guard::By(allow(&json!("*")));
+    let bare = Guard::Bare;
+    let barred = Guard::By(deny(&json!({"AWS": Who::Idle.arn()})));
+    let rows = [
+        (Who::Reader, &all, &all, Pass),
+        (Who::Idle, &all, &off, NoAllow("identity")),
+        (Who::Idle, &off, &all, NoAllow("identity")),
+        (Who::Idle, &all, &all, NoAllow("identity")),
+        (Who::Barred, &all, &off, Deny("identity")),
+        (Who::Barred, &off, &all, Deny("identity")),
+        // The first missing allow is named, network before service before identity.
+        (Who::Idle, &bare, &all, NoAllow("network")),
+        (Who::Idle, &all, &bare, NoAllow("service")),
+        (Who::Idle, &all, &barred, Deny("service")),
+        (Who::Barred, &all, &bare, Deny("identity")),
+        // Nothing counts: the signature is verified and nobody's policy is asked.
+        (Who::Idle, &off, &off, Pass),
+        (Who::Barred, &off, &off, Pass),
+    ];
+    for (who, network, service, expected) in rows {
+        guarded(&mut gateway, network, service).await;
+        let row = format!("network {network:?}, service {service:?}");
+        check(&mut gateway, &target, who, &row, expected).await;
+    }
+}
+
+/// A signature is verified wherever one is sent, also where anonymous callers may pass.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_signature_that_does_not_verify_is_refused_everywhere() {
+    const MINUTE: Duration = Duration::from_secs(60);
+    let target = Target::named("v1").await;
+    let mut gateway = everybody(&target).start().await;
+    let key = || Who::Writer.key().unwrap();
+    let signed = |key: &Key| Request::get("orders.test", "/").signed(key);
+    let mismatch = "InvalidSignatureException: The request signature we calculated does not match the signature you provided.";
+    let bad = || {
+        [
+            (signed(&key().forged()), mismatch),
+            (signed(&key()).header("x-amz-date", "20200101T000000Z"), ""),
+            (
+                signed(&key().behind(6 * MINUTE)),
+                "InvalidSignatureException: Signature expired:",
+            ),
+            (
+                signed(&key().ahead(6 * MINUTE)),
+                "InvalidSignatureException: Signature not yet current:",
+            ),
+            (
+                signed(&Key::new("AKNOBODY")),
+                "UnrecognizedClientException: The security token included in the request is invalid.",
+            ),
+            (
+                signed(&key().with_token("a-token")),
+                "UnrecognizedClientException: The security token included in the request is invalid.",
+            ),
+            (
+                signed(&key().in_region("eu-west-1")),
+                "InvalidSignatureException: Credential should be scoped to a valid region",
+            ),
+            (
+                signed(&key().for_service("s3")),
+                "InvalidSignatureException: Credential should be scoped to correct service",
+            ),
+        ]
+    };
+    for guard in [Guard::Off, Guard::By(allow(&json!("*")))] {
+        guarded(&mut gateway, &guard, &guard).await;
+        for (request, text) in bad() {
+            let answer = gateway.send(Via::Http1, request).await;
+            assert!(
+                answer.text().starts_with(text),
+                "{} is not {text}",
+                answer.text()
+            );
+            let record = gateway.record_of(&answer).await;
+            record.failed(403, "ClientAccessDenied").has([
+                ("authDeniedReason", json!("-")),
+                ("resolvedUser", json!("Unknown")),
+                ("targetIpPort", json!("-")),
+            ]);
+        }
+    }
+    assert_eq!(target.count(), 0);
+}
