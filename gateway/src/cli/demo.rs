@@ -30,6 +30,9 @@ pub(super) struct Demo {
     /// Where the example is unpacked; files of a demo that ran there before are replaced.
     #[arg(long, value_name = "FOLDER", default_value = "trellis-demo")]
     directory: PathBuf,
+    /// Add this to every port of the example, where something else listens on its own.
+    #[arg(long, value_name = "NUMBER", default_value_t = 0, value_parser = clap::value_parser!(u16).range(..=55_000))]
+    shift_ports: u16,
     #[command(flatten)]
     log: Log,
 }
@@ -37,7 +40,8 @@ pub(super) struct Demo {
 const AFTER_HELP: &str = "\
 Examples:
   trellis demo
-  trellis demo --directory /tmp/shop --log-level debug";
+  trellis demo --directory /tmp/shop --log-level debug
+  trellis demo --shift-ports 10000            8080 becomes 18080, and so on";
 
 /// The example's files, as they stand in `examples/shop`.
 const FILES: [(&str, &str); 7] = [
@@ -74,19 +78,22 @@ const FILES: [(&str, &str); 7] = [
 /// What is printed once everything runs; `{folder}` stands for the example's folder.
 const GUIDE: &str = include_str!("demo/guide.txt");
 
+/// The example's ports; no other number in its document or in the guide looks like one of them.
+const PORTS: [u16; 8] = [5300, 8080, 8443, 9101, 9102, 9103, 9104, 9901];
+
 impl Demo {
     pub(super) fn run(self, out: &mut dyn Write) -> Result<(), Failure> {
         self.log.start()?;
-        unpack(&self.directory)?;
+        unpack(&self.directory, self.shift_ports)?;
         let configuration = Configuration::new(self.directory.join("trellis.yaml"));
         let loaded = configuration.load().map_err(Failure::Configuration)?;
         write_root(&loaded.config, &self.directory)?;
         let targets = start_targets(&loaded.config)?;
         let folder = self.directory.display().to_string();
+        let guide = shift_ports(GUIDE, self.shift_ports).replace("{folder}", &folder);
         let mut printed = Ok(());
         let served = server::serve(&configuration, seed()?, |_| {
-            printed =
-                write!(out, "{}", GUIDE.replace("{folder}", &folder)).and_then(|()| out.flush());
+            printed = out.write_all(guide.as_bytes()).and_then(|()| out.flush());
         });
         drop(targets);
         served?;
@@ -94,15 +101,33 @@ impl Demo {
     }
 }
 
-fn unpack(folder: &Path) -> io::Result<()> {
+fn unpack(folder: &Path, shift: u16) -> io::Result<()> {
     for (name, text) in FILES {
         let path = folder.join(name);
         if let Some(parent) = path.parent() {
             fs::create_dir_all(parent)?;
         }
-        fs::write(path, text)?;
+        fs::write(path, shift_ports(text, shift))?;
     }
     Ok(())
+}
+
+/// The text with `shift` added to each of the example's ports. A number is looked at as a whole, so that nothing is shifted twice.
+fn shift_ports(text: &str, shift: u16) -> String {
+    let moved = |part: &str| {
+        let port = part.parse().ok().filter(|port| PORTS.contains(port))?;
+        Some(port.checked_add(shift)?.to_string())
+    };
+    // Numbers and what stands between them take turns.
+    let parts = text
+        .as_bytes()
+        .chunk_by(|a, b| a.is_ascii_digit() == b.is_ascii_digit());
+    parts
+        .map(|part| {
+            let part = String::from_utf8_lossy(part);
+            moved(&part).map_or(part, Into::into)
+        })
+        .collect()
 }
 
 /// Puts the root certificate where the printed lines look for it.
@@ -127,17 +152,45 @@ fn start_targets(config: &Config) -> Result<Vec<EchoHandle>, Failure> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Configuration, FILES, GUIDE, unpack};
+    use super::{Configuration, FILES, GUIDE, PORTS, shift_ports, unpack};
 
     #[test]
     fn what_is_unpacked_loads() {
         let folder = tempfile::tempdir().unwrap();
-        unpack(folder.path()).unwrap();
+        unpack(folder.path(), 0).unwrap();
         let loaded = Configuration::new(folder.path().join("trellis.yaml"))
             .load()
             .unwrap();
         assert_eq!(loaded.config.target_groups.len(), 4);
         assert!(trellis_policy::compile(&loaded.config).is_ok());
+    }
+
+    #[test]
+    fn every_port_is_shifted_and_nothing_else() {
+        let (_, document) = FILES[0];
+        let shifted = shift_ports(document, 10_000);
+        for port in PORTS {
+            assert!(document.contains(&port.to_string()), "no {port}");
+            assert!(shifted.contains(&(port + 10_000).to_string()), "no {port}");
+        }
+        assert_eq!(shift_ports(document, 0), document);
+        assert_eq!(
+            shift_ports("8080 18080 80801 x9901", 1),
+            "8081 18080 80801 x9902"
+        );
+        let folder = tempfile::tempdir().unwrap();
+        unpack(folder.path(), 10_000).unwrap();
+        let loaded = Configuration::new(folder.path().join("trellis.yaml"))
+            .load()
+            .unwrap();
+        let ports: Vec<u16> = loaded
+            .config
+            .services
+            .iter()
+            .flat_map(|service| &service.listeners)
+            .map(|listener| listener.port)
+            .collect();
+        assert_eq!(ports, [18_080, 18_443, 18_080, 18_443, 18_443]);
     }
 
     #[test]
