@@ -51,6 +51,16 @@ def test_anonymous_callers_are_refused_with_the_reason(curl):
     assert body.endswith("/pay because no service-based policy allows the vpc-lattice-svcs:Invoke action")
 
 
+@pytest.mark.parametrize("version", ["--http1.1", "--http2"])
+def test_a_refused_upload_still_gets_its_answer(curl, tmp_path, version):
+    """Over HTTP/2 the stream used to be reset while curl was sending, and curl then knew of no answer at all."""
+    path = tmp_path / "body"
+    path.write_bytes(bytes(512 * 1024))
+    for _ in range(5):
+        code, _, body = curl("https://guarded.test:HTTPS/upload", version, "--data-binary", f"@{path}")
+        assert (code, body.partition(":")[0]) == (403, "AccessDeniedException")
+
+
 @pytest.mark.parametrize("url", ["http://guarded.test:HTTP", "https://guarded.test:HTTPS"])
 @pytest.mark.parametrize("target", ["/", "/orders/1", "/orders/1?a=1&b=2"])
 def test_signed_callers_are_let_in(curl, signing, url, target):

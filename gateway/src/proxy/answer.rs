@@ -1,6 +1,6 @@
 //! Answers that the gateway gives itself.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, header};
@@ -11,6 +11,9 @@ use trellis_access_logs::record::FailureReason;
 
 use super::exchange::{Exchange, Stage};
 use crate::h1::Violation;
+
+/// Longest time in which what a client still sends of an answered request is read and thrown away.
+const LINGER: Duration = Duration::from_secs(1);
 
 /// An answer of the gateway's own: status, text for the client, reason for the record.
 ///
@@ -146,7 +149,9 @@ impl Answer {
             } else {
                 error
             }
-        })
+        })?;
+        linger(session).await;
+        Ok(())
     }
 
     /// The whole answer as HTTP/1.1 bytes, for requests that never reached the engine. The connection closes after it.
@@ -165,6 +170,21 @@ impl Answer {
         bytes.extend_from_slice(b"\r\n\r\n");
         bytes.extend_from_slice(self.text.as_bytes());
         bytes
+    }
+}
+
+/// Reads for a moment what the client still sends of its request.
+///
+/// Over HTTP/2 the stream would else be reset as soon as the answer is out. RFC 9113 §8.1 allows that and asks clients to use the
+/// answer all the same, but many, curl among them, then lose it. Over HTTP/1 the engine itself reads the rest before the connection
+/// is used again; here it gets a deadline.
+async fn linger(session: &mut Session) {
+    let http2 = session.is_http2();
+    let client = session.as_downstream_mut();
+    client.set_total_drain_timeout(Some(LINGER));
+    if http2 {
+        // Whoever sends on beyond the deadline, or leaves, has had the answer.
+        let _ = client.drain_request_body().await;
     }
 }
 
