@@ -5,6 +5,7 @@
 //! is no longer wanted. Sockets that stay are not touched, and closing one leaves its connections alone.
 
 mod connection;
+mod http2;
 mod socket;
 mod worker;
 

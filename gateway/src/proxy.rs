@@ -14,7 +14,7 @@ mod report;
 #[cfg(test)]
 mod tests;
 
-pub use report::refuse_malformed;
+pub use report::{record_refused_stream, refuse_malformed};
 
 use std::sync::{
     Arc,
@@ -24,8 +24,7 @@ use std::sync::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use pingora_core::{
-    apps::HttpServerOptions, modules::http::HttpModules,
-    protocols::http::v2::server::default_h2_options, server::configuration::ServerConf,
+    apps::HttpServerOptions, modules::http::HttpModules, server::configuration::ServerConf,
     upstreams::peer::HttpPeer,
 };
 use pingora_error::{Error, Result};
@@ -63,8 +62,10 @@ pub fn engine(shared: Arc<Shared>, index: usize) -> Engine {
         shared,
     };
     let mut engine = http_proxy(&Arc::new(conf), gateway);
-    engine.server_options = Some(HttpServerOptions::default());
-    engine.h2_options = Some(default_h2_options());
+    let mut options = HttpServerOptions::default();
+    // Our own filter refuses the method, with a record; the engine would refuse it without one.
+    options.allow_connect_method_proxying = true;
+    engine.server_options = Some(options);
     engine
 }
 

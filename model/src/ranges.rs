@@ -78,10 +78,10 @@ pub const TAGS: usize = 50;
 /// Size of an auth policy in bytes, white space outside texts not counted. Source: VPC Lattice user guide, "Quotas".
 pub const AUTH_POLICY_BYTES: usize = 10_240;
 
-/// Largest header block of a request, in bytes.
-pub const HEADER_BYTES: Range = 1024..=1_048_576;
-/// Most header fields of a request.
-pub const HEADERS: Range = 1..=10_000;
+/// Largest header block of a request, in bytes. The upper end is what the HTTP engine takes.
+pub const HEADER_BYTES: Range = 1024..=1_048_575;
+/// Most header fields of a request. The upper end is what the HTTP engine takes.
+pub const HEADERS: Range = 1..=256;
 /// Times of the gateway that may be switched off with zero, in seconds: up to a week.
 pub const TIME_OR_NONE: Range = 0..=604_800;
 /// Deadlines of the gateway, in seconds.

@@ -310,7 +310,10 @@ impl Gateway {
 impl Drop for Gateway {
     fn drop(&mut self) {
         if let Some(server) = self.server.take() {
-            self.witness.hear(|| server.stop());
+            let witness = self.witness.clone();
+            // Away from the runtime of the scenario, whose threads must not wait.
+            let stopped = std::thread::spawn(move || witness.hear(|| server.stop())).join();
+            assert!(stopped.is_ok() || std::thread::panicking());
         }
         if !std::thread::panicking() {
             self.check();

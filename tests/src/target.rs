@@ -344,7 +344,9 @@ async fn connection(stream: TcpStream, tls: Option<TlsAcceptor>, handler: Handle
         let answering = handler(request, number);
         async move { Ok::<_, Infallible>(answering.await) }
     });
-    let builder = auto::Builder::new(TokioExecutor::new());
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    // The limits under test are the gateway's; what it adds must not exceed the target's.
+    builder.http1().max_headers(200);
     // A connection that breaks is for the scenario to judge, by what the client sees.
     match tls {
         None => {

@@ -61,7 +61,7 @@ impl Conn {
                 return poll_read_length(&mut self.transport, left, cx, out);
             }
             if ready!(self.poll_fill(cx))? == 0 {
-                return Poll::Ready(Ok(()));
+                return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
             }
         }
         let limit = out.remaining().min(self.pending().len());
@@ -130,7 +130,8 @@ impl Conn {
     }
 }
 
-/// Reads a body of known length past our own buffer.
+/// Reads a body of known length past our own buffer. A client that ends before it is an error of its own kind: the engine would
+/// take the body for done.
 fn poll_read_length(
     transport: &mut Transport,
     left: &mut u64,
@@ -143,6 +144,9 @@ fn poll_read_length(
     let mut part = ReadBuf::new(out.initialize_unfilled_to(limit));
     ready!(transport.poll_read(cx, &mut part))?;
     let count = part.filled().len();
+    if count == 0 && limit > 0 {
+        return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
+    }
     *left -= count as u64;
     out.advance(count);
     Poll::Ready(Ok(()))

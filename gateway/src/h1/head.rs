@@ -204,7 +204,8 @@ impl<'a> Fields<'a> {
     fn interpret(&mut self, name: &[u8], value: &'a [u8]) -> Result<(), Violation> {
         match Known::of(name) {
             Known::Host => {
-                if self.host.replace(value).is_some() {
+                // A user before the host: the engine would refuse it too, but without a record.
+                if memchr(b'@', value).is_some() || self.host.replace(value).is_some() {
                     return Err(Violation::Host);
                 }
             }

@@ -63,6 +63,7 @@ fn hosts() {
     accepts("GET / HTTP/1.0", &Body::None);
     refuses("GET / HTTP/1.1", Violation::Host);
     refuses("GET / HTTP/1.1\nHost: a\nHost: a", Violation::Host);
+    refuses("GET / HTTP/1.1\nHost: user@a", Violation::Host);
 }
 
 #[test]

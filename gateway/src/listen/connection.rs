@@ -7,13 +7,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use pingora_core::{
-    apps::{HttpServerApp, ServerApp},
-    protocols::http::ServerSession,
-};
+use pingora_core::{apps::HttpServerApp as _, protocols::http::ServerSession};
 use tokio::{net::TcpStream, sync::watch};
 use trellis_model::{config::Limits, id::VpcId};
 
+use super::http2;
 use crate::{
     conn::{Conn, Cut, Facts, NextHead, Transport},
     h1::HeadLimits,
@@ -223,7 +221,7 @@ async fn serve(
     };
     let mut first = true;
     if http == Http::Two {
-        return serve_http2(conn, &engine, &shutdown).await;
+        return serve_http2(conn, engine, shared, limits, shutdown).await;
     }
     loop {
         match conn
@@ -231,7 +229,7 @@ async fn serve(
             .await
         {
             NextHead::Ready => {}
-            NextHead::Http2 => return serve_http2(conn, &engine, &shutdown).await,
+            NextHead::Http2 => return serve_http2(conn, engine, shared, limits, shutdown).await,
             NextHead::Closed => return,
             NextHead::Refused(violation) => {
                 let answer = proxy::refuse_malformed(&shared, conn.facts(), violation);
@@ -251,10 +249,16 @@ async fn serve(
     }
 }
 
-async fn serve_http2(mut conn: Box<Conn>, engine: &Arc<Engine>, shutdown: &watch::Receiver<bool>) {
+async fn serve_http2(
+    mut conn: Box<Conn>,
+    engine: Arc<Engine>,
+    shared: Arc<Shared>,
+    limits: Limits,
+    goaway: watch::Receiver<bool>,
+) {
     conn.speak_http2();
     conn.facts().idle_since(Instant::now());
-    engine.process_new(conn, shutdown).await;
+    http2::serve(conn, engine, shared, limits, goaway).await;
 }
 
 /// Watches the deadlines of a connection with a single timer: waits of its requests, its lifetime, the worker's stop.

@@ -88,11 +88,11 @@ impl<'a> Head<'a> {
     /// HTTP/1 heads have passed [`crate::h1`] already; HTTP/2 ones are held to the same rules here.
     pub(super) fn check(header: &'a RequestHeader, snapshot: &Snapshot) -> Result<Self, Violation> {
         let target = header.raw_path();
-        if !h1::is_target_text(target) {
-            return Err(Violation::Target);
-        }
         if header.method == Method::CONNECT {
             return Err(Violation::Connect);
+        }
+        if !h1::is_target_text(target) {
+            return Err(Violation::Target);
         }
         if header.version == Version::HTTP_2 {
             check_http2(header, snapshot)?;

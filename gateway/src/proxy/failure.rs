@@ -1,5 +1,7 @@
 //! What went wrong between client and target: one function from the engine's error to status, reason and answer.
 
+use std::io;
+
 use pingora_error::{Error, ErrorSource, ErrorType, ImmutStr};
 use pingora_proxy::{FailToProxy, Session};
 use trellis_access_logs::record::FailureReason;
@@ -16,7 +18,12 @@ pub(super) async fn conclude(
     error: &Error,
     exchange: &mut Exchange,
 ) -> FailToProxy {
-    let (status, failure) = classify(error, exchange);
+    let body = if session.is_body_done() {
+        RequestBody::Complete
+    } else {
+        RequestBody::Incomplete
+    };
+    let (status, failure) = classify(error, exchange, body);
     exchange.failure = Some(failure);
     let started = session
         .response_written()
@@ -39,19 +46,30 @@ pub(super) async fn conclude(
     }
 }
 
+/// How much of the request has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum RequestBody {
+    Complete,
+    Incomplete,
+}
+
 /// Status for the client (zero: there is no client any more) and reason for the record.
 ///
 /// Source: VPC Lattice user guide, "Troubleshoot access logs": 500 when no connection to a target can be made, 502 for bad answers;
 /// 504 for silent targets and 503 for empty groups are our choice, see `docs/conformance.md`.
-fn classify(error: &Error, exchange: &Exchange) -> (u16, FailureReason) {
+fn classify(error: &Error, exchange: &Exchange, body: RequestBody) -> (u16, FailureReason) {
     let cut = exchange.facts.as_ref().and_then(|facts| facts.was_cut());
     if let (Some(Cut::Lifetime), ErrorSource::Downstream) = (cut, error.esource()) {
         return (0, FailureReason::ConnectionDurationExceeded);
     }
     match (error.esource(), error.etype()) {
         (_, etype) if *etype == NO_TARGET => (503, FailureReason::TargetConnectionError),
+        // Both sides were silent, and it was the client's turn: the target waits for the rest of the body.
+        (ErrorSource::Upstream, ErrorType::ReadTimedout) if body == RequestBody::Incomplete => {
+            (408, FailureReason::ClientProtocolError)
+        }
         (ErrorSource::Upstream, etype) => of_target(etype, exchange),
-        (ErrorSource::Downstream, etype) => of_client(etype, error),
+        (ErrorSource::Downstream, etype) => of_client(etype, error, body),
         (ErrorSource::Internal | ErrorSource::Unset, _) => (500, FailureReason::InternalError),
     }
 }
@@ -82,22 +100,28 @@ fn of_target(etype: &ErrorType, exchange: &Exchange) -> (u16, FailureReason) {
     }
 }
 
-fn of_client(etype: &ErrorType, error: &Error) -> (u16, FailureReason) {
+/// Source: VPC Lattice user guide, "Troubleshoot access logs": 400 when the client closed before the whole body came.
+fn of_client(etype: &ErrorType, error: &Error, body: RequestBody) -> (u16, FailureReason) {
     use ErrorType as E;
-    let malformed = error
-        .cause
-        .as_ref()
-        .and_then(|cause| cause.downcast_ref::<std::io::Error>())
-        .is_some_and(|cause| cause.kind() == std::io::ErrorKind::InvalidData);
-    match etype {
-        _ if malformed => (400, FailureReason::ClientProtocolError),
-        E::ReadError | E::WriteError | E::ConnectionClosed | E::ConnectError => {
-            (0, FailureReason::ClientConnectionClosed)
+    match (etype, refusal_of_body(error)) {
+        (_, Some(io::ErrorKind::InvalidData)) => (400, FailureReason::ClientProtocolError),
+        (_, Some(io::ErrorKind::UnexpectedEof)) => (400, FailureReason::ClientConnectionClosed),
+        (E::ReadTimedout, _) => (408, FailureReason::ClientProtocolError),
+        (E::ReadError, _) if body == RequestBody::Incomplete => {
+            (400, FailureReason::ClientConnectionClosed)
         }
-        E::ReadTimedout => (408, FailureReason::ClientProtocolError),
-        E::WriteTimedout => (0, FailureReason::ClientConnectionClosed),
+        (
+            E::ReadError | E::ConnectionClosed | E::ConnectError | E::WriteError | E::WriteTimedout,
+            _,
+        ) => (0, FailureReason::ClientConnectionClosed),
         _ => (400, FailureReason::ClientProtocolError),
     }
+}
+
+/// What the connection itself said about the bytes of a body: malformed, or ended too early. See [`crate::conn`].
+fn refusal_of_body(error: &Error) -> Option<io::ErrorKind> {
+    let cause = error.root_cause().downcast_ref::<io::Error>();
+    cause.map(io::Error::kind)
 }
 
 /// The engine's context texts are for its own log; ours says what an operator can act on.

@@ -129,7 +129,8 @@ impl Halt {
     /// The statuses of mismatched versions are our choice, see `docs/conformance.md`.
     pub(super) fn into_answer(self) -> Answer {
         match self {
-            Self::Malformed(_) | Self::Authority(_) => Answer::malformed(),
+            Self::Malformed(violation) => Answer::refused(violation),
+            Self::Authority(_) => Answer::malformed(),
             Self::Unmatched(Unmatched::Misdirected) => Answer::misdirected(),
             Self::Unmatched(_) => Answer::not_found(),
             Self::Signature(error) => Answer::forbidden(error.status(), error.public_text()),

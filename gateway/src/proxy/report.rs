@@ -62,13 +62,32 @@ pub(super) fn record(
     }
 }
 
-/// Answers and counts a request whose head is malformed: no service is known, so its record goes to those who subscribed to the
-/// network of the VPC.
+/// Answers and counts a request whose head is malformed.
 pub fn refuse_malformed(shared: &Arc<Shared>, facts: &Facts, violation: Violation) -> Vec<u8> {
     let request_id = new_request_id();
     let answer = Answer::refused(violation);
+    record_malformed(shared, facts, &answer, &request_id, None);
+    answer.to_bytes(&request_id)
+}
+
+/// Counts an HTTP/2 stream that the engine refused by itself: a malformed target, authority or content length. It answers with
+/// 400 or resets the stream, and tells us only that it did.
+pub fn record_refused_stream(shared: &Arc<Shared>, facts: &Facts) {
+    let (answer, request_id) = (Answer::malformed(), new_request_id());
+    record_malformed(shared, facts, &answer, &request_id, Some(Protocol::Http2));
+}
+
+/// No service is known, so the record goes to those who subscribed to the network of the VPC.
+fn record_malformed(
+    shared: &Arc<Shared>,
+    facts: &Facts,
+    answer: &Answer,
+    request_id: &http::HeaderValue,
+    protocol: Option<Protocol>,
+) {
     let snapshot = shared.snapshot.load();
     let mut record = Record::new(SystemTime::now(), facts.peer);
+    record.protocol = protocol;
     record.response_code = Some(answer.status());
     record.failure = Some(FailureReason::ClientProtocolError);
     record.request_id = Some(request_id.as_bytes());
@@ -83,7 +102,6 @@ pub fn refuse_malformed(shared: &Arc<Shared>, facts: &Facts, violation: Violatio
     if let Some(network) = network {
         shared.early_recorder.record(&network.destinations, &record);
     }
-    answer.to_bytes(&request_id)
 }
 
 /// Whoever subscribed to the service or the network; for a request without a service, to the network of its VPC.

@@ -5,4 +5,5 @@
     reason = "scenarios: what is not as expected ends the test"
 )]
 
+mod answers;
 mod decisions;
