@@ -22,7 +22,7 @@ use pingora_core::protocols::raw_connect::ProxyDigest;
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
-use crate::h1::{Body, Violation};
+use crate::h1::Body;
 
 /// Most bytes held of requests that a client sends ahead of their turn. Beyond it the socket is not read, and TCP pushes back.
 const PIPELINED_BYTES: usize = 64 * 1024;
@@ -69,8 +69,6 @@ pub struct Conn {
     outbound: Vec<u8>,
     /// Bytes at the front of `outbound` that the transport has taken.
     written: usize,
-    /// What was wrong with the body, once something was.
-    violation: Option<Violation>,
 }
 
 impl Conn {
@@ -88,7 +86,6 @@ impl Conn {
             upgrade: false,
             outbound: Vec::new(),
             written: 0,
-            violation: None,
         }
     }
 

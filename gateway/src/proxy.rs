@@ -11,6 +11,7 @@ mod failure;
 mod forward;
 mod halt;
 mod report;
+mod respond;
 #[cfg(test)]
 mod tests;
 
@@ -135,10 +136,10 @@ impl ProxyHttp for Gateway {
     /// Choose a target.
     async fn upstream_peer(
         &self,
-        _session: &mut Session,
+        session: &mut Session,
         exchange: &mut Exchange,
     ) -> Result<Box<HttpPeer>> {
-        forward::choose_target(exchange)
+        forward::choose_target(session, exchange)
     }
 
     /// Forward: clean headers.
@@ -157,7 +158,7 @@ impl ProxyHttp for Gateway {
         response: &mut ResponseHeader,
         exchange: &mut Exchange,
     ) -> Result<()> {
-        forward::prepare_response(response, exchange)
+        respond::prepare_response(response, exchange)
     }
 
     async fn response_trailer_filter(

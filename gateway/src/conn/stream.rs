@@ -75,8 +75,7 @@ impl Conn {
                 Poll::Ready(Ok(()))
             }
             Err(violation) => {
-                self.violation = Some(violation);
-                self.facts.retire();
+                self.facts.find_malformed();
                 Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, violation)))
             }
         }

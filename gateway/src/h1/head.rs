@@ -117,8 +117,9 @@ fn check_request_line(line: &[u8]) -> Result<RequestLine, Violation> {
         b" HTTP/1.1" => Version::Http11,
         b" HTTP/1.0" => Version::Http10,
         other
-            if other.starts_with(b" HTTP/")
-                && !other.get(1..).unwrap_or_default().contains(&b' ') =>
+            if other
+                .strip_prefix(b" HTTP/")
+                .is_some_and(|number| number.iter().all(u8::is_ascii_graphic)) =>
         {
             return Err(Violation::Version);
         }

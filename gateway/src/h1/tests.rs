@@ -36,6 +36,7 @@ fn request_lines() {
         ("GET / HTTP/2.0\nHost: a", Violation::Version),
         ("GET / HTTP/1.10\nHost: a", Violation::Version),
         ("GET / http/1.1\nHost: a", Violation::RequestLine),
+        ("GET / HTTP/1.1\r\nHost: a", Violation::RequestLine),
         ("G(T / HTTP/1.1\nHost: a", Violation::RequestLine),
         ("GET * HTTP/1.1\nHost: a", Violation::Target),
         ("GET x HTTP/1.1\nHost: a", Violation::Target),

@@ -100,6 +100,10 @@ pub struct Exchange {
     pub grpc: bool,
     /// The status in the answer's head or trailers.
     pub grpc_status: Option<GrpcCode>,
+    /// Was it a WebSocket handshake when it left for the target?
+    pub upgrade: bool,
+    /// Informational answers of the target so far.
+    pub informational: u8,
     http2: bool,
     running: Option<Counted>,
 }
@@ -126,6 +130,8 @@ impl Exchange {
             decided_by: None,
             grpc: false,
             grpc_status: None,
+            upgrade: false,
+            informational: 0,
             http2: false,
             running: None,
         }

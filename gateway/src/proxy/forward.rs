@@ -1,4 +1,4 @@
-//! Choosing a target and talking to it: the peer, the headers that go there and those that come back.
+//! Choosing a target and talking to it: the peer and the headers that go there.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use pingora_core::{
     upstreams::peer::{H1UpgradePolicy, HttpPeer, HttpUpstreamRequestPolicy, Scheme},
 };
 use pingora_error::{Error, ErrorType, Result};
-use pingora_http::{RequestHeader, ResponseHeader};
+use pingora_http::RequestHeader;
 use pingora_proxy::Session;
 use smallvec::SmallVec;
 use trellis_model::config::{Limits, ProtocolVersion, TargetProtocol, Upgrades};
@@ -30,7 +30,7 @@ const TARGET: HeaderName = HeaderName::from_static("x-amzn-lattice-target");
 const IDENTITY: HeaderName = HeaderName::from_static("x-amzn-lattice-identity");
 const IDENTITY_TAGS: HeaderName = HeaderName::from_static("x-amzn-lattice-identity-tags");
 const SOURCE_VPC: HeaderName = HeaderName::from_static("x-amzn-source-vpc");
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
+pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -65,7 +65,10 @@ pub(super) fn choose_group(
 }
 
 /// Chooses a target of the group. Called again for another attempt.
-pub(super) fn choose_target(exchange: &mut Exchange) -> Result<Box<HttpPeer>> {
+pub(super) fn choose_target(
+    session: &mut Session,
+    exchange: &mut Exchange,
+) -> Result<Box<HttpPeer>> {
     // Without a permit there is no group.
     let Some(group) = exchange.group.clone() else {
         return Error::e_explain(
@@ -77,6 +80,7 @@ pub(super) fn choose_target(exchange: &mut Exchange) -> Result<Box<HttpPeer>> {
         .live
         .choose()
         .map_err(|_| no_target("the target group has no targets"))?;
+    exchange.upgrade = asks_for_websocket(session);
     let peer = peer(exchange, &group, lease.address());
     exchange.lease = Some(lease);
     peer.ok_or_else(|| Error::explain(ErrorType::InternalError, "request without a snapshot"))
@@ -112,19 +116,43 @@ fn peer(
         ProtocolVersion::Http2 | ProtocolVersion::Grpc => ALPN::H2,
     };
     options.max_h2_streams = TARGET_STREAMS;
-    options.http_upstream_request_policy = request_policy(limits);
+    options.http_upstream_request_policy = request_policy(limits, exchange.upgrade);
     Some(peer)
 }
 
-fn request_policy(limits: &Limits) -> HttpUpstreamRequestPolicy {
+fn request_policy(limits: &Limits, upgrade: bool) -> HttpUpstreamRequestPolicy {
     let h1_upgrade = match limits.upgrades {
-        Upgrades::Pass => H1UpgradePolicy::WebSocketOnly,
-        Upgrades::Drop => H1UpgradePolicy::Deny,
+        Upgrades::Pass if upgrade => H1UpgradePolicy::WebSocketOnly,
+        Upgrades::Pass | Upgrades::Drop => H1UpgradePolicy::Deny,
     };
     HttpUpstreamRequestPolicy {
         h1_upgrade,
         ..HttpUpstreamRequestPolicy::standard()
     }
+}
+
+/// Is this the opening handshake of a WebSocket? Any other request goes on without its `Upgrade` field.
+///
+/// Spec: RFC 6455 §4.1 wants GET without a body; RFC 9110 §7.8 wants `Upgrade` named in `Connection`.
+fn asks_for_websocket(session: &mut Session) -> bool {
+    let without_body = session.as_downstream_mut().is_body_empty();
+    let request = session.req_header();
+    let named = request
+        .headers
+        .get_all(header::CONNECTION)
+        .iter()
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
+        .any(|option| option.trim_ascii().eq_ignore_ascii_case(b"upgrade"));
+    let mut protocols = request.headers.get_all(header::UPGRADE).iter();
+    let asked = protocols
+        .next()
+        .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"));
+    request.version == http::Version::HTTP_11
+        && request.method == http::Method::GET
+        && named
+        && asked
+        && protocols.next().is_none()
+        && without_body
 }
 
 /// Cleans and completes the headers of a request on its way to the target.
@@ -164,11 +192,13 @@ pub(super) fn prepare_request(request: &mut RequestHeader, exchange: &mut Exchan
 
 /// Removes what only the gateway may say, and the session token, which is the caller's secret.
 ///
-/// Also in the spelling with underscores, because targets behind CGI and its heirs cannot tell the two apart.
+/// Also in the spellings with underscores or dots, because targets behind CGI and its heirs cannot tell them apart.
 fn strip_untrusted(request: &mut RequestHeader) {
     let ours = |name: &HeaderName| {
         let text = name.as_str().as_bytes();
         resembles_prefix(text, b"x-amzn-lattice-")
+            || resembles(text, b"x-amzn-requestid") && *name != REQUEST_ID
+            || resembles(text, b"x-forwarded-for") && *name != FORWARDED_FOR
             || resembles(text, b"x-amzn-source-vpc")
             || resembles(text, b"x-forwarded-port")
             || resembles(text, b"x-forwarded-proto")
@@ -191,10 +221,9 @@ fn resembles(name: &[u8], known: &[u8]) -> bool {
 
 fn resembles_prefix(name: &[u8], known: &[u8]) -> bool {
     name.len() >= known.len()
-        && name
-            .iter()
-            .zip(known)
-            .all(|(byte, wanted)| byte == wanted || (*wanted == b'-' && *byte == b'_'))
+        && name.iter().zip(known).all(|(byte, wanted)| {
+            byte == wanted || (*wanted == b'-' && matches!(byte, b'_' | b'.'))
+        })
 }
 
 /// Appends the client's address. Source: specification gap, `docs/conformance.md`: appended as application load balancers do.
@@ -225,29 +254,4 @@ fn target_header(exchange: &Exchange) -> Option<HeaderValue> {
         service.arn, network.arn, group.arn
     );
     HeaderValue::from_maybe_shared(Bytes::from(text)).ok()
-}
-
-/// Notes what a target's answer says and completes its headers.
-pub(super) fn prepare_response(
-    response: &mut ResponseHeader,
-    exchange: &mut Exchange,
-) -> Result<()> {
-    if response.status.is_informational()
-        && response.status != http::StatusCode::SWITCHING_PROTOCOLS
-    {
-        return Ok(());
-    }
-    exchange
-        .answered
-        .get_or_insert_with(std::time::Instant::now);
-    exchange.status = Some(response.status.as_u16());
-    exchange.see_grpc_status(&response.headers);
-    for name in [
-        HeaderName::from_static("keep-alive"),
-        HeaderName::from_static("proxy-connection"),
-        header::TE,
-    ] {
-        response.remove_header(&name);
-    }
-    response.insert_header(REQUEST_ID, exchange.request_id.clone())
 }

@@ -1,0 +1,111 @@
+//! What a target answers, on its way to the client: framing that can be taken only one way, clean headers.
+//!
+//! The engine reads answers by RFC 9112 and is lenient where that allows it. A client may read them otherwise, so what is left
+//! ambiguous goes no further: it becomes a 502, and the target's connection is not used again.
+
+#[cfg(test)]
+mod tests;
+
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use pingora_error::{Error, ErrorType, Result};
+use pingora_http::ResponseHeader;
+use smallvec::SmallVec;
+
+use super::{exchange::Exchange, forward::REQUEST_ID};
+
+/// Most informational answers (1xx) before the final one. A few are ordinary (100, 102, 103); more of them are a target that never
+/// comes to the point, and each would be passed on.
+const INFORMATIONAL: u8 = 32;
+
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+
+/// Checks a target's answer, notes what it says and completes its headers.
+pub(super) fn prepare_response(
+    response: &mut ResponseHeader,
+    exchange: &mut Exchange,
+) -> Result<()> {
+    let switching = response.status == StatusCode::SWITCHING_PROTOCOLS;
+    if switching && !exchange.upgrade {
+        // Otherwise the rest of the target's bytes would reach the client unread, as a protocol that it never asked for.
+        return refuse("protocol switched without being asked to");
+    }
+    check_framing(response)?;
+    if response.status.is_informational() && !switching {
+        exchange.informational += 1;
+        if exchange.informational > INFORMATIONAL {
+            return refuse("too many informational answers");
+        }
+        strip_hop_by_hop(response);
+        return Ok(());
+    }
+    exchange
+        .answered
+        .get_or_insert_with(std::time::Instant::now);
+    exchange.status = Some(response.status.as_u16());
+    exchange.see_grpc_status(&response.headers);
+    if !switching {
+        strip_hop_by_hop(response);
+    }
+    response.insert_header(REQUEST_ID, exchange.request_id.clone())
+}
+
+/// Spec: RFC 9112 §6.1, §6.3; RFC 9110 §8.6: one plain `Content-Length`, or one `chunked`, or neither.
+fn check_framing(response: &mut ResponseHeader) -> Result<()> {
+    let headers = &response.headers;
+    let chunked = one(headers, &header::TRANSFER_ENCODING, |value| {
+        value.eq_ignore_ascii_case(b"chunked")
+    })?;
+    let length = one(headers, &header::CONTENT_LENGTH, |value| {
+        !value.is_empty() && value.iter().all(u8::is_ascii_digit)
+    })?;
+    if chunked && length {
+        return refuse("content-length beside transfer-encoding");
+    }
+    if response.status.is_informational() && (chunked || length) {
+        return refuse("informational answer with a body");
+    }
+    if response.status == StatusCode::NO_CONTENT {
+        response.remove_header(&header::TRANSFER_ENCODING);
+        response.remove_header(&header::CONTENT_LENGTH);
+    }
+    Ok(())
+}
+
+/// Is the field there? At most once, and with a value that is as it should be.
+fn one(headers: &HeaderMap, name: &HeaderName, good: impl Fn(&[u8]) -> bool) -> Result<bool> {
+    let mut values = headers.get_all(name).iter();
+    let first = values.next().map(HeaderValue::as_bytes);
+    if values.next().is_some() || first.is_some_and(|value| !good(value)) {
+        return refuse("repeated, malformed or unknown framing");
+    }
+    Ok(first.is_some())
+}
+
+/// Spec: RFC 9110 §7.6.1: what is for this hop, and what `Connection` names, stops here. Never the framing.
+fn strip_hop_by_hop(response: &mut ResponseHeader) {
+    let named: SmallVec<[HeaderName; 4]> = response
+        .headers
+        .get_all(header::CONNECTION)
+        .iter()
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
+        .filter_map(|option| HeaderName::from_bytes(option.trim_ascii()).ok())
+        .filter(|name| *name != header::TRANSFER_ENCODING && *name != header::CONTENT_LENGTH)
+        .collect();
+    for name in named {
+        response.remove_header(&name);
+    }
+    for name in [
+        KEEP_ALIVE,
+        PROXY_CONNECTION,
+        header::CONNECTION,
+        header::TE,
+        header::UPGRADE,
+    ] {
+        response.remove_header(&name);
+    }
+}
+
+fn refuse<T>(why: &'static str) -> Result<T> {
+    Err(Error::explain(ErrorType::InvalidHTTPHeader, why).into_up())
+}

@@ -1,0 +1,192 @@
+"""One gateway with short timeouts in front of one recording target, for all probes."""
+
+import contextlib
+import dataclasses
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+from conftest import START_ATTEMPTS, TRELLIS, PortTaken, free_port, process, wait_until_ready
+
+from . import wire
+from .target import Target
+
+HOST = "hostile.test"
+OTHER = "other.test"
+HEADER_SECONDS = 1
+IDLE_SECONDS = 2
+# The state of a listening socket in /proc/net/tcp.
+LISTENS = "0A"
+
+
+@dataclasses.dataclass
+class Front:
+    """The gateway under attack."""
+
+    child: subprocess.Popen
+    folder: pathlib.Path
+    http: int
+    https: int
+    admin: int
+    ca: pathlib.Path
+
+    def __post_init__(self):
+        self.read = 0
+        self.records = []
+
+    @property
+    def authority(self):
+        return f"{HOST}:{self.http}".encode()
+
+    def new_records(self):
+        """Reads on in the file of access records; gives all read so far."""
+        path = self.folder / "access.jsonl"
+        if path.exists():
+            with path.open("rb") as file:
+                file.seek(self.read)
+                data = file.read()
+            whole = data.rpartition(b"\n")[0]
+            self.read += len(whole) + 1 if whole else 0
+            self.records += [json.loads(line) for line in whole.splitlines()]
+        return self.records
+
+    def record(self, request_id):
+        """The record of the request with this id."""
+
+        def find():
+            return next((one for one in self.new_records() if one["requestId"] == request_id), None)
+
+        return wire.wait_for(find, f"the record of {request_id}")
+
+    def records_since(self, position, count=1):
+        """The records after the first `position`, at least `count` of them."""
+        return wire.wait_for(
+            lambda: len(self.new_records()) >= position + count and self.records[position:],
+            f"{count} records after {position}",
+        )
+
+    def descriptors(self):
+        """Open descriptors: those of clients' connections, and all others except connections kept to targets."""
+        folder = pathlib.Path(f"/proc/{self.child.pid}")
+        held = []
+        for one in (folder / "fd").iterdir():
+            with contextlib.suppress(FileNotFoundError):
+                held.append(os.readlink(one))
+        clients = targets = 0
+        for row in (folder / "net" / "tcp").read_text().splitlines()[1:]:
+            _, local, remote, state, *_ = columns = row.split()
+            if f"socket:[{columns[9]}]" not in held or state == LISTENS:
+                continue
+            port = int(local.partition(":")[2], 16)
+            clients += port in (self.http, self.https)
+            targets += port not in (self.http, self.https, self.admin)
+        return clients, len(held) - clients - targets
+
+    def memory(self):
+        """Resident memory in KiB."""
+        status = pathlib.Path(f"/proc/{self.child.pid}/status").read_text()
+        return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS:"))
+
+
+def configuration(ports, target):
+    def service(name, group):
+        forward = {"forward": {"targetGroups": [{"targetGroupIdentifier": group}]}}
+        return {
+            "name": name,
+            "customDomainName": f"{name}.test",
+            "limits": {"idleTimeoutSeconds": IDLE_SECONDS},
+            "listeners": [
+                {"name": "http", "protocol": "HTTP", "port": ports["http"], "defaultAction": forward},
+                {"name": "https", "protocol": "HTTPS", "port": ports["https"], "defaultAction": forward},
+            ],
+        }
+
+    def group(name):
+        config = {
+            "protocol": "HTTP",
+            "port": target,
+            "vpcIdentifier": "main",
+            # What reaches the target is what a client sent.
+            "healthCheck": {"enabled": False},
+        }
+        return {"name": name, "type": "IP", "config": config, "targets": [{"id": "127.0.0.1"}]}
+
+    names = ["hostile", "other"]
+    return {
+        "account": "111122223333",
+        "region": "us-west-2",
+        "gateway": {
+            "admin": f"127.0.0.1:{ports['admin']}",
+            "dataDir": "./data",
+            "workers": 1,
+            "limits": {"headerTimeoutSeconds": HEADER_SECONDS},
+        },
+        "vpcs": [{"name": "main", "attachments": [{"listen": ["127.0.0.1"]}]}],
+        "serviceNetworks": [
+            {
+                "name": "everything",
+                "vpcAssociations": [{"vpcIdentifier": "main"}],
+                "serviceAssociations": [{"serviceIdentifier": name} for name in names],
+            }
+        ],
+        "services": [service(name, f"to-{name}") for name in names],
+        "targetGroups": [group(f"to-{name}") for name in names],
+        "accessLogSubscriptions": [
+            {"resourceIdentifier": "everything", "destination": {"file": "./access.jsonl"}}
+        ],
+    }
+
+
+def serve(folder, target):
+    ports = {name: free_port() for name in ("http", "https", "admin")}
+    path = folder / "trellis.json"
+    path.write_text(json.dumps(configuration(ports, target), indent=2))
+    log = folder / "gateway.log"
+    with log.open("w") as out, process([TRELLIS, "serve", "--config", str(path)], stdout=out, stderr=out) as child:
+        wait_until_ready(child, ports["admin"], log)
+        ca = folder / "ca.pem"
+        root = subprocess.run([TRELLIS, "ca", "--config", str(path)], capture_output=True, text=True, check=True)
+        ca.write_text(root.stdout)
+        yield Front(child=child, folder=folder, ca=ca, **ports)
+        said = log.read_text()
+        assert "panicked" not in said, said
+
+
+@pytest.fixture(scope="session")
+def target():
+    made = Target()
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="session")
+def front(tmp_path_factory, target):
+    for attempt in range(START_ATTEMPTS):
+        try:
+            yield from serve(tmp_path_factory.mktemp("front"), target.port)
+            return
+        except PortTaken as taken:
+            print(f"attempt {attempt}: {taken}", file=sys.stderr)
+    raise AssertionError("no free ports to be had")
+
+
+@pytest.fixture
+def bystander(front):
+    """Another client's request, which must get its own answer whatever went before."""
+    count = 0
+
+    def call(host=HOST):
+        nonlocal count
+        count += 1
+        path = f"/bystander/{count}"
+        with wire.connect(front.http) as sock:
+            sock.sendall(f"GET {path} HTTP/1.1\r\nHost: {host}:{front.http}\r\nConnection: close\r\n\r\n".encode())
+            answer = wire.read_answer(wire.Stream(sock))
+        assert (answer.status, answer.body) == (200, f"GET {path}".encode())
+        return f"GET {path}"
+
+    return call
