@@ -112,6 +112,7 @@ impl<'a> Asker<'a> {
             method: "GET",
             path: b"/",
             query: None,
+            authority: b"orders.test",
             headers,
             port: 8080,
             source_ip: [10, 0, 0, 1].into(),

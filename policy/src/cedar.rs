@@ -101,7 +101,11 @@ impl Vocabulary {
     /// The caller that carries no signature.
     pub(crate) fn anonymous(&self) -> Result<(EntityUid, Vec<Entity>), CedarError> {
         let anonymous = uid(&self.anonymous, "anonymous");
-        let attributes = [text("kind", "Anonymous"), text("userId", "anonymous")];
+        let attributes = [
+            text("account", "anonymous"),
+            text("kind", "Anonymous"),
+            text("userId", "anonymous"),
+        ];
         let entity = Entity::new_with_tags(anonymous.clone(), attributes, [], [])
             .map_err(CedarError::new)?;
         Ok((anonymous, vec![entity]))

@@ -12,7 +12,6 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use http::HeaderMap;
 use smallvec::SmallVec;
 use time::OffsetDateTime;
 
@@ -107,7 +106,7 @@ impl<'a> Facts<'a> {
             _ if request.action == Action::Connect => None,
             Key::RequestMethod => one(request.method),
             Key::RequestPath => one(path_text(request.path)),
-            Key::RequestHeader(name) => header(request.headers, name).and_then(one),
+            Key::RequestHeader(name) => self.header(name).and_then(one),
             Key::RequestQueryString(name) => Some(query_values(request.query, name)),
             Key::SourceIp => one(request.source_ip.to_canonical().to_string()),
             Key::SecureTransport => one(if request.secure_transport {
@@ -123,10 +122,11 @@ impl<'a> Facts<'a> {
 
     fn of_principal(&self, key: &Key) -> Option<Values<'a>> {
         let Some(principal) = self.principal else {
-            // Source: IAM user guide, "Principal key values".
+            // Source: IAM user guide, "Principal key values"; "AWS global condition context keys", `aws:PrincipalAccount`: for
+            // anonymous requests the request context returns `anonymous`.
             return match key {
                 Key::PrincipalType => one("Anonymous"),
-                Key::UserId => one("anonymous"),
+                Key::UserId | Key::PrincipalAccount => one("anonymous"),
                 _ => None,
             };
         };
@@ -183,10 +183,7 @@ impl<'a> Facts<'a> {
             Fact::Port => put(out, &request.port.to_be_bytes()),
             Fact::Method => put(out, request.method.as_bytes()),
             Fact::Path | Fact::Resource => put(out, request.path),
-            Fact::Header(name) => {
-                let values = request.headers.get_all(&**name).iter();
-                put_all(out, values.map(http::HeaderValue::as_bytes));
-            }
+            Fact::Header(name) => put_all(out, self.header_lines(name)),
             Fact::Query(name) => {
                 let values = pairs(request.query).filter_map(|pair| pair.value_of(name));
                 put_all(out, values);
@@ -207,12 +204,37 @@ impl<'a> Facts<'a> {
         true
     }
 
-    /// All headers as texts, by name; several lines of one name joined with commas.
+    /// The lines of a header; `host` is the authority, which HTTP/2 and HTTP/3 send apart from the headers.
+    fn header_lines(&self, name: &str) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        let Request {
+            headers, authority, ..
+        } = *self.request;
+        let host = (name == HOST && !authority.is_empty()).then_some(authority);
+        let others = host.is_none().then(|| headers.get_all(name).iter());
+        let others = others.into_iter().flatten();
+        host.into_iter()
+            .chain(others.map(http::HeaderValue::as_bytes))
+    }
+
+    /// A header's value; several lines of one name are one list.
+    fn header(&self, name: &str) -> Option<Cow<'a, str>> {
+        let separator = header_separator(name.as_bytes());
+        let mut lines = self.header_lines(name);
+        let mut joined = text(lines.next()?);
+        for line in lines {
+            let whole = joined.to_mut();
+            whole.push_str(separator);
+            whole.push_str(&text(line));
+        }
+        Some(joined)
+    }
+
+    /// All headers as texts, by name.
     pub(crate) fn all_headers(&self) -> Vec<(String, Cow<'a, str>)> {
-        let headers = self.request.headers;
-        headers
-            .keys()
-            .filter_map(|name| Some((name.as_str().to_owned(), header(headers, name.as_str())?)))
+        let names = self.request.headers.keys().map(http::HeaderName::as_str);
+        std::iter::once(HOST)
+            .chain(names.filter(|name| *name != HOST))
+            .filter_map(|name| Some((name.to_owned(), self.header(name)?)))
             .collect()
     }
 
@@ -265,16 +287,14 @@ fn principal_tag<'a>(principal: &'a Principal, tag: &str) -> Option<&'a str> {
         .map(|(_, value)| value.as_str())
 }
 
-/// A header's value; several lines of one name are joined with commas (RFC 9110 §5.2, without the optional space).
-fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<Cow<'a, str>> {
-    let mut values = headers.get_all(name).iter();
-    let mut joined = text(values.next()?.as_bytes());
-    for value in values {
-        let whole = joined.to_mut();
-        whole.push(',');
-        whole.push_str(&text(value.as_bytes()));
-    }
-    Some(joined)
+const HOST: &str = "host";
+
+/// What stands between the lines of one header when they are read as one.
+///
+/// Spec: RFC 9110 §5.2, a comma, without the optional space; RFC 9113 §8.2.3, `; ` for `cookie`, which HTTP/2 clients cut into
+/// crumbs after they signed it.
+pub(crate) fn header_separator(name: &[u8]) -> &'static str {
+    if name == b"cookie" { "; " } else { "," }
 }
 
 /// Bytes as text: UTF-8, or else ISO 8859-1.

@@ -10,6 +10,8 @@ mod authorize;
 mod cache;
 mod cedar;
 mod compile;
+#[cfg(test)]
+mod corpus;
 mod decision;
 mod explain;
 mod facts;

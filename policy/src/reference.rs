@@ -136,7 +136,7 @@ fn context(key: &str, call: &Call) -> Option<Vec<String>> {
         "vpc-lattice-svcs:SourceVpc" | "aws:SourceVpc" => one("vpc-0123456789abcdef0"),
         "vpc-lattice-svcs:SourceVpcOwnerAccount" => one("111122223333"),
         "aws:PrincipalArn" => who.map(|who| vec![who.role.unwrap_or(who.own).to_owned()]),
-        "aws:PrincipalAccount" => who.map(|who| vec![who.account.to_owned()]),
+        "aws:PrincipalAccount" => one(who.map_or("anonymous", |who| who.account)),
         "aws:PrincipalType" => one(who.map_or("Anonymous", |who| who.kind)),
         "aws:PrincipalOrgID" => home.then(|| vec!["o-home".to_owned()]),
         "aws:PrincipalOrgPaths" => {

@@ -66,6 +66,8 @@ pub struct Request<'a> {
     pub path: &'a [u8],
     /// What follows the first `?`, without it.
     pub query: Option<&'a [u8]>,
+    /// `Host` or `:authority`, as sent: what the header `host` is to policies, whatever the version of HTTP.
+    pub authority: &'a [u8],
     /// The header fields as the caller sent them.
     pub headers: &'a HeaderMap,
     /// Port of the listener.

@@ -38,7 +38,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use canonical::Scratch;
+use canonical::{Scratch, Terms};
 pub use date::Timestamp;
 pub use error::SignatureError;
 use http::HeaderMap;
@@ -107,23 +107,33 @@ impl Verifier {
     ) -> Result<Caller, SignatureError> {
         let authorization = authorization::parse(header)?;
         let signed_at = scope::check(&authorization, parts, self.keys.region(), self.skew, now)?;
-        let lookup = self.keys.find(authorization.access_key);
+        let access_key = || error::quote(authorization.access_key);
+        let Some(lookup) = self.keys.find(authorization.access_key) else {
+            return Err(SignatureError::UnknownAccessKey {
+                access_key: access_key(),
+            });
+        };
+        let terms = Terms {
+            algorithm: authorization::ALGORITHM,
+            signed_at: &signed_at,
+            scope: authorization.scope.text,
+            signed_headers: &authorization.signed_headers,
+            payload: scope::UNSIGNED_PAYLOAD,
+        };
         let genuine = with_scratch(|scratch| {
-            let request = scratch.prepare(parts, &authorization, &signed_at)?;
+            let request = scratch.prepare(parts, &terms)?;
             Ok(lookup.with_signing_key(&signed_at, |key| {
                 request.any_text_to_sign(|text| {
                     hmac::verify(key, text, &authorization.signature).is_ok()
                 })
             }))
         })?;
-        match (lookup.principal, genuine) {
-            (Some(principal), true) => Ok(Caller::Principal(principal)),
-            (Some(_), false) => Err(SignatureError::Mismatch {
-                access_key: error::quote(authorization.access_key),
-            }),
-            (None, _) => Err(SignatureError::UnknownAccessKey {
-                access_key: error::quote(authorization.access_key),
-            }),
+        if genuine {
+            Ok(Caller::Principal(lookup.principal()))
+        } else {
+            Err(SignatureError::Mismatch {
+                access_key: access_key(),
+            })
         }
     }
 }
@@ -143,3 +153,6 @@ fn with_scratch<R>(work: impl FnOnce(&mut Scratch) -> R) -> R {
         Err(_) => work(&mut Scratch::new()),
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,7 @@
 //! The little world that the tests of this crate ask questions in: two accounts, one network, two services, a few callers.
 
 use std::{
+    borrow::Cow,
     net::IpAddr,
     path::Path,
     sync::{Arc, LazyLock},
@@ -159,9 +160,12 @@ pub(crate) struct Call {
     pub(crate) method: String,
     pub(crate) path: Vec<u8>,
     pub(crate) query: Option<Vec<u8>>,
-    pub(crate) headers: Vec<(&'static str, Vec<u8>)>,
+    pub(crate) authority: &'static str,
+    pub(crate) headers: Vec<(Cow<'static, str>, Vec<u8>)>,
     pub(crate) port: u16,
     pub(crate) source_ip: IpAddr,
+    pub(crate) source_vpc: Cow<'static, str>,
+    pub(crate) source_vpc_owner: Cow<'static, str>,
     pub(crate) secure_transport: bool,
     pub(crate) seconds: u64,
 }
@@ -174,9 +178,12 @@ impl Default for Call {
             method: "GET".to_owned(),
             path: b"/rates/1".to_vec(),
             query: None,
+            authority: "orders.test",
             headers: Vec::new(),
             port: 8080,
             source_ip: IpAddr::from([10, 0, 3, 4]),
+            source_vpc: "vpc-0123456789abcdef0".into(),
+            source_vpc_owner: "111122223333".into(),
             secure_transport: false,
             seconds: 1_700_000_000,
         }
@@ -207,7 +214,7 @@ impl Call {
 
     /// With one more header.
     pub(crate) fn header(mut self, name: &'static str, value: impl Into<Vec<u8>>) -> Self {
-        self.headers.push((name, value.into()));
+        self.headers.push((name.into(), value.into()));
         self
     }
 
@@ -216,12 +223,12 @@ impl Call {
         let mut headers = HeaderMap::new();
         for (name, value) in &self.headers {
             headers.append(
-                HeaderName::from_static(name),
+                HeaderName::from_bytes(name.as_bytes()).unwrap(),
                 HeaderValue::from_bytes(value).unwrap(),
             );
         }
-        let vpc: VpcId = "vpc-0123456789abcdef0".parse().unwrap();
-        let owner: AccountId = "111122223333".parse().unwrap();
+        let vpc: VpcId = self.source_vpc.parse().unwrap();
+        let owner: AccountId = self.source_vpc_owner.parse().unwrap();
         let caller = match self.caller {
             "anonymous" => Caller::Anonymous,
             arn => Caller::Principal(policies.principal_by_arn(arn).unwrap()),
@@ -234,6 +241,7 @@ impl Call {
             method: &self.method,
             path: &self.path,
             query: self.query.as_deref(),
+            authority: self.authority.as_bytes(),
             headers: &headers,
             port: self.port,
             source_ip: self.source_ip,

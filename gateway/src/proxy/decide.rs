@@ -147,6 +147,7 @@ impl<'a> Head<'a> {
             method: self.header.method.as_str(),
             path: self.path,
             query: self.query,
+            authority: self.authority,
             headers: &self.header.headers,
             port: facts.local.port(),
             source_ip: facts.peer.ip(),

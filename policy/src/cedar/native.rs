@@ -12,7 +12,7 @@ use trellis_model::{
 use crate::{
     cedar::{CedarError, SCHEMA, action_name, reads},
     facts::Fact,
-    iam::{Effect, read::MAX_LENGTH},
+    iam::{Effect, read::check_length},
     request::Action,
 };
 
@@ -55,12 +55,7 @@ impl NativeReader {
         first: usize,
     ) -> Result<(Vec<Native>, Vec<Problem>), Vec<Problem>> {
         let place = |offset: Option<usize>| place(text, offset);
-        if text.text.len() > MAX_LENGTH {
-            let message = format!("the policy has {} bytes", text.text.len());
-            return Err(vec![
-                Problem::error(place(None), message).hint(format!("{MAX_LENGTH} are the most")),
-            ]);
-        }
+        check_length(text)?;
         if let Err((offset, message)) = shallow(&text.text) {
             return Err(vec![Problem::error(place(Some(offset)), message)]);
         }
@@ -92,10 +87,31 @@ impl NativeReader {
             .validation_warnings()
             .map(|warning| problem(text, warning, Problem::warning))
             .collect();
-        native_policies(&set, first)
-            .map(|policies| (policies, warnings))
-            .map_err(|error| vec![Problem::error(place(None), error.to_string())])
+        let policies = native_policies(&set, first)
+            .map_err(|error| vec![Problem::error(place(None), error.to_string())])?;
+        let misspelled = misspelled_headers(text, &policies);
+        if misspelled.is_empty() {
+            Ok((policies, warnings))
+        } else {
+            Err(misspelled)
+        }
     }
+}
+
+/// Headers that are named in upper case, which no request has: their tests would be false without a word.
+fn misspelled_headers(text: &PolicyText, policies: &[Native]) -> Vec<Problem> {
+    let reads: BTreeSet<&Fact> = policies.iter().flat_map(|policy| &policy.reads).collect();
+    let names = reads.into_iter().filter_map(|fact| match fact {
+        Fact::Header(name) if name.bytes().any(|byte| byte.is_ascii_uppercase()) => Some(&**name),
+        _ => None,
+    });
+    let problem = |name: &str| {
+        let offset = text.text.find(&format!("\"{name}\""));
+        let message = format!("header `{name}` is not written in lower case");
+        let lower = name.to_ascii_lowercase();
+        Problem::error(place(text, offset), message).hint(format!("write `{lower}`"))
+    };
+    names.map(problem).collect()
 }
 
 /// The policies in the order of the document.

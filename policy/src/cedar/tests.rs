@@ -234,3 +234,54 @@ fn hostile_native_documents_are_refused_before_they_recurse() {
     let chain = wrap(&format!("{}true", "context.port == 8080 || ".repeat(400)));
     check(&chain.replace("8080", "1"), &Call::default(), true);
 }
+
+#[test]
+fn a_header_in_upper_case_is_refused_with_its_place_because_no_request_has_it() {
+    let reader = NativeReader::new().unwrap();
+    let text = "permit (principal, action == Trellis::Action::\"Invoke\", resource)\nwhen { context.headers.hasTag(\"X-Team\") };";
+    let problems = reader.read(&policy(text), 0).unwrap_err();
+    assert_eq!(problems.len(), 1);
+    assert_eq!(problems[0].place.line, Some(2));
+    assert_eq!(
+        problems[0].message,
+        "header `X-Team` is not written in lower case"
+    );
+    assert!(
+        reader
+            .read(&policy(&text.replace("X-Team", "x-team")), 0)
+            .is_ok()
+    );
+}
+
+/// What validates can still fail at run time; then it refuses, whatever it would have said, and other policies cannot help.
+#[test]
+fn a_native_policy_that_fails_to_evaluate_refuses() {
+    let failing = [
+        "context.port * 9223372036854775807 > 0",
+        "context.epochTime + 9223372036854775807 > 0",
+        "(if context.secureTransport then 1 else -9223372036854775807) - context.port < 0",
+    ];
+    for body in failing {
+        for effect in ["permit", "forbid"] {
+            let text = format!(
+                "permit (principal, action, resource);\n{effect} (principal, action == Trellis::Action::\"Invoke\", resource) when {{ {body} }};"
+            );
+            let policies = policies_with(NoneType, Policy(&text), NoPolicy);
+            let call = Call::default().header("x", "not an address");
+            let refusal = call.ask(&policies).unwrap_err();
+            assert_eq!(refusal.kind, crate::RefusalKind::EvaluationFailed, "{text}");
+            assert_eq!(
+                refusal.statement.as_deref(),
+                Some("Cedar policy 2"),
+                "{text}"
+            );
+            let public = refusal.public_text("anonymous", "arn", "/");
+            assert!(public.ends_with(
+                "because no service-based policy allows the vpc-lattice-svcs:Invoke action"
+            ));
+        }
+    }
+    // Short-circuit: what is not reached cannot fail.
+    let guarded = "permit (principal, action == Trellis::Action::\"Invoke\", resource) when { context.port == 8080 || context.port * 9223372036854775807 > 0 };";
+    check(guarded, &Call::default(), true);
+}

@@ -157,3 +157,47 @@ fn different_requests_never_share_a_cached_decision() {
     }
     assert!(good.ask(&policies).is_ok());
 }
+
+#[test]
+fn crumbs_of_a_cookie_are_one_cookie() {
+    let cookie = |value: &str| {
+        format!(r#""StringEquals":{{"vpc-lattice-svcs:RequestHeader/Cookie":"{value}"}}"#)
+    };
+    let crumbs = Call::default()
+        .header("cookie", "a=1")
+        .header("cookie", "b=2");
+    check(&cookie("a=1; b=2"), &crumbs, true);
+    check(&cookie("a=1,b=2"), &crumbs, false);
+    let whole = Call::default().header("cookie", "a=1; b=2");
+    check(&cookie("a=1; b=2"), &whole, true);
+}
+
+/// HTTP/2 sends the host apart from the headers; a denial of one host must hold there too.
+#[test]
+fn the_host_is_a_header_in_every_version_of_http() {
+    let host = |operator: &str| {
+        format!(r#""{operator}":{{"vpc-lattice-svcs:RequestHeader/Host":"orders.test"}}"#)
+    };
+    let elsewhere = Call {
+        authority: "pay.test",
+        ..Call::default()
+    };
+    let version_1 = Call::default().header("host", "orders.test");
+    for (call, expected) in [
+        (&Call::default(), true),
+        (&version_1, true),
+        (&elsewhere, false),
+    ] {
+        check(&host("StringEquals"), call, expected);
+        check(&host("StringNotEquals"), call, !expected);
+    }
+    let native = r#"permit (principal, action == Trellis::Action::"Invoke", resource)
+        when { context.headers.hasTag("host") && context.headers.getTag("host") == "orders.test" };"#;
+    let named = r#"permit (principal, action == Trellis::Action::"Invoke", resource)
+        when { context.headers.hasTag(context.method) && context.headers.getTag(context.method) == "orders.test" };"#;
+    for text in [native, named] {
+        let policies = policies_with(NoneType, Policy(text), NoPolicy);
+        assert!(Call::default().line("host /").ask(&policies).is_ok());
+        assert!(elsewhere.clone().line("host /").ask(&policies).is_err());
+    }
+}

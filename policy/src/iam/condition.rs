@@ -175,13 +175,23 @@ fn parse_ip(text: &str) -> Option<IpAddr> {
         .map(|address| address.to_canonical())
 }
 
-/// A network, or an address as the network of that address alone.
+/// A network, or an address as the network of that address alone; one of IPv4 written in IPv6 is one of IPv4.
 pub(crate) fn parse_network(text: &str) -> Option<IpNet> {
-    if let Ok(network) = text.parse::<IpNet>() {
-        return Some(network);
-    }
-    parse_ip(text).map(IpNet::from)
+    let Ok(network) = text.parse::<IpNet>() else {
+        return parse_ip(text).map(IpNet::from);
+    };
+    let mapped = match network.addr().to_canonical() {
+        IpAddr::V4(address) if network.addr().is_ipv6() => {
+            let bits = network.prefix_len().checked_sub(MAPPED_BITS);
+            bits.and_then(|bits| IpNet::new(address.into(), bits).ok())
+        }
+        _ => None,
+    };
+    Some(mapped.unwrap_or(network))
 }
+
+/// Length of `::ffff:0:0/96`. Spec: RFC 4291 §2.5.5.2.
+const MAPPED_BITS: u8 = 96;
 
 #[cfg(test)]
 mod tests;

@@ -2,9 +2,6 @@
 
 use std::cmp::Ordering;
 
-/// Longest number read. Source: none; IAM names no limit, and no key holds more than twenty digits.
-const MAX_LENGTH: usize = 64;
-
 /// A decimal number in normal form: no leading or trailing zeros, and zero is not negative.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Number {
@@ -16,9 +13,6 @@ pub(crate) struct Number {
 impl Number {
     /// Reads an optional sign, digits, and optionally a point and more digits; no exponent.
     pub(crate) fn parse(text: &str) -> Option<Self> {
-        if text.len() > MAX_LENGTH {
-            return None;
-        }
         let (negative, digits) = match text.strip_prefix('-') {
             Some(digits) => (true, digits),
             None => (false, text.strip_prefix('+').unwrap_or(text)),

@@ -18,7 +18,8 @@ use crate::{
     wildcard::{Pattern, Reach},
 };
 
-/// Longest policy, in bytes. Source: VPC Lattice API model, `AuthPolicyString`, `max` 102 400.
+/// Longest policy, in bytes. Source: VPC Lattice API model, `AuthPolicyString`, `max` 102 400; the quota of 10 KB for auth policies
+/// is checked where they are loaded.
 pub(crate) const MAX_LENGTH: usize = 102_400;
 
 /// Where a policy is attached, which decides what it may contain.
@@ -44,6 +45,7 @@ pub(crate) fn read(
     policy: &PolicyText,
     attached: Attached,
 ) -> Result<(Document, Vec<Problem>), Vec<Problem>> {
+    check_length(policy)?;
     let mut reader = Reader {
         place: &policy.place,
         attached,
@@ -60,6 +62,17 @@ pub(crate) fn read(
         Some(document) if !failed => Ok((document, reader.problems)),
         _ => Err(reader.problems),
     }
+}
+
+/// Refuses a text of more than [`MAX_LENGTH`] bytes.
+pub(crate) fn check_length(policy: &PolicyText) -> Result<(), Vec<Problem>> {
+    let bytes = policy.text.len();
+    if bytes <= MAX_LENGTH {
+        return Ok(());
+    }
+    let message = format!("the policy has {bytes} bytes");
+    let problem = Problem::error(policy.place.clone(), message);
+    Err(vec![problem.hint(format!("{MAX_LENGTH} are the most"))])
 }
 
 struct Reader<'a> {
@@ -191,11 +204,6 @@ impl Reader<'_> {
             path: String::new(),
             line: 1,
         };
-        if text.len() > MAX_LENGTH {
-            let message = format!("the policy has {} bytes", text.len());
-            self.error(&top, message, format!("{MAX_LENGTH} are the most"));
-            return None;
-        }
         let node = match json::parse(text) {
             Ok(node) => node,
             Err(error) => {
@@ -303,7 +311,9 @@ impl Reader<'_> {
             member.map(|member| (&member.node, spot.member(member)))
         };
         if let Some((node, spot)) = find("Sid") {
-            self.sid = self.text(node, &spot).map(Into::into);
+            // An empty one, which consoles write, names nothing.
+            let sid = self.text(node, &spot).filter(|sid| !sid.is_empty());
+            self.sid = sid.map(Into::into);
         }
         let effect = self.effect(find("Effect"), spot);
         let principals = self.principals(find("Principal"), find("NotPrincipal"), effect, spot);
@@ -375,7 +385,7 @@ impl Reader<'_> {
     ) -> Option<Vec<Action>> {
         let (node, spot, negated) =
             self.either(plain, negated, ("Action", "NotAction"), statement)?;
-        let texts = self.texts(node, &spot)?;
+        let texts = self.members_of_list(node, &spot, negated)?;
         let mut named = Vec::new();
         for (text, spot) in texts {
             named.extend(self.action(&text, &spot)?);
@@ -424,7 +434,7 @@ impl Reader<'_> {
     ) -> Option<Resources> {
         let (node, spot, negated) =
             self.either(plain, negated, ("Resource", "NotResource"), statement)?;
-        let texts = self.texts(node, &spot)?;
+        let texts = self.members_of_list(node, &spot, negated)?;
         let mut patterns = Vec::new();
         for (text, spot) in texts {
             let pattern = self.pattern(&text, &spot)?;

@@ -123,7 +123,7 @@ fn parse_credential(credential: &[u8]) -> Result<(&[u8], Scope<'_>), SignatureEr
     }
 }
 
-fn parse_signed_headers(text: &[u8]) -> Result<SignedHeaders<'_>, SignatureError> {
+pub(super) fn parse_signed_headers(text: &[u8]) -> Result<SignedHeaders<'_>, SignatureError> {
     let mut names = SmallVec::new();
     let mut last: &[u8] = b"";
     for name in text.split(|byte| *byte == b';') {

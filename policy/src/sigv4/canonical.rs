@@ -25,7 +25,8 @@ use ring::digest;
 
 pub(super) use self::query::{MAX_QUERY_PARAMETERS, decode_one};
 use self::{path::PathForm, query::QueryForm};
-use super::{SignatureError, SignedParts, Timestamp, authorization::Authorization};
+use super::{SignatureError, SignedParts, Timestamp, authorization::SignedHeaders};
+use crate::facts::header_separator;
 
 /// Most bytes of canonical requests that are hashed for one signature, beyond the first.
 ///
@@ -35,7 +36,18 @@ const MAX_HASHED_BYTES: usize = 128 * 1024;
 /// Capacity that a thread keeps between requests, per buffer.
 const KEPT_BYTES: usize = 64 * 1024;
 
-const PAYLOAD: &[u8] = b"UNSIGNED-PAYLOAD";
+/// What is signed besides the request itself.
+#[derive(Debug)]
+pub(super) struct Terms<'a, 'n> {
+    /// The first line of the text to sign.
+    pub(super) algorithm: &'a [u8],
+    pub(super) signed_at: &'a Timestamp,
+    /// The credential without the access key.
+    pub(super) scope: &'a [u8],
+    pub(super) signed_headers: &'a SignedHeaders<'n>,
+    /// The hash of the body, or the word that stands for none.
+    pub(super) payload: &'a [u8],
+}
 
 /// Buffers for canonicalising, reused from request to request.
 #[derive(Debug)]
@@ -81,24 +93,21 @@ impl Scratch {
     pub(super) fn prepare<'a>(
         &'a mut self,
         parts: &'a SignedParts<'a>,
-        authorization: &Authorization<'_>,
-        signed_at: &Timestamp,
+        terms: &Terms<'_, '_>,
     ) -> Result<CanonicalRequest<'a>, SignatureError> {
         query::check_size(parts.query)?;
         self.tail.clear();
-        let port = write_headers(parts, authorization, &mut self.tail)?;
+        let port = write_headers(parts, terms.signed_headers, &mut self.tail)?;
         self.tail.push(b'\n');
-        self.tail
-            .extend_from_slice(authorization.signed_headers.text);
+        self.tail.extend_from_slice(terms.signed_headers.text);
         self.tail.push(b'\n');
-        self.tail.extend_from_slice(PAYLOAD);
+        self.tail.extend_from_slice(terms.payload);
 
         self.to_sign.clear();
-        self.to_sign.extend_from_slice(b"AWS4-HMAC-SHA256\n");
-        self.to_sign.extend_from_slice(signed_at.as_bytes());
-        self.to_sign.push(b'\n');
-        self.to_sign.extend_from_slice(authorization.scope.text);
-        self.to_sign.push(b'\n');
+        for line in [terms.algorithm, terms.signed_at.as_bytes(), terms.scope] {
+            self.to_sign.extend_from_slice(line);
+            self.to_sign.push(b'\n');
+        }
 
         self.paths.clear();
         self.queries.clear();
@@ -273,11 +282,11 @@ impl Spellings {
 /// Writes the lines of the signed headers, and says where the host's port is.
 fn write_headers(
     parts: &SignedParts<'_>,
-    authorization: &Authorization<'_>,
+    signed_headers: &SignedHeaders<'_>,
     out: &mut Vec<u8>,
 ) -> Result<Option<Range<usize>>, SignatureError> {
     let mut port = None;
-    for name in authorization.signed_headers.names() {
+    for name in signed_headers.names() {
         out.extend_from_slice(name);
         out.push(b':');
         if name == b"host" || name == b":authority" {
@@ -295,7 +304,7 @@ fn write_headers(
     Ok(port)
 }
 
-/// Writes all values of one header, joined with commas.
+/// Writes all values of one header as one list.
 fn write_lines(
     parts: &SignedParts<'_>,
     name: &[u8],
@@ -308,7 +317,7 @@ fn write_lines(
     };
     write_value(first.as_bytes(), out);
     for line in lines {
-        out.push(b',');
+        out.extend_from_slice(header_separator(name.as_bytes()).as_bytes());
         write_value(line.as_bytes(), out);
     }
     Ok(())
@@ -346,3 +355,6 @@ fn hex(byte: u8) -> [u8; 2] {
     };
     [digit(byte >> 4), digit(byte & 15)]
 }
+
+#[cfg(test)]
+mod tests;

@@ -35,8 +35,6 @@ pub struct DuplicateAccessKey {
 pub struct KeyRing {
     region: Region,
     keys: HashMap<Box<[u8]>, AccessKey, foldhash::fast::RandomState>,
-    /// Stands in for unknown ids, so that they cost what wrong signatures cost.
-    stranger: AccessKey,
 }
 
 impl KeyRing {
@@ -48,7 +46,6 @@ impl KeyRing {
         let mut ring = Self {
             region: region.clone(),
             keys: HashMap::default(),
-            stranger: AccessKey::new(Secret::new("stranger"), PrincipalIndex(u32::MAX)),
         };
         for (id, secret, principal) in keys {
             let key = AccessKey::new(secret, principal);
@@ -95,20 +92,11 @@ impl KeyRing {
         self.keys.is_empty()
     }
 
-    /// The key with this id, or a stand-in that belongs to nobody.
-    pub(super) fn find(&self, id: &[u8]) -> Lookup<'_> {
-        match self.keys.get(id) {
-            Some(key) => Lookup {
-                principal: Some(key.principal),
-                ring: self,
-                key,
-            },
-            None => Lookup {
-                principal: None,
-                ring: self,
-                key: &self.stranger,
-            },
-        }
+    /// The key with this id.
+    ///
+    /// That an id is unknown shows in the answer already, so nothing is computed to hide it: whoever makes up ids costs nothing.
+    pub(super) fn find(&self, id: &[u8]) -> Option<Lookup<'_>> {
+        self.keys.get(id).map(|key| Lookup { ring: self, key })
     }
 }
 
@@ -124,13 +112,16 @@ impl fmt::Debug for KeyRing {
 
 /// What was found under an access key id.
 pub(super) struct Lookup<'a> {
-    /// Whose key it is; none for an unknown id.
-    pub(super) principal: Option<PrincipalIndex>,
     ring: &'a KeyRing,
     key: &'a AccessKey,
 }
 
 impl Lookup<'_> {
+    /// Whose key it is.
+    pub(super) fn principal(&self) -> PrincipalIndex {
+        self.key.principal
+    }
+
     /// Calls `then` with the signing key for the day of `signed`.
     pub(super) fn with_signing_key<R>(
         &self,

@@ -16,7 +16,7 @@ use super::{
 };
 
 const TERMINATOR: &[u8] = b"aws4_request";
-const UNSIGNED_PAYLOAD: &[u8] = b"UNSIGNED-PAYLOAD";
+pub(super) const UNSIGNED_PAYLOAD: &[u8] = b"UNSIGNED-PAYLOAD";
 const CONTENT_SHA256: &str = "x-amz-content-sha256";
 const AMZ_DATE: &str = "x-amz-date";
 const DATE: &str = "date";

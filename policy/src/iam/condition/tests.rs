@@ -1,3 +1,4 @@
+use super::{parse_ip, parse_network};
 use crate::world::{
     CHECKOUT, Call,
     Given::{None as NoneType, Policy},
@@ -259,5 +260,40 @@ fn several_values_of_a_key() {
         check("ForAnyValue:StringNotEquals", query, any_not);
         check("ForAllValues:StringEquals", query, all);
         check("ForAllValues:StringNotEquals", query, all_not);
+    }
+}
+
+#[test]
+fn an_ipv4_network_written_in_ipv6_is_one_of_ipv4() {
+    let contains = |network: &str, address: &str| {
+        parse_network(network)
+            .unwrap()
+            .contains(&parse_ip(address).unwrap())
+    };
+    for (network, address, expected) in [
+        ("::ffff:10.0.0.0/104", "10.1.2.3", true),
+        ("::ffff:10.0.0.0/104", "::ffff:10.1.2.3", true),
+        ("::ffff:10.0.0.0/104", "11.0.0.1", false),
+        ("::ffff:10.0.0.1", "10.0.0.1", true),
+        ("10.0.0.0/8", "::ffff:10.1.2.3", true),
+        ("::ffff:0:0/96", "203.0.113.9", true),
+        ("::/0", "10.0.0.1", false),
+        ("0.0.0.0/0", "2001:db8::1", false),
+        ("10.9.9.9/8", "10.1.2.3", true),
+    ] {
+        assert_eq!(contains(network, address), expected, "{network} {address}");
+    }
+    for text in [
+        "10.0.0.0/33",
+        "10.0.0/8",
+        "::/129",
+        "010.0.0.1",
+        "10.0.0.1/",
+        "10.0.0.0/+8",
+        " 10.0.0.1",
+        "fe80::1%1",
+        "",
+    ] {
+        assert_eq!(parse_network(text), None, "{text}");
     }
 }

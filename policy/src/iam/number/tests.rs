@@ -15,6 +15,7 @@ fn numbers_are_ordered_by_value() {
         "10",
         "10.001",
         "12345678901234567890",
+        "99999999999999999999999999999999999999999999999999999999999999999999999999999999",
     ];
     for (i, a) in ascending.iter().enumerate() {
         for (j, b) in ascending.iter().enumerate() {
@@ -42,5 +43,4 @@ fn what_is_not_a_number_is_none() {
     for text in ["", "-", ".", "1.", ".5", "1e3", "0x1", " 1", "١"] {
         assert_eq!(Number::parse(text), None, "{text}");
     }
-    assert_eq!(Number::parse(&"1".repeat(65)), None);
 }

@@ -17,6 +17,15 @@ enum Named {
     Foreign,
 }
 
+/// What an element names, as far as it has been read.
+#[derive(Default)]
+struct Found {
+    list: PrincipalList,
+    everybody: bool,
+    /// How many texts there were, whatever they name.
+    texts: usize,
+}
+
 impl Reader<'_> {
     pub(super) fn principal_element(
         &mut self,
@@ -24,58 +33,24 @@ impl Reader<'_> {
         spot: &Spot,
         negated: bool,
     ) -> Option<Principals> {
-        let mut list = PrincipalList::default();
-        let mut everybody = false;
+        let mut found = Found::default();
         match &node.value {
-            Value::Text(text) if text == "*" => everybody = true,
-            // An account id alone appears in the Gateway API controller's documentation.
-            Value::Text(text) => everybody = self.principal(text, spot, &mut list)?,
+            // `*`; an account id alone appears in the Gateway API controller's documentation.
+            Value::Text(text) => self.principal(text, spot, &mut found)?,
             Value::List(_) => {
                 for (text, spot) in self.texts(node, spot)? {
-                    everybody |= self.principal(&text, &spot, &mut list)?;
+                    self.principal(&text, &spot, &mut found)?;
                 }
             }
-            _ => {
-                for member in self.members(
-                    node,
-                    spot,
-                    "`*` or an object such as `{\"AWS\": \"111122223333\"}`",
-                )? {
-                    let spot = spot.member(member);
-                    match member.name.as_str() {
-                        "AWS" => {
-                            for (text, spot) in self.texts(&member.node, &spot)? {
-                                everybody |= self.principal(&text, &spot, &mut list)?;
-                            }
-                        }
-                        "Service" | "Federated" | "CanonicalUser" => {
-                            self.texts(&member.node, &spot)?;
-                            let message = format!(
-                                "a principal of type `{}` never calls a service",
-                                member.name
-                            );
-                            self.warn(
-                                &spot,
-                                message,
-                                "name accounts, users, roles or role sessions under `AWS`",
-                            );
-                        }
-                        _ => self.unknown(
-                            member,
-                            &Spot {
-                                path: spot.path.clone(),
-                                line: spot.line,
-                            },
-                            &["AWS", "Service", "Federated", "CanonicalUser"],
-                        ),
-                    }
-                }
-            }
+            _ => self.principals_by_kind(node, spot, &mut found)?,
         }
-        match (negated, everybody) {
+        if found.texts == 0 {
+            self.nobody(spot, negated)?;
+        }
+        match (negated, found.everybody) {
             (false, true) => Some(Principals::Everybody),
-            (false, false) => Some(Principals::Listed(list)),
-            (true, false) => Some(Principals::Others(list)),
+            (false, false) => Some(Principals::Listed(found.list)),
+            (true, false) => Some(Principals::Others(found.list)),
             (true, true) => {
                 self.error(
                     spot,
@@ -87,10 +62,50 @@ impl Reader<'_> {
         }
     }
 
-    /// Adds a principal to the list; `true` when the text names everybody.
-    fn principal(&mut self, text: &str, spot: &Spot, list: &mut PrincipalList) -> Option<bool> {
+    fn principals_by_kind(&mut self, node: &Node, spot: &Spot, found: &mut Found) -> Option<()> {
+        let wanted = "`*` or an object such as `{\"AWS\": \"111122223333\"}`";
+        for member in self.members(node, spot, wanted)? {
+            let own = spot.member(member);
+            match member.name.as_str() {
+                "AWS" => {
+                    for (text, spot) in self.texts(&member.node, &own)? {
+                        self.principal(&text, &spot, found)?;
+                    }
+                }
+                kind @ ("Service" | "Federated" | "CanonicalUser") => {
+                    found.texts += self.texts(&member.node, &own)?.len();
+                    let message = format!("a principal of type `{kind}` never calls a service");
+                    let hint = "name accounts, users, roles or role sessions under `AWS`";
+                    self.warn(&own, message, hint);
+                }
+                _ => {
+                    const KINDS: [&str; 4] = ["AWS", "Service", "Federated", "CanonicalUser"];
+                    self.unknown(member, spot, &KINDS);
+                    return None;
+                }
+            }
+        }
+        Some(())
+    }
+
+    /// Reports an element without any text: a statement about nobody, or, negated, about everybody, which nobody can have meant.
+    fn nobody(&mut self, spot: &Spot, negated: bool) -> Option<()> {
+        if negated {
+            let hint = "the statement would be about everybody; name whom it is not about";
+            self.error(spot, "`NotPrincipal` excepts nobody", hint);
+            return None;
+        }
+        let hint = "the statement never applies as it stands";
+        self.warn(spot, "`Principal` names nobody", hint);
+        Some(())
+    }
+
+    /// Adds what a text names.
+    fn principal(&mut self, text: &str, spot: &Spot, found: &mut Found) -> Option<()> {
+        found.texts += 1;
+        let list = &mut found.list;
         match self.named(text, spot)? {
-            Named::Everybody => return Some(true),
+            Named::Everybody => found.everybody = true,
             Named::Account(id) => list.accounts.push(id),
             Named::User => list.users.push(text.into()),
             Named::Role => list.roles.push(text.into()),
@@ -101,7 +116,7 @@ impl Reader<'_> {
                 "name accounts, users, roles or role sessions",
             ),
         }
-        Some(false)
+        Some(())
     }
 
     fn named(&mut self, text: &str, spot: &Spot) -> Option<Named> {

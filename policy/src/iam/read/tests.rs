@@ -327,3 +327,69 @@ fn hostile_policies_cost_little() {
         &["1 Statement[0].Condition: the statement has 300 conditions"],
     );
 }
+
+#[test]
+fn empty_lists_are_reported_and_their_negations_refused() {
+    let body = |principal: &str, action: &str, resource: &str| {
+        statement(&format!(
+            r#""Effect":"Deny",{principal},{action},{resource}"#
+        ))
+    };
+    let (everybody, all, everywhere) =
+        (r#""Principal":"*""#, r#""Action":"*""#, r#""Resource":"*""#);
+    let never = "the list is empty";
+    for (text, expected) in [
+        (
+            body(everybody, r#""Action":[]"#, everywhere),
+            format!("Action: warning: {never}"),
+        ),
+        (
+            body(everybody, all, r#""Resource":[]"#),
+            format!("Resource: warning: {never}"),
+        ),
+        (
+            body(everybody, r#""NotAction":[]"#, everywhere),
+            format!("NotAction: {never}"),
+        ),
+        (
+            body(everybody, all, r#""NotResource":[]"#),
+            format!("NotResource: {never}"),
+        ),
+        (
+            body(r#""Principal":{"AWS":[]}"#, all, everywhere),
+            "Principal: warning: `Principal` names nobody".to_owned(),
+        ),
+        (
+            body(r#""Principal":{}"#, all, everywhere),
+            "Principal: warning: `Principal` names nobody".to_owned(),
+        ),
+        (
+            body(r#""Principal":[]"#, all, everywhere),
+            "Principal: warning: `Principal` names nobody".to_owned(),
+        ),
+        (
+            body(r#""NotPrincipal":{"AWS":[]}"#, all, everywhere),
+            "NotPrincipal: `NotPrincipal` excepts nobody".to_owned(),
+        ),
+        (
+            body(r#""NotPrincipal":{}"#, all, everywhere),
+            "NotPrincipal: `NotPrincipal` excepts nobody".to_owned(),
+        ),
+    ] {
+        check(&text, &[&format!("1 Statement[0].{expected}")]);
+    }
+}
+
+#[test]
+fn an_empty_sid_names_nothing_and_may_come_again() {
+    let one = r#"{"Sid":"","Effect":"Allow","Principal":"*","Action":"*","Resource":"*"}"#;
+    check(&format!(r#"{{"Statement":[{one},{one}]}}"#), &[]);
+}
+
+#[test]
+fn an_unknown_kind_of_principal_has_its_place_and_a_hint() {
+    let text = statement(r#""Effect":"Deny","Principal":{"Aws":"*"},"Action":"*","Resource":"*""#);
+    let problems = read(&policy(&text), Attached::ToResource).unwrap_err();
+    assert_eq!(problems[0].place.path, "Statement[0].Principal.Aws");
+    assert_eq!(problems[0].hint.as_deref(), Some("write `AWS`"));
+}

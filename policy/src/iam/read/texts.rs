@@ -30,13 +30,6 @@ impl Reader<'_> {
         let Value::List(items) = &node.value else {
             return Some(vec![(self.text(node, spot)?, spot.clone())]);
         };
-        if items.is_empty() {
-            self.warn(
-                spot,
-                "the list is empty",
-                "the statement never applies as it stands",
-            );
-        }
         let texts: Vec<Option<(String, Spot)>> = items
             .iter()
             .enumerate()
@@ -46,6 +39,38 @@ impl Reader<'_> {
             })
             .collect();
         texts.into_iter().collect()
+    }
+
+    /// The texts of `Action`, `Resource` and their negations. An empty list makes a statement that never applies, or, negated,
+    /// one that always does, which nobody can have meant.
+    ///
+    /// Source: IAM Access Analyzer, "Empty array action": the statement does not affect the policy.
+    pub(super) fn members_of_list(
+        &mut self,
+        node: &Node,
+        spot: &Spot,
+        negated: bool,
+    ) -> Option<Vec<(String, Spot)>> {
+        let texts = self.texts(node, spot)?;
+        match (texts.is_empty(), negated) {
+            (true, false) => {
+                self.warn(
+                    spot,
+                    "the list is empty",
+                    "the statement never applies as it stands",
+                );
+            }
+            (true, true) => {
+                self.error(
+                    spot,
+                    "the list is empty",
+                    "the statement would be about everything; name what it is not about",
+                );
+                return None;
+            }
+            (false, _) => {}
+        }
+        Some(texts)
     }
 
     /// The values of a condition: texts, numbers or Booleans, single or in a list that is not empty.
