@@ -1,11 +1,12 @@
 //! The command line: one file per command, with its options, its help, what it does and its tests.
 //!
 //! A command writes its result to standard output and says what went wrong on standard error. Its exit code says who must act:
-//! 0 nobody, 1 something failed while running, 2 the command line or the configuration is wrong.
+//! 0 nobody, 1 something failed while running (or the request that `explain` is asked about would be refused), 2 the command line or the configuration is wrong.
 
 mod ca;
 mod demo;
 mod echo;
+mod explain;
 mod failure;
 pub mod inputs;
 mod output;
@@ -32,7 +33,7 @@ struct Cli {
 const AFTER_HELP: &str = "\
 Exit codes:
   0  done
-  1  something failed while running
+  1  something failed while running; of `explain`: the request would be refused
   2  the command line or the configuration is wrong
 
 Examples:
@@ -47,6 +48,7 @@ enum Command {
     Ca(ca::Ca),
     Echo(echo::Echo),
     Validate(validate::Validate),
+    Explain(explain::Explain),
     Schema(schema::Schema),
     Version(version::Version),
 }
@@ -62,6 +64,7 @@ pub fn run() -> ExitCode {
         Command::Ca(ca) => ca.run(&mut out),
         Command::Echo(echo) => echo.run(&mut out),
         Command::Validate(validate) => validate.run(&mut out),
+        Command::Explain(explain) => explain.run(&mut out),
         Command::Schema(schema) => schema.run(&mut out),
         Command::Version(version) => version.run(&mut out),
     };

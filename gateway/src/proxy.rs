@@ -14,6 +14,7 @@ mod report;
 mod respond;
 #[cfg(test)]
 mod tests;
+pub mod walk;
 
 pub use report::{record_refused_stream, refuse_malformed};
 
@@ -139,7 +140,8 @@ impl ProxyHttp for Gateway {
         session: &mut Session,
         exchange: &mut Exchange,
     ) -> Result<Box<HttpPeer>> {
-        forward::choose_target(session, exchange)
+        exchange.upgrade = forward::asks_for_websocket(session);
+        forward::choose_target(exchange)
     }
 
     /// Forward: clean headers.

@@ -7,10 +7,12 @@
 mod attachments;
 mod build;
 mod certificates;
+mod preview;
 
 pub use attachments::Attachments;
 pub use build::{Compiled, Surroundings, compile, sockets};
 pub use certificates::TlsTerms;
+pub use preview::preview;
 
 use std::{
     collections::HashMap,

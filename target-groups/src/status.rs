@@ -117,6 +117,8 @@ pub struct TargetView {
     pub status: TargetStatus,
     /// Why; `None` for healthy targets only.
     pub reason: Option<ReasonCode>,
+    /// Do new requests go there? To healthy targets; while none is healthy, or health is not checked, to all registered ones.
+    pub eligible: bool,
     /// Requests running on it.
     pub in_flight: usize,
     /// When it got this status.

@@ -29,6 +29,15 @@ impl WeightedChoice {
         Self { sums }
     }
 
+    /// The weights, in order: the share of an entry is its weight over the sum of all.
+    pub fn weights(&self) -> impl Iterator<Item = u32> + '_ {
+        let before = std::iter::once(0).chain(self.sums.iter().copied());
+        self.sums
+            .iter()
+            .zip(before)
+            .map(|(sum, before)| sum.saturating_sub(before))
+    }
+
     /// The position of one entry, chosen by `random`, a number spread evenly over all 64 bits.
     ///
     /// Every entry gets `weight / sum` of the 2^64 numbers, rounded to a whole number of them. `None` when there is no entry

@@ -43,6 +43,8 @@ pub struct TargetState {
     /// Why it is not healthy; absent for healthy targets.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason_code: Option<&'static str>,
+    /// Do new requests go there?
+    pub receives_requests: bool,
     /// Requests running on it.
     pub in_flight: usize,
     /// For how many seconds it has had this status.
@@ -77,6 +79,7 @@ fn group_status(name: &str, group: &Group, now: Instant) -> GroupStatus {
         address: target.address,
         status: target.status.as_str(),
         reason_code: target.reason.map(ReasonCode::as_str),
+        receives_requests: target.eligible,
         in_flight: target.in_flight,
         seconds_in_status: now.saturating_duration_since(target.since).as_secs(),
     });

@@ -18,6 +18,8 @@ pub(super) enum Failure {
     ConfigurationReported,
     /// The command line asks for something that cannot be; its author must act. Exit code 2.
     Usage(Box<dyn Error + Send + Sync>),
+    /// The request in question would be refused, which has already been written as the command's result. Exit code 1.
+    Refused,
     /// Something failed while running. Exit code 1.
     Runtime(Box<dyn Error + Send + Sync>),
 }
@@ -46,6 +48,7 @@ impl Failure {
                 let _ = writeln!(err, "{problems}");
                 ExitCode::from(2)
             }
+            Self::Refused => ExitCode::from(1),
             Self::ConfigurationReported => ExitCode::from(2),
         }
     }
@@ -104,6 +107,7 @@ mod tests {
             "no `region`\n    hint: name one\n",
         );
         check(&Failure::ConfigurationReported, 2, "");
+        check(&Failure::Refused, 1, "");
         check(
             &Failure::from(io::Error::from(io::ErrorKind::BrokenPipe)),
             0,

@@ -117,6 +117,11 @@ impl Answer {
         self.status
     }
 
+    /// The text for the client.
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+
     /// Sends it.
     pub(super) async fn send(self, session: &mut Session, exchange: &mut Exchange) -> Result<()> {
         exchange.status = Some(self.status);

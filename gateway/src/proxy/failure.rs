@@ -48,7 +48,7 @@ pub(super) async fn conclude(
 
 /// How much of the request has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum RequestBody {
+pub(super) enum RequestBody {
     Complete,
     Incomplete,
 }
@@ -57,7 +57,11 @@ enum RequestBody {
 ///
 /// Source: VPC Lattice user guide, "Troubleshoot access logs": 500 when no connection to a target can be made, 502 for bad answers;
 /// 504 for silent targets and 503 for empty groups are our choice, see `docs/conformance.md`.
-fn classify(error: &Error, exchange: &Exchange, body: RequestBody) -> (u16, FailureReason) {
+pub(super) fn classify(
+    error: &Error,
+    exchange: &Exchange,
+    body: RequestBody,
+) -> (u16, FailureReason) {
     let cut = exchange.facts.as_ref().and_then(|facts| facts.was_cut());
     if let (Some(Cut::Lifetime), ErrorSource::Downstream) = (cut, error.esource()) {
         return (0, FailureReason::ConnectionDurationExceeded);

@@ -1,6 +1,6 @@
 //! Choosing a target and talking to it: the peer and the headers that go there.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, header};
@@ -59,16 +59,22 @@ pub(super) fn choose_group(
         .and_then(|position| groups.get(position))
         .ok_or(Halt::NoGroup)?
         .clone();
+    take_group(head, exchange, group)
+}
+
+/// Settles on a target group, if it can be reached in the client's protocol.
+pub(super) fn take_group(
+    head: &RequestHeader,
+    exchange: &mut Exchange,
+    group: Arc<TargetGroup>,
+) -> Result<(), Halt> {
     check_versions(head, exchange.grpc, group.version).map_err(Halt::Version)?;
     exchange.group = Some(group);
     Ok(())
 }
 
 /// Chooses a target of the group. Called again for another attempt.
-pub(super) fn choose_target(
-    session: &mut Session,
-    exchange: &mut Exchange,
-) -> Result<Box<HttpPeer>> {
+pub(super) fn choose_target(exchange: &mut Exchange) -> Result<Box<HttpPeer>> {
     // Without a permit there is no group.
     let Some(group) = exchange.group.clone() else {
         return Error::e_explain(
@@ -80,7 +86,6 @@ pub(super) fn choose_target(
         .live
         .choose()
         .map_err(|_| no_target("the target group has no targets"))?;
-    exchange.upgrade = asks_for_websocket(session);
     let peer = peer(exchange, &group, lease.address());
     exchange.lease = Some(lease);
     peer.ok_or_else(|| Error::explain(ErrorType::InternalError, "request without a snapshot"))
@@ -134,7 +139,7 @@ fn request_policy(limits: &Limits, upgrade: bool) -> HttpUpstreamRequestPolicy {
 /// Is this the opening handshake of a WebSocket? Any other request goes on without its `Upgrade` field.
 ///
 /// Spec: RFC 6455 §4.1 wants GET without a body; RFC 9110 §7.8 wants `Upgrade` named in `Connection`.
-fn asks_for_websocket(session: &mut Session) -> bool {
+pub(super) fn asks_for_websocket(session: &mut Session) -> bool {
     let without_body = session.as_downstream_mut().is_body_empty();
     let request = session.req_header();
     let named = request

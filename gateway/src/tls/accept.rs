@@ -43,6 +43,11 @@ impl Terminator {
         }
     }
 
+    /// Is there a certificate for this server name (lower case, no trailing dot)?
+    pub fn answers_for(&self, server_name: &str) -> bool {
+        self.certificates.certificate(server_name).is_some()
+    }
+
     /// Does one handshake. The deadline is the caller's: dropping the future closes the connection.
     ///
     /// On failure the client has been sent the fitting alert, as far as it takes it, and the connection is gone.
@@ -60,7 +65,7 @@ impl Terminator {
             .is_some_and(|mut offered| offered.any(|name| matches!(name, b"h2" | b"http/1.1")));
         let known = server_name
             .as_deref()
-            .is_some_and(|name| self.certificates.certificate(name).is_some());
+            .is_some_and(|name| self.answers_for(name));
         let (true, Some(server_name)) = (known, server_name.clone()) else {
             // The refusal stands whether or not the client reads about it.
             let _ = start.io.write_all(&UNRECOGNIZED_NAME).await;

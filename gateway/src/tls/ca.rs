@@ -118,6 +118,12 @@ impl InternalCa {
         Self::from_file(path, &contents, now)
     }
 
+    /// A CA that is kept nowhere, for a gateway that is only thought of. Nobody can trust it.
+    pub fn unkept(now: SystemTime) -> Result<Self, CaError> {
+        let contents = file::Contents::unkept(root::generate(now)?);
+        Self::from_file(PathBuf::new(), &contents, now)
+    }
+
     fn from_file(path: PathBuf, file: &file::Contents, now: SystemTime) -> Result<Self, CaError> {
         let root = match root::Root::parse(&file.pem) {
             Ok(root) => root,

@@ -21,8 +21,18 @@ pub(super) enum Eligible {
     All,
     /// All, because none is healthy.
     FailOpen,
-    /// The healthy ones, by position. Four bytes each, so that ten thousand stay in a core's own cache.
+    /// The healthy ones, by position, ascending. Four bytes each, so that ten thousand stay in a core's own cache.
     Healthy(Box<[u32]>),
+}
+
+impl Eligible {
+    /// May the registered target at this position be chosen?
+    pub(super) fn includes(&self, position: u32) -> bool {
+        match self {
+            Self::All | Self::FailOpen => true,
+            Self::Healthy(positions) => positions.binary_search(&position).is_ok(),
+        }
+    }
 }
 
 impl Roster {

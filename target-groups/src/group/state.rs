@@ -220,9 +220,13 @@ impl State {
 
     /// See [`super::Group::view`].
     pub(super) fn view(&self) -> Vec<TargetView> {
-        let registered = self.members.iter().map(|member| {
+        let eligible = self.eligible();
+        let registered = (0..).zip(&self.members).map(|(position, member)| {
             let status = self.regime.status(member.health);
-            view(&member.live, status, member.since)
+            TargetView {
+                eligible: eligible.includes(position),
+                ..view(&member.live, status, member.since)
+            }
         });
         let leaving = self
             .leaving
@@ -340,6 +344,7 @@ fn view(live: &Live, (status, reason): Status, since: Instant) -> TargetView {
         address: live.key().address(),
         status,
         reason,
+        eligible: false,
         in_flight: live.in_flight(),
         since,
     }

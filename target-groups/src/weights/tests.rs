@@ -26,6 +26,15 @@ fn zero_is_never_chosen_and_a_single_weight_always() {
     }
 }
 
+#[test]
+fn weights_are_told_as_given() {
+    for weights in [&[][..], &[0], &[90, 10], &[0, 1, 0, 999, 0]] {
+        let told: Vec<_> = choice(weights).weights().collect();
+        let given: Vec<_> = weights.iter().map(|weight| u32::from(*weight)).collect();
+        assert_eq!(told, given);
+    }
+}
+
 /// The naive table: each entry as often as its weight.
 fn expanded(weights: &[u16]) -> Vec<usize> {
     weights

@@ -19,6 +19,11 @@ pub(super) struct Contents {
 }
 
 impl Contents {
+    /// What no file holds, and so nobody else can read.
+    pub(super) fn unkept(pem: String) -> Self {
+        Self { pem, mode: 0o600 }
+    }
+
     /// What an operator should know about the file.
     pub(super) fn warning(&self, path: &Path) -> Option<String> {
         let open = self.mode & 0o077;

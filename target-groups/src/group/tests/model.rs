@@ -4,6 +4,8 @@ use std::time::Instant;
 
 use proptest::{collection::vec, prelude::*};
 
+use crate::TargetKey;
+
 use super::{
     DRAIN_PERIOD, Group, Lease, ProbeOutcome, TargetStatus, Use, chosen, config, dawn, key, number,
     observe, seconds,
@@ -243,6 +245,14 @@ proptest! {
             prop_assert_eq!(seen, expected, "after {:?}", event);
 
             let eligible = model.eligible();
+            let mut told: Vec<_> = group
+                .view()
+                .into_iter()
+                .filter(|view| view.eligible)
+                .map(|view| number(&TargetKey::new(&view.id, view.address)))
+                .collect();
+            told.sort_unstable();
+            prop_assert_eq!(&told, &eligible, "after {:?}", event);
             let turns = chosen(&group, eligible.len() * 3);
             prop_assert_eq!(turns.keys().copied().collect::<Vec<_>>(), eligible);
             prop_assert!(turns.values().all(|count| *count == 3), "{:?}", turns);

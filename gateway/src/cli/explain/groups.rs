@@ -1,0 +1,151 @@
+//! The target groups that a request may go to: shares, targets, and what becomes of the request there.
+
+use std::{collections::HashMap, sync::Arc, time::Instant};
+
+use serde::Serialize;
+use trellis_model::config::{ProtocolVersion, TargetProtocol};
+
+use super::{
+    live::{GroupStatus, TargetStatus, by_id},
+    report::{Findings, Outcome, outcome},
+};
+use crate::{
+    admin,
+    proxy::walk::End,
+    snapshot::{Action, Rule, TargetGroup},
+};
+
+/// Where a permitted request goes.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Forward {
+    pub(super) target_status: StatusSource,
+    pub(super) target_groups: Vec<GroupReport>,
+}
+
+/// Where the status of targets comes from.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase", tag = "source")]
+pub(super) enum StatusSource {
+    /// No gateway was asked: what it would be before any check.
+    BeforeAnyCheck,
+    /// A running gateway.
+    #[serde(rename_all = "camelCase")]
+    Gateway {
+        admin: String,
+        generation: Option<u64>,
+        /// Does it run the configuration explained here?
+        same_configuration: bool,
+    },
+}
+
+/// A target group of a forward action.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct GroupReport {
+    pub(super) name: String,
+    pub(super) arn: String,
+    pub(super) protocol: &'static str,
+    pub(super) protocol_version: &'static str,
+    pub(super) weight: u32,
+    /// Its part of the requests, from 0 to 1.
+    pub(super) share: f64,
+    /// How requests for which it is chosen end, when they are not forwarded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) refusal: Option<Outcome>,
+    /// None when the running gateway does not have the group.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) failing_open: Option<bool>,
+    pub(super) targets: Vec<TargetStatus>,
+}
+
+impl Forward {
+    /// Where requests go that this rule applies to; none when it does not forward.
+    pub(super) fn new(of: &Findings<'_>, rule: &Rule) -> Option<Self> {
+        let Action::Forward { choice, groups } = &rule.action else {
+            return None;
+        };
+        let offline = before_any_check(of, groups);
+        let weights: Vec<u32> = choice.weights().collect();
+        let sum: u32 = weights.iter().sum();
+        let report = |(position, (group, weight)): (usize, (&Arc<TargetGroup>, u32))| {
+            let id = group.id.to_string();
+            let status = match of.live {
+                Some(live) => live.group(&id),
+                None => offline.get(&id),
+            };
+            let end = of.walk.groups.iter().find(|(at, _)| *at == position);
+            GroupReport {
+                share: f64::from(weight) / f64::from(sum.max(1)),
+                weight,
+                refusal: end
+                    .filter(|(_, end)| *end != End::Forwarded)
+                    .map(|(_, end)| outcome(end, None)),
+                failing_open: status.map(|status| status.failing_open),
+                targets: status.map_or_else(Vec::new, |status| status.targets.clone()),
+                ..GroupReport::of(group)
+            }
+        };
+        Some(Self {
+            target_status: StatusSource::of(of),
+            target_groups: groups.iter().zip(weights).enumerate().map(report).collect(),
+        })
+    }
+
+    /// The part of the requests that reaches a target.
+    pub(super) fn forwarded_share(&self) -> f64 {
+        let forwarding = self
+            .target_groups
+            .iter()
+            .filter(|group| group.refusal.is_none());
+        forwarding.map(|group| group.share).sum()
+    }
+}
+
+impl StatusSource {
+    fn of(of: &Findings<'_>) -> Self {
+        match of.live {
+            None => Self::BeforeAnyCheck,
+            Some(live) => Self::Gateway {
+                admin: live.admin.clone(),
+                generation: live.generation,
+                same_configuration: live.same_configuration,
+            },
+        }
+    }
+}
+
+impl GroupReport {
+    /// What the group itself says.
+    fn of(group: &TargetGroup) -> Self {
+        Self {
+            name: group.name.to_string(),
+            arn: group.arn.to_string(),
+            protocol: match group.protocol {
+                TargetProtocol::Http => "HTTP",
+                TargetProtocol::Https => "HTTPS",
+            },
+            protocol_version: match group.version {
+                ProtocolVersion::Http1 => "HTTP1",
+                ProtocolVersion::Http2 => "HTTP2",
+                ProtocolVersion::Grpc => "GRPC",
+            },
+            weight: 0,
+            share: 0.0,
+            refusal: None,
+            failing_open: None,
+            targets: Vec::new(),
+        }
+    }
+}
+
+/// The status of the groups' targets in the snapshot that nothing runs, in the form of the admin page.
+fn before_any_check(
+    of: &Findings<'_>,
+    groups: &[Arc<TargetGroup>],
+) -> HashMap<String, GroupStatus> {
+    let live: Vec<_> = groups.iter().map(|group| Arc::clone(&group.live)).collect();
+    let statuses = admin::group_statuses(&of.config.target_groups, &live, Instant::now());
+    let statuses = serde_json::to_value(statuses).and_then(serde_json::from_value);
+    by_id(statuses.unwrap_or_default())
+}

@@ -1,0 +1,44 @@
+//! A snapshot that nothing runs.
+
+use std::{
+    sync::Arc,
+    time::{Instant, SystemTime},
+};
+
+use trellis_access_logs::Subscriptions;
+use trellis_model::{
+    config::Config,
+    problem::{Place, Problem, Problems},
+};
+
+use super::{Snapshot, Surroundings, TlsTerms, compile};
+use crate::{
+    registry::{self, Registry},
+    telemetry::Telemetry,
+    tls::{ca::InternalCa, store::Certificates},
+};
+
+/// Compiles a configuration as the gateway does, without running it: no socket, no file, no probe, no record.
+///
+/// Targets are as they would be before their first check. Certificates are not read: the snapshot knows which names it would
+/// answer for, and shows certificates that nobody trusts.
+pub fn preview(config: &Config, now: SystemTime) -> Result<Snapshot, Problems> {
+    let ca = InternalCa::unkept(now).map_err(|error| {
+        Problems::from_iter([Problem::error(Place::default(), error.to_string())])
+    })?;
+    let tls = TlsTerms::new(Arc::new(ca));
+    let compiled = compile(config, &tls)?;
+    let registry = Registry::new(Arc::new(|_| {}));
+    let used = registry::groups_in_use(&config.services);
+    registry.apply(&config.target_groups, &used, Instant::now());
+    let around = Surroundings {
+        registry: &registry,
+        telemetry: &Telemetry::new(now),
+        certificates: &Certificates::default(),
+        tls: &tls,
+    };
+    Ok(compiled.build(config, FIRST, Subscriptions::default(), &around))
+}
+
+/// Generation of a snapshot that nothing came before.
+const FIRST: u64 = 1;
