@@ -148,6 +148,7 @@ impl Streaming {
         within("the next piece of an answer", async {
             while let Some(frame) = self.body.frame().await.transpose()? {
                 match frame.into_data() {
+                    Ok(data) if data.is_empty() => {}
                     Ok(data) => return Ok(Some(data)),
                     Err(frame) => self.trailers = frame.into_trailers().unwrap_or_default(),
                 }

@@ -227,7 +227,7 @@ impl Gateway {
 
     /// The record that fits, among those not looked at before.
     pub async fn record_where(&mut self, what: &str, fits: impl Fn(&Record) -> bool) -> Record {
-        let (position, record) = eventually(&format!("the record of {what}"), || {
+        let (position, record) = eventually(&format!("the record of {what}"), async || {
             let records = self.records().into_iter().enumerate();
             let mut unseen = records.filter(|(position, _)| !self.looked_at.contains(position));
             unseen.find(|(_, record)| fits(record))
@@ -239,7 +239,7 @@ impl Gateway {
 
     /// Waits for a line of the log at `warn` or `error`, which is then expected.
     pub async fn expect_log(&self, text: &str) -> String {
-        eventually(&format!("the log line `{text}`"), || {
+        eventually(&format!("the log line `{text}`"), async || {
             self.witness.take(text)
         })
         .await
@@ -247,7 +247,7 @@ impl Gateway {
 
     /// Waits until a metric has this value; if it is one of trouble, that is then expected.
     pub async fn expect_metric(&mut self, name: &str, value: u64) {
-        eventually(&format!("{name} to be {value}"), || {
+        eventually(&format!("{name} to be {value}"), async || {
             (self.metric(name) == value).then_some(())
         })
         .await;

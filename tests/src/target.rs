@@ -311,7 +311,7 @@ impl Target {
 
     /// Waits until so many requests have reached it since it began.
     pub async fn arrived(&self, count: usize) {
-        eventually("requests at the target", || {
+        eventually("requests at the target", async || {
             (self.count() >= count).then_some(())
         })
         .await;
@@ -325,7 +325,7 @@ impl Target {
     /// Stops listening and drops every connection.
     pub async fn die(&self) {
         self.serving.abort();
-        eventually("the end of the target", || {
+        eventually("the end of the target", async || {
             self.serving.is_finished().then_some(())
         })
         .await;

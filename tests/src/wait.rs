@@ -27,12 +27,15 @@ pub fn within<F: Future>(what: &str, future: F) -> impl Future<Output = F::Outpu
 
 /// What `look` finds, as soon as it finds something; ends the test when it never does.
 #[track_caller]
-pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> impl Future<Output = T> {
+pub fn eventually<T>(
+    what: &str,
+    mut look: impl AsyncFnMut() -> Option<T>,
+) -> impl Future<Output = T> {
     let caller = std::panic::Location::caller();
     async move {
         let began = Instant::now();
         loop {
-            if let Some(found) = look() {
+            if let Some(found) = look().await {
                 return found;
             }
             assert!(

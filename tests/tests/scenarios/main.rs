@@ -2,8 +2,13 @@
 
 #![expect(
     clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
     reason = "scenarios: what is not as expected ends the test"
 )]
 
 mod answers;
+mod balance;
 mod decisions;
+mod headers;
+mod protocols;
