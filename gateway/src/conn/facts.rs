@@ -24,7 +24,6 @@ pub struct Facts {
     /// When the connection was accepted.
     pub opened: Instant,
     cut: AtomicU8,
-    malformed: AtomicBool,
     retired: AtomicBool,
     expired: AtomicBool,
     /// Milliseconds after `opened` at which the wait in course has lasted too long; `u64::MAX` when none is.
@@ -61,7 +60,6 @@ impl Facts {
             tls,
             opened,
             cut: AtomicU8::new(0),
-            malformed: AtomicBool::new(false),
             retired: AtomicBool::new(false),
             expired: AtomicBool::new(false),
             deadline: AtomicU64::new(u64::MAX),
@@ -84,19 +82,6 @@ impl Facts {
             2 => Some(Cut::Stop),
             _ => None,
         }
-    }
-
-    /// What the client sends is malformed; nothing further of it is read.
-    ///
-    /// The engine loses the cause of a failed read on its way to our filters, so it travels here.
-    pub fn find_malformed(&self) {
-        self.malformed.store(true, Ordering::Relaxed);
-        self.retire();
-    }
-
-    /// Has the client sent something malformed?
-    pub fn is_malformed(&self) -> bool {
-        self.malformed.load(Ordering::Relaxed)
     }
 
     /// The request in course, if any, is the last one on this connection.

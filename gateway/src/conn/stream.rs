@@ -75,7 +75,7 @@ impl Conn {
                 Poll::Ready(Ok(()))
             }
             Err(violation) => {
-                self.facts.find_malformed();
+                self.facts.retire();
                 Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, violation)))
             }
         }
