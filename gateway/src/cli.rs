@@ -6,6 +6,8 @@
 mod ca;
 mod demo;
 mod echo;
+#[cfg(test)]
+mod examples;
 mod explain;
 mod failure;
 pub mod inputs;
@@ -18,9 +20,14 @@ mod stop;
 mod validate;
 mod version;
 
-use std::{io, process::ExitCode};
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+};
 
 use clap::{Parser, Subcommand};
+
+use failure::Failure;
 
 /// Trellis: an application network that anybody can run.
 #[derive(Debug, Parser)]
@@ -58,19 +65,24 @@ pub fn run() -> ExitCode {
     let cli = Cli::parse();
     // Not locked: access records may go to standard output while a command runs.
     let mut out = io::stdout();
-    let result = match cli.command {
-        Command::Serve(serve) => serve.run(&mut out),
-        Command::Demo(demo) => demo.run(&mut out),
-        Command::Ca(ca) => ca.run(&mut out),
-        Command::Echo(echo) => echo.run(&mut out),
-        Command::Validate(validate) => validate.run(&mut out),
-        Command::Explain(explain) => explain.run(&mut out),
-        Command::Schema(schema) => schema.run(&mut out),
-        Command::Version(version) => version.run(&mut out),
-    };
-    match result {
+    match cli.command.run(&mut out) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(&mut io::stderr()),
+    }
+}
+
+impl Command {
+    fn run(self, out: &mut dyn Write) -> Result<(), Failure> {
+        match self {
+            Self::Serve(serve) => serve.run(out),
+            Self::Demo(demo) => demo.run(out),
+            Self::Ca(ca) => ca.run(out),
+            Self::Echo(echo) => echo.run(out),
+            Self::Validate(validate) => validate.run(out),
+            Self::Explain(explain) => explain.run(out),
+            Self::Schema(schema) => schema.run(out),
+            Self::Version(version) => version.run(out),
+        }
     }
 }
 

@@ -10,43 +10,16 @@ use std::{
     fmt::Write as _,
     fs,
     path::{Path, PathBuf},
-    process::ExitCode,
 };
 
 use clap::Parser as _;
 
 use self::world::World;
 use super::request::{Line, RequestError};
-use crate::cli::{Cli, Command};
-
-/// Runs a command line; gives what it writes and its exit code.
-fn run(arguments: &[String]) -> (String, u8) {
-    let cli = Cli::try_parse_from(arguments).unwrap_or_else(|error| panic!("{error}"));
-    let Command::Explain(explain) = cli.command else {
-        panic!("{arguments:?} is another command");
-    };
-    let mut out = Vec::new();
-    let code = match explain.run(&mut out) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => failure.report(&mut out),
-    };
-    let code = (0..=2).find(|number| ExitCode::from(*number) == code);
-    (String::from_utf8(out).unwrap(), code.unwrap())
-}
-
-/// The words of a line; single quotes keep blanks.
-fn words(line: &str) -> Vec<String> {
-    let mut words = vec![String::new()];
-    let mut quoted = false;
-    for character in line.chars() {
-        match character {
-            '\'' => quoted = !quoted,
-            ' ' if !quoted => words.push(String::new()),
-            _ => words.last_mut().unwrap().push(character),
-        }
-    }
-    words
-}
+use crate::cli::{
+    Cli,
+    examples::{run, words},
+};
 
 /// The transcript of a file: its commands with what they write now.
 fn replay(script: &str, world: &World) -> String {

@@ -12,10 +12,13 @@ use tokio::sync::oneshot;
 use trellis_model::config::Config;
 use trellis_target_groups::{Group, ProbeOutcome, TargetKey, Use};
 
-use super::{run, words, world::World};
+use super::world::World;
 use crate::{
     admin::{self, Introspect, Readiness, Site},
-    cli::inputs::Configuration,
+    cli::{
+        examples::{run, words},
+        inputs::Configuration,
+    },
     telemetry::Telemetry,
 };
 
