@@ -20,6 +20,7 @@ mod thread;
 
 use std::{
     fmt, io,
+    os::unix::fs::FileTypeExt as _,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -226,7 +227,14 @@ impl fmt::Debug for Writer {
     }
 }
 
-/// Can records be appended to `destination`? Creates a file that is not there; for a check at start-up.
+/// Can records be appended to `destination`? Creates a file that is not there; for a check before a configuration is taken up.
+///
+/// A pipe is not opened: that would wait for its reader.
 pub fn check(destination: &LogDestination) -> io::Result<()> {
+    if let LogDestination::File(path) = destination
+        && std::fs::metadata(path).is_ok_and(|found| found.file_type().is_fifo())
+    {
+        return Ok(());
+    }
     sink::open(destination).map(drop)
 }

@@ -95,7 +95,7 @@ pub trait Observer: Send + Sync {
     fn query(&self, client: IpAddr, name: Option<&str>, outcome: DnsOutcome);
 
     /// A socket of ours or a resolver at `address` fails.
-    fn failed(&self, address: SocketAddr, error: &dyn Error);
+    fn failed(&self, address: SocketAddr, error: &(dyn Error + 'static));
 }
 
 impl Observer for Telemetry {
@@ -107,7 +107,7 @@ impl Observer for Telemetry {
         });
     }
 
-    fn failed(&self, address: SocketAddr, error: &dyn Error) {
+    fn failed(&self, address: SocketAddr, error: &(dyn Error + 'static)) {
         self.emit(&DnsFailed { address, error });
     }
 }

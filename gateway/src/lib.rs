@@ -1,14 +1,17 @@
 //! The gateway of Trellis: the one crate that does I/O on the request path.
 
 pub mod admin;
+mod check;
 pub mod cli;
 pub mod conn;
 pub mod dns;
 pub mod echo;
+mod files;
 pub mod h1;
 pub mod listen;
 pub mod probe;
 pub mod proxy;
+mod reason;
 pub mod registry;
 pub mod server;
 pub mod shared;

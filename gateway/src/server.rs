@@ -4,6 +4,7 @@
 //! whole; then the registry, the snapshot and the listeners follow, which cannot fail. So a rejected change leaves no trace.
 
 mod background;
+mod plan;
 mod state;
 mod watch;
 
@@ -12,9 +13,8 @@ pub use state::State;
 pub use watch::{ServeError, serve};
 
 use std::{
-    collections::BTreeSet,
     io,
-    net::{SocketAddr, TcpListener},
+    net::SocketAddr,
     sync::{Arc, atomic::AtomicUsize},
     time::{Duration, Instant, SystemTime},
 };
@@ -22,25 +22,28 @@ use std::{
 use arc_swap::ArcSwap;
 use trellis_access_logs::{Settings, Writer};
 use trellis_model::{
-    config::Config,
+    config::{Config, LogDestination},
     load::Loaded,
-    problem::{Place, Problem, Problems},
+    problem::Problems,
 };
+
+use self::plan::{Foundation, Plan, Running};
 
 use crate::{
     admin, dns,
-    listen::{self, Listeners, Prepared, Worker, WorkerSettings},
+    listen::{Listeners, Prepared, Worker, WorkerSettings},
     registry::{self, Registry},
     shared::Shared,
-    snapshot::{self, Compiled, Snapshot, Surroundings, TlsTerms},
+    snapshot::{Compiled, Snapshot, Surroundings, TlsTerms},
     telemetry::{
         Telemetry, collect_records,
         events::{
-            ListenerClosed, ListenerOpened, SnapshotApplied, SnapshotRejected, Started, StopBegan,
-            Stopped, TargetStatusChanged,
+            CertificateExpiring, CertificateFailed, CertificateLoaded, ListenerClosed,
+            ListenerOpened, SnapshotApplied, SnapshotRejected, Started, StopBegan, Stopped,
+            TargetStatusChanged,
         },
     },
-    tls::{ca::InternalCa, store::Certificates},
+    tls::store::{CertificateEvent, Certificates},
 };
 
 /// Longest wait for the last access records when the gateway stops.
@@ -72,35 +75,20 @@ pub struct Server {
     stop_grace: Duration,
 }
 
-/// What of a configuration could have failed and did not.
-struct Plan {
-    compiled: Compiled,
-    certificates: Certificates,
-    sockets: Prepared,
-    dns: dns::Prepared,
-    warnings: Problems,
-}
-
-/// What runs already, and is kept where a configuration still wants it.
-#[derive(Debug, Default)]
-struct Running {
-    certificates: Certificates,
-    sockets: BTreeSet<SocketAddr>,
-    dns: BTreeSet<SocketAddr>,
-}
-
 impl Server {
     /// Starts a gateway. When this returns, its sockets listen.
     pub fn start(loaded: Loaded, seed: u64) -> Result<Self, StartError> {
         let began = Instant::now();
         let Loaded { config, warnings } = loaded;
         let telemetry = Telemetry::new(SystemTime::now());
-        let terms = TlsTerms::new(Arc::new(open_ca(&config)?));
         let workers = worker_count(&config);
-        let nothing = Running::default();
-        let plan = plan(&config, warnings, &terms, &nothing, workers);
-        let admin = config.gateway.admin.map(bind_admin).transpose();
-        let (plan, admin) = both(plan, admin).map_err(StartError::Configuration)?;
+        let (foundation, plan) = plan::first(&config, warnings, (workers, &telemetry))
+            .map_err(StartError::Configuration)?;
+        let Foundation {
+            terms,
+            roots,
+            admin,
+        } = foundation;
 
         let writer = Arc::new(Writer::start(
             Settings::default(),
@@ -126,7 +114,7 @@ impl Server {
             snapshot: ArcSwap::from_pointee(snapshot),
             early_recorder: writer.recorder(),
             connections: AtomicUsize::new(0),
-            target_roots: write_root(&terms.ca)?,
+            target_roots: roots,
             telemetry,
             writer,
             seed,
@@ -166,8 +154,14 @@ impl Server {
 
     /// Takes over what was loaded, or says that it is refused and leaves everything as it is: a change of the configuration's files
     /// from its beginning to its log line and its metrics.
-    pub fn reload(&mut self, loaded: Result<Loaded, Problems>) -> Result<u64, Problems> {
-        let applied = loaded.and_then(|loaded| self.apply(loaded));
+    ///
+    /// `locate` gives problems that the documents' author is not told the lines of yet these lines.
+    pub fn reload(
+        &mut self,
+        loaded: Result<Loaded, Problems>,
+        locate: &dyn Fn(Problems) -> Problems,
+    ) -> Result<u64, Problems> {
+        let applied = loaded.and_then(|loaded| self.apply(loaded).map_err(locate));
         if let Err(problems) = &applied {
             let running = Some(self.shared.snapshot.load().generation);
             let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
@@ -189,14 +183,15 @@ impl Server {
             config,
             mut warnings,
         } = loaded;
-        warnings.extend(kept_settings(&self.state.config(), &config));
+        warnings.extend(plan::kept_settings(&self.state.config(), &config));
         let running = Running {
             certificates: self.certificates.clone(),
             sockets: self.listeners.open().clone(),
             dns: self.dns.open(),
+            destinations: destinations(&self.state.config()),
         };
-        let workers = self.listeners.workers();
-        let plan = plan(&config, warnings, &self.terms, &running, workers)?;
+        let around = (self.listeners.workers(), &*self.shared.telemetry);
+        let plan = plan::plan(&config, warnings, &self.terms, &running, around)?;
         let generation = self.shared.snapshot.load().generation + 1;
         let Plan {
             compiled,
@@ -242,8 +237,28 @@ impl Server {
 
     /// Looks for changed certificate files and takes what is usable.
     pub fn refresh_certificates(&self) {
+        let telemetry = &self.shared.telemetry;
         for event in self.certificates.refresh(SystemTime::now()) {
-            tracing::info!(?event, "certificate files");
+            match event {
+                CertificateEvent::Replaced {
+                    domain, warnings, ..
+                } => telemetry.emit(&CertificateLoaded {
+                    domain: domain.as_str(),
+                    warnings: &warnings,
+                }),
+                CertificateEvent::Refused { domain, problem } => {
+                    telemetry.emit(&CertificateFailed {
+                        domain: domain.as_str(),
+                        problem: &problem,
+                    });
+                }
+                CertificateEvent::Expiring { domain, problem } => {
+                    telemetry.emit(&CertificateExpiring {
+                        domain: domain.as_str(),
+                        problem: &problem,
+                    });
+                }
+            }
         }
     }
 
@@ -290,66 +305,6 @@ impl Server {
     }
 }
 
-/// Everything that can refuse a configuration; all problems at once.
-fn plan(
-    config: &Config,
-    mut warnings: Problems,
-    terms: &TlsTerms,
-    running: &Running,
-    workers: usize,
-) -> Result<Plan, Problems> {
-    let (certificates, found) =
-        Certificates::load(config, &running.certificates, SystemTime::now());
-    warnings.extend(found);
-    let compiled = snapshot::compile(config, terms);
-    let sockets = listen::prepare(&running.sockets, snapshot::sockets(config), workers);
-    let dns = dns::prepare(&running.dns, config.gateway.dns.as_ref());
-    match (compiled, sockets, dns) {
-        (Ok(compiled), Ok(sockets), Ok(dns)) if !warnings.has_errors() => {
-            warnings.extend(compiled.warnings().iter().cloned());
-            Ok(Plan {
-                compiled,
-                certificates,
-                sockets,
-                dns,
-                warnings,
-            })
-        }
-        (compiled, sockets, dns) => {
-            warnings.extend(compiled.err().into_iter().flatten());
-            let busy = sockets.err().into_iter().flatten();
-            warnings.extend(busy.map(|error| unavailable(Place::default(), &error)));
-            let place = || Place {
-                path: "gateway.dns.listen".to_owned(),
-                ..Place::default()
-            };
-            let busy = dns.err().into_iter().flatten();
-            warnings.extend(busy.map(|error| unavailable(place(), &error)));
-            Err(warnings)
-        }
-    }
-}
-
-/// Both, or the problems of both.
-fn both<A, B>(first: Result<A, Problems>, second: Result<B, Problems>) -> Result<(A, B), Problems> {
-    match (first, second) {
-        (Ok(first), Ok(second)) => Ok((first, second)),
-        (first, second) => {
-            let mut problems = first.err().unwrap_or_default();
-            problems.extend(second.err().into_iter().flatten());
-            Err(problems)
-        }
-    }
-}
-
-/// An address that cannot be listened on.
-fn unavailable(place: Place, error: &dyn std::error::Error) -> Problem {
-    Problem::error(place, chain(error)).hint(PORT_HINT)
-}
-
-const PORT_HINT: &str =
-    "another process may listen there; `ss -ltnp` shows which. Ports below 1024 need a privilege";
-
 /// The part that cannot fail.
 fn realize(
     compiled: Compiled,
@@ -366,38 +321,11 @@ fn realize(
     compiled.build(config, generation, subscriptions, around)
 }
 
-fn open_ca(config: &Config) -> Result<InternalCa, StartError> {
-    InternalCa::open(&config.gateway.data_dir, SystemTime::now()).map_err(|error| {
-        let place = Place {
-            path: "gateway.dataDir".to_owned(),
-            ..Place::default()
-        };
-        StartError::Configuration(Problems::from_iter([Problem::error(place, chain(&error))]))
-    })
-}
-
-/// Puts the root certificate, without its key, beside the CA's own file: the engine reads nothing else from a file of roots.
-fn write_root(ca: &InternalCa) -> io::Result<String> {
-    let path = ca.path().with_file_name("certificate.pem");
-    std::fs::write(&path, ca.root_pem())?;
-    Ok(path.to_string_lossy().into_owned())
-}
-
-/// An error with its causes, joined by colons.
-fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
-}
-
-fn bind_admin(address: SocketAddr) -> Result<TcpListener, Problems> {
-    TcpListener::bind(address).map_err(|error| {
-        let place = Place {
-            path: "gateway.admin".to_owned(),
-            ..Place::default()
-        };
-        let message = format!("cannot listen on `{address}`: {error}");
-        Problems::from_iter([Problem::error(place, message).hint(PORT_HINT)])
-    })
+fn destinations(config: &Config) -> std::collections::BTreeSet<LogDestination> {
+    let subscriptions = config.access_log_subscriptions.iter();
+    subscriptions
+        .map(|subscription| subscription.destination.clone())
+        .collect()
 }
 
 fn worker_count(config: &Config) -> usize {
@@ -429,28 +357,6 @@ fn announce(telemetry: &Telemetry, (opened, closed): (Vec<SocketAddr>, Vec<Socke
     for address in closed {
         telemetry.emit(&ListenerClosed { address });
     }
-}
-
-/// Settings that a reload does not change.
-fn kept_settings(before: &Config, after: &Config) -> Vec<Problem> {
-    let (before, after) = (&before.gateway, &after.gateway);
-    let changed = [
-        ("gateway.admin", before.admin != after.admin),
-        ("gateway.workers", before.workers != after.workers),
-        ("gateway.dataDir", before.data_dir != after.data_dir),
-    ];
-    let warning = |(path, _): &(&str, bool)| {
-        let place = Place {
-            path: (*path).to_owned(),
-            ..Place::default()
-        };
-        Problem::warning(place, "takes effect at the next start")
-    };
-    changed
-        .iter()
-        .filter(|(_, changed)| *changed)
-        .map(warning)
-        .collect()
 }
 
 /// The admin pages of a gateway, as [`Background`] serves them.

@@ -604,6 +604,8 @@ pub struct AccessLogSubscription {
     pub resource: LoggedResource,
     /// Where they go.
     pub destination: LogDestination,
+    /// Where the subscription was written, for problems that show when the destination is opened.
+    pub place: Place,
 }
 
 /// What a subscription listens to.

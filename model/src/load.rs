@@ -52,10 +52,32 @@ pub struct Loaded {
     pub warnings: Problems,
 }
 
+/// What could be made of files that perhaps may not be used.
+#[derive(Debug, Clone)]
+pub struct Examined {
+    /// The configuration. With errors among the problems it lacks what is wrong, has defaults for settings that are wrong, and must
+    /// not run; it serves to find more problems, so that one report can hold them all.
+    pub config: Config,
+    /// Every problem found, the warnings included, in the order of files and lines.
+    pub problems: Problems,
+}
+
 /// Makes one configuration of these files.
 ///
 /// `Err` holds every problem found, the warnings included, in the order of files and lines.
 pub fn load(sources: &[Source], inputs: &dyn Inputs) -> Result<Loaded, Problems> {
+    let Examined { config, problems } = examine(sources, inputs);
+    if problems.has_errors() {
+        return Err(problems);
+    }
+    Ok(Loaded {
+        config,
+        warnings: problems,
+    })
+}
+
+/// Finds every problem of these files, and makes of them what can be made.
+pub fn examine(sources: &[Source], inputs: &dyn Inputs) -> Examined {
     let mut problems = Vec::new();
     let files: Vec<_> = sources
         .iter()
@@ -63,20 +85,17 @@ pub fn load(sources: &[Source], inputs: &dyn Inputs) -> Result<Loaded, Problems>
         .collect();
     let config = build::build(&files, inputs, &mut problems);
     drop(files);
-    let report: Problems = lines::locate(problems, sources, inputs)
-        .into_iter()
-        .collect();
-    match config {
-        Some(config) if !report.has_errors() => Ok(Loaded {
-            config,
-            warnings: report,
-        }),
-        _ => Err(report),
+    Examined {
+        config,
+        problems: lines::locate(problems, sources, inputs)
+            .into_iter()
+            .collect(),
     }
 }
 
 /// Gives problems that others found in these documents, or in policy files that the documents name, the lines that their paths
-/// stand on, and brings them into the order of files and lines.
+/// stand on, and brings them into the order of files and lines. A problem that names a path but no file is one of the document that
+/// has the path.
 pub fn locate(problems: Problems, sources: &[Source], inputs: &dyn Inputs) -> Problems {
     lines::locate(problems.into_iter().collect(), sources, inputs)
         .into_iter()

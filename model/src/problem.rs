@@ -76,10 +76,38 @@ impl Problem {
     }
 }
 
+/// A text that may hold anything, for a terminal: control characters are escaped, so that a document can neither colour nor forge
+/// what an operator reads.
+struct Plain<T>(T);
+
+impl<T: fmt::Display> fmt::Display for Plain<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Write::write_fmt(&mut Escaping(f), format_args!("{}", self.0))
+    }
+}
+
+struct Escaping<'f, 'b>(&'f mut fmt::Formatter<'b>);
+
+impl fmt::Write for Escaping<'_, '_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let mut rest = text;
+        while let Some(position) = rest.find(char::is_control) {
+            let (plain, found) = rest.split_at(position);
+            self.0.write_str(plain)?;
+            let mut following = found.chars();
+            for control in following.by_ref().take(1) {
+                write!(self.0, "{}", control.escape_default())?;
+            }
+            rest = following.as_str();
+        }
+        self.0.write_str(rest)
+    }
+}
+
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(file) = &self.place.file {
-            write!(f, "{}", file.display())?;
+            write!(f, "{}", Plain(file.display()))?;
             if let Some(line) = self.place.line {
                 write!(f, ":{line}")?;
             }
@@ -89,11 +117,11 @@ impl fmt::Display for Problem {
             f.write_str("warning: ")?;
         }
         if !self.place.path.is_empty() {
-            write!(f, "{}: ", self.place.path)?;
+            write!(f, "{}: ", Plain(&self.place.path))?;
         }
-        f.write_str(&self.message)?;
+        write!(f, "{}", Plain(&self.message))?;
         if let Some(hint) = &self.hint {
-            write!(f, "\n    hint: {hint}")?;
+            write!(f, "\n    hint: {}", Plain(hint))?;
         }
         Ok(())
     }

@@ -155,7 +155,9 @@ impl Gateway {
         self.setups.insert(0, change(setup));
         let server = self.server.as_mut().expect("a running gateway");
         let loaded = load(&self.setups);
-        let outcome = self.witness.hear(|| server.reload(loaded));
+        let outcome = self
+            .witness
+            .hear(|| server.reload(loaded, &|problems| problems));
         if outcome.is_err() {
             self.setups[0].document = document;
             self.setups[0].adjustments = adjustments;

@@ -5,6 +5,7 @@ use trellis_model::{
     config::LogDestination,
     id::AccessLogSubscriptionId,
     name::{AccountId, Region},
+    problem::Place,
 };
 
 use super::*;
@@ -45,6 +46,7 @@ fn check(subscribed: &[&str], asked: (Option<&str>, Option<&str>), wanted: &[&st
                 ),
                 resource,
                 destination: LogDestination::File(file.into()),
+                place: Place::default(),
             }
         })
         .collect();

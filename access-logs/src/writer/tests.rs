@@ -20,6 +20,7 @@ use trellis_model::{
     config::LoggedResource,
     id::{AccessLogSubscriptionId, ServiceId, ServiceNetworkId},
     name::{AccountId, Region},
+    problem::Place,
 };
 
 use super::{
@@ -143,6 +144,7 @@ fn subscription(resource: LoggedResource, file: &Path) -> AccessLogSubscription 
         ),
         resource,
         destination: LogDestination::File(file.to_owned()),
+        place: Place::default(),
     }
 }
 

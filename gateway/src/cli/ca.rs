@@ -44,12 +44,9 @@ impl Ca {
     pub(super) fn run(self, out: &mut dyn Write) -> Result<(), Failure> {
         let data_dir = match (self.data_dir, self.config) {
             (Some(folder), _) => folder,
-            (None, Some(path)) => {
-                let loaded = Configuration::new(path)
-                    .load()
-                    .map_err(Failure::Configuration)?;
-                loaded.config.gateway.data_dir
-            }
+            (None, Some(path)) => Configuration::new(path)
+                .data_dir()
+                .map_err(Failure::Configuration)?,
             // The command line demands one of the two.
             (None, None) => return Err(Failure::ConfigurationReported),
         };

@@ -7,7 +7,10 @@ use std::{
 };
 
 use clap::Args;
-use trellis_model::config::Config;
+use trellis_model::{
+    config::Config,
+    load::{self, Inputs, Source},
+};
 
 use super::{
     failure::Failure,
@@ -15,7 +18,7 @@ use super::{
     serve::{Log, seed},
 };
 use crate::{
-    echo::{self, EchoHandle, EchoOptions},
+    echo::{self, EchoError, EchoHandle, EchoOptions},
     server,
     tls::ca::InternalCa,
 };
@@ -84,11 +87,12 @@ const PORTS: [u16; 8] = [5300, 8080, 8443, 9101, 9102, 9103, 9104, 9901];
 impl Demo {
     pub(super) fn run(self, out: &mut dyn Write) -> Result<(), Failure> {
         self.log.start()?;
+        // Targets first: when another demo runs, its files must not be replaced under it.
+        let targets = start_targets(&packed(self.shift_ports)?)?;
         unpack(&self.directory, self.shift_ports)?;
         let configuration = Configuration::new(self.directory.join("trellis.yaml"));
         let loaded = configuration.load().map_err(Failure::Configuration)?;
         write_root(&loaded.config, &self.directory)?;
-        let targets = start_targets(&loaded.config)?;
         let folder = self.directory.display().to_string();
         let guide = shift_ports(GUIDE, self.shift_ports).replace("{folder}", &folder);
         let mut printed = Ok(());
@@ -101,13 +105,57 @@ impl Demo {
     }
 }
 
-fn unpack(folder: &Path, shift: u16) -> io::Result<()> {
+/// Why the demo cannot begin. Its user must act.
+#[derive(Debug, thiserror::Error)]
+enum DemoError {
+    #[error(
+        "the target `{name}` cannot start; perhaps another demo runs, and `--shift-ports 100` moves this one away"
+    )]
+    Target { name: String, source: EchoError },
+    #[error("cannot write `{}`", path.display())]
+    Unpack { path: PathBuf, source: io::Error },
+}
+
+impl From<DemoError> for Failure {
+    fn from(error: DemoError) -> Self {
+        Self::Usage(Box::new(error))
+    }
+}
+
+/// The example as it is packed into the program.
+struct Packed;
+
+impl Inputs for Packed {
+    fn read(&self, path: &Path) -> Result<String, String> {
+        let found = FILES.iter().find(|(name, _)| Path::new(name) == path);
+        found
+            .map(|(_, text)| (*text).to_owned())
+            .ok_or_else(|| "it is not packed".to_owned())
+    }
+
+    fn variable(&self, _: &str) -> Option<String> {
+        None
+    }
+}
+
+fn packed(shift: u16) -> Result<Config, Failure> {
+    let [(name, text), ..] = FILES;
+    let source = Source {
+        path: name.into(),
+        text: shift_ports(text, shift),
+    };
+    let loaded = load::load(&[source], &Packed).map_err(Failure::Configuration)?;
+    Ok(loaded.config)
+}
+
+fn unpack(folder: &Path, shift: u16) -> Result<(), DemoError> {
     for (name, text) in FILES {
         let path = folder.join(name);
-        if let Some(parent) = path.parent() {
-            fs::create_dir_all(parent)?;
-        }
-        fs::write(path, shift_ports(text, shift))?;
+        let written = path
+            .parent()
+            .map_or(Ok(()), fs::create_dir_all)
+            .and_then(|()| fs::write(&path, shift_ports(text, shift)));
+        written.map_err(|source| DemoError::Unpack { path, source })?;
     }
     Ok(())
 }
@@ -138,13 +186,17 @@ fn write_root(config: &Config, folder: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Starts an echo for every target, named after its group. A taken port is a matter of the configuration.
+/// Starts an echo for every target, named after its group.
 fn start_targets(config: &Config) -> Result<Vec<EchoHandle>, Failure> {
     let mut handles = Vec::new();
     for group in &config.target_groups {
         for target in &group.targets {
             let options = EchoOptions::named(group.name.as_str()).listen(target.address);
-            handles.push(echo::spawn(options).map_err(|error| Failure::Usage(Box::new(error)))?);
+            let name = || group.name.to_string();
+            handles.push(echo::spawn(options).map_err(|source| DemoError::Target {
+                name: name(),
+                source,
+            })?);
         }
     }
     Ok(handles)
@@ -152,7 +204,7 @@ fn start_targets(config: &Config) -> Result<Vec<EchoHandle>, Failure> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Configuration, FILES, GUIDE, PORTS, shift_ports, unpack};
+    use super::{Configuration, FILES, GUIDE, PORTS, packed, shift_ports, unpack};
 
     #[test]
     fn what_is_unpacked_loads() {
@@ -162,6 +214,7 @@ mod tests {
             .load()
             .unwrap();
         assert_eq!(loaded.config.target_groups.len(), 4);
+        assert_eq!(packed(0).unwrap().target_groups.len(), 4);
         assert!(trellis_policy::compile(&loaded.config).is_ok());
     }
 

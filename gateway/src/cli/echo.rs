@@ -6,7 +6,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::{failure::Failure, output::OutputFormat, stop::wait_for_stop};
-use crate::echo::{self, DEFAULT_HEALTHY_PATH, EchoOptions, Transport};
+use crate::echo::{self, DEFAULT_HEALTHY_PATH, EchoError, EchoOptions, Transport};
 
 /// Run a target that answers with what it received.
 ///
@@ -55,7 +55,7 @@ impl Echo {
         let format = self.output;
         let options = self.options();
         let name = options.name.clone();
-        let handle = echo::spawn(options).map_err(Failure::runtime)?;
+        let handle = echo::spawn(options)?;
         let address = handle.addr();
         match format {
             OutputFormat::Text => writeln!(out, "{name} listens on {address}")?,
@@ -76,6 +76,18 @@ impl Echo {
                 Transport::Plain
             },
             healthy_path: self.healthy_path,
+        }
+    }
+}
+
+impl From<EchoError> for Failure {
+    fn from(error: EchoError) -> Self {
+        match error {
+            // Whoever named the address must name another.
+            EchoError::Listen { .. } => Self::Usage(Box::new(error)),
+            EchoError::Start(_) | EchoError::Certificate(_) | EchoError::Tls(_) => {
+                Self::runtime(error)
+            }
         }
     }
 }

@@ -2,12 +2,13 @@
 
 use std::{
     error::Error,
-    fmt,
     io::{self, Write},
     process::ExitCode,
 };
 
 use trellis_model::problem::Problems;
+
+use crate::reason::Chain;
 
 /// Why a command did not succeed.
 #[derive(Debug)]
@@ -66,21 +67,6 @@ fn is_broken_pipe(error: &(dyn Error + Send + Sync + 'static)) -> bool {
         .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
-/// An error with its causes, joined by colons.
-struct Chain<'a>(&'a (dyn Error + 'static));
-
-impl fmt::Display for Chain<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0)?;
-        let mut cause = self.0.source();
-        while let Some(error) = cause {
-            write!(f, ": {error}")?;
-            cause = error.source();
-        }
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::{io, net::SocketAddr, process::ExitCode};
@@ -118,7 +104,7 @@ mod tests {
         check(
             &Failure::runtime(EchoError::Listen { address, source }),
             1,
-            "trellis: cannot listen on `127.0.0.1:80`: in use\n",
+            "trellis: cannot listen on `127.0.0.1:80`: the address is in use\n",
         );
     }
 }

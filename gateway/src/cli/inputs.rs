@@ -3,7 +3,7 @@
 use std::{
     cell::RefCell,
     fs::{self, File},
-    io::Read as _,
+    io::{self, Read as _},
     net::SocketAddr,
     num::NonZeroUsize,
     path::{Path, PathBuf},
@@ -12,9 +12,11 @@ use std::{
 
 use trellis_model::{
     config::{Config, DnsSettings},
-    load::{self, Inputs, Loaded, Source},
-    problem::{Place, Problem, Problems},
+    load::{self, Examined, Inputs, Loaded, Source},
+    problem::{Place, Problem, Problems, Severity},
 };
+
+use crate::{check, reason::reason};
 
 /// Largest file read, 64 MiB; the loader sets its own, narrower bounds on documents. This one keeps a mistaken path such as
 /// `/dev/zero` from filling the memory.
@@ -92,7 +94,7 @@ impl Configuration {
         &self.path
     }
 
-    /// Reads and checks everything. `Err` holds every problem, warnings included.
+    /// Reads and checks the documents. `Err` holds every problem, warnings included, and those of policies and certificates too.
     pub fn load(&self) -> Result<Loaded, Problems> {
         self.load_watched().0
     }
@@ -104,13 +106,63 @@ impl Configuration {
             Ok(sources) => sources,
             Err(problems) => return (Err(problems), Vec::new()),
         };
-        let loaded = load::load(&sources, &inputs).map(|mut loaded| {
-            self.overrides.apply(&mut loaded.config);
-            loaded
-        });
+        let Examined {
+            mut config,
+            mut problems,
+        } = load::examine(&sources, &inputs);
+        let loaded = if problems.has_errors() {
+            problems.extend(check::check(&config));
+            Err(load::locate(problems, &sources, &inputs))
+        } else {
+            self.overrides.apply(&mut config);
+            Ok(Loaded {
+                config,
+                warnings: problems,
+            })
+        };
         let mut files: Vec<_> = sources.into_iter().map(|source| source.path).collect();
         files.append(&mut inputs.read.into_inner());
         (loaded, files)
+    }
+
+    /// Everything that can be found out without starting anything. No configuration: it cannot be used.
+    pub fn check(&self) -> (Option<Config>, Problems) {
+        match self.load() {
+            Err(problems) => (None, problems),
+            Ok(Loaded {
+                config,
+                mut warnings,
+            }) => {
+                warnings.extend(check::check(&config));
+                let problems = self.locate(warnings);
+                let usable = !problems.has_errors();
+                (usable.then_some(config), problems)
+            }
+        }
+    }
+
+    /// Gives problems that were found after loading their lines. Reads the files once more.
+    pub fn locate(&self, problems: Problems) -> Problems {
+        match sources(&self.path) {
+            Ok(sources) => load::locate(problems, &sources, &SystemInputs::default()),
+            Err(_) => problems,
+        }
+    }
+
+    /// The data folder, from documents that need not be right otherwise: whoever asks for it may lack the secrets that they name.
+    pub fn data_dir(&self) -> Result<PathBuf, Problems> {
+        let inputs = SystemInputs::default();
+        let sources = sources(&self.path)?;
+        let Examined { config, problems } = load::examine(&sources, &inputs);
+        // A file that could not be read at all may be the one that names the folder.
+        let about_it = |problem: &Problem| {
+            problem.severity == Severity::Error
+                && (problem.place.path.is_empty() || problem.place.path.starts_with("gateway"))
+        };
+        if problems.iter().any(about_it) {
+            return Err(problems);
+        }
+        Ok(config.gateway.data_dir)
     }
 }
 
@@ -134,14 +186,18 @@ impl Inputs for SystemInputs {
 
 /// The text of a file; the error says why there is none.
 fn read(path: &Path) -> Result<String, String> {
-    let mut text = String::new();
+    let mut bytes = Vec::new();
     File::open(path)
-        .and_then(|file| file.take(LARGEST_FILE + 1).read_to_string(&mut text))
-        .map_err(|error| error.to_string())?;
-    if text.len() as u64 > LARGEST_FILE {
+        .and_then(|file| file.take(LARGEST_FILE + 1).read_to_end(&mut bytes))
+        .map_err(|error| reason(&error))?;
+    if bytes.len() as u64 > LARGEST_FILE {
         return Err(format!("it is larger than {} MiB", LARGEST_FILE >> 20));
     }
-    Ok(text)
+    String::from_utf8(bytes).map_err(|error| {
+        let (before, _) = error.as_bytes().split_at(error.utf8_error().valid_up_to());
+        let line = before.split(|byte| *byte == b'\n').count();
+        format!("line {line} is not UTF-8 text")
+    })
 }
 
 /// The documents that `path` stands for: itself, or, sorted by name, the `.yaml`, `.yml` and `.json` files of a folder.
@@ -162,21 +218,12 @@ pub fn sources(path: &Path) -> Result<Vec<Source>, Problems> {
             text,
         }]);
     }
-    let mut files = Vec::new();
-    for entry in
-        fs::read_dir(path).map_err(|error| problem(path, format!("cannot be read: {error}")))?
-    {
-        let entry = entry.map_err(|error| problem(path, format!("cannot be read: {error}")))?;
-        if is_document(&entry.path()) {
-            files.push(entry.path());
-        }
-    }
+    let files = documents(path).map_err(|error| problem(path, unreadable(&error)))?;
     if files.is_empty() {
         let message =
             "no configuration: the folder holds no `.yaml`, `.yml` or `.json` file".to_owned();
         return Err(problem(path, message));
     }
-    files.sort();
     let mut sources = Vec::new();
     let mut problems = Problems::default();
     for path in files {
@@ -190,6 +237,26 @@ pub fn sources(path: &Path) -> Result<Vec<Source>, Problems> {
     } else {
         Err(problems)
     }
+}
+
+/// The documents that `path` stands for, as [`sources`] reads them.
+pub fn documents(path: &Path) -> io::Result<Vec<PathBuf>> {
+    if !path.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let entries = fs::read_dir(path)?
+        .map(|entry| entry.map(|entry| entry.path()))
+        .collect::<io::Result<Vec<_>>>()?;
+    let mut files: Vec<_> = entries
+        .into_iter()
+        .filter(|path| is_document(path))
+        .collect();
+    files.sort();
+    Ok(files)
+}
+
+fn unreadable(error: &io::Error) -> String {
+    format!("cannot be read: {}", reason(error))
 }
 
 fn is_document(path: &Path) -> bool {
@@ -237,14 +304,11 @@ mod tests {
         };
         check(
             &folder.path().join("missing.yaml"),
-            "cannot be read: No such file",
+            "cannot be read: there is no such file or folder",
         );
         check(folder.path(), "no configuration: the folder holds no");
         let binary = folder.path().join("binary.yaml");
-        fs::write(&binary, [0xFF]).unwrap();
-        check(
-            &binary,
-            "cannot be read: stream did not contain valid UTF-8",
-        );
+        fs::write(&binary, b"a: b\n\xff").unwrap();
+        check(&binary, "cannot be read: line 2 is not UTF-8 text");
     }
 }

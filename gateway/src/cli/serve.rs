@@ -77,7 +77,7 @@ impl Log {
             LogFormat::Json => log::LogFormat::Json,
         };
         log::init(format, self.log_level.as_deref()).map_err(|error| match error {
-            LogError::Filter { .. } => Failure::Usage(Box::new(error)),
+            LogError::Filter { .. } | LogError::Level { .. } => Failure::Usage(Box::new(error)),
             LogError::Twice(_) => Failure::runtime(error),
         })
     }

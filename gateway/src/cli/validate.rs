@@ -6,7 +6,6 @@ use clap::Args;
 use serde::Serialize;
 use trellis_model::{
     config::Config,
-    load::Loaded,
     problem::{Problem, Problems, Severity},
 };
 
@@ -75,7 +74,7 @@ impl<'a> From<&'a Problem> for Entry<'a> {
 
 impl Validate {
     pub(super) fn run(&self, out: &mut dyn Write) -> Result<(), Failure> {
-        let (config, problems) = check(&Configuration::new(self.config.clone()));
+        let (config, problems) = Configuration::new(self.config.clone()).check();
         match self.output {
             OutputFormat::Json => write_json(
                 out,
@@ -95,27 +94,6 @@ impl Validate {
             }
         }
         config.map(drop).ok_or(Failure::ConfigurationReported)
-    }
-}
-
-/// Everything that can be found out without starting anything: the documents, then the policies in them.
-fn check(configuration: &Configuration) -> (Option<Config>, Problems) {
-    let Loaded {
-        config,
-        warnings: mut problems,
-    } = match configuration.load() {
-        Ok(loaded) => loaded,
-        Err(problems) => return (None, problems),
-    };
-    match trellis_policy::compile(&config) {
-        Ok(policies) => {
-            problems.extend(policies.warnings().iter().cloned());
-            (Some(config), problems)
-        }
-        Err(more) => {
-            problems.extend(more);
-            (None, problems)
-        }
     }
 }
 

@@ -82,7 +82,7 @@ impl Observer for Ear {
         self.outcomes.lock().push(outcome);
     }
 
-    fn failed(&self, address: SocketAddr, _: &dyn Error) {
+    fn failed(&self, address: SocketAddr, _: &(dyn Error + 'static)) {
         self.failures.lock().push(address);
     }
 }

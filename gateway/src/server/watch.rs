@@ -1,7 +1,9 @@
 //! The main loop of `trellis serve`: signals, changed files.
+//!
+//! Changes are heard of in two ways: the system tells of them at once, and every few seconds the files are looked at.
 
 use std::{
-    collections::HashSet,
+    collections::{BTreeMap, HashSet},
     ffi::OsString,
     io,
     path::{Path, PathBuf},
@@ -16,16 +18,20 @@ use tokio::{
     sync::mpsc,
     time::{MissedTickBehavior, interval},
 };
-use trellis_model::problem::Problems;
+use trellis_model::{load::Loaded, problem::Problems};
 
 use super::{Server, StartError};
-use crate::cli::inputs::{Configuration, is_document_name};
+use crate::{
+    cli::inputs::{Configuration, documents, is_document_name},
+    files::Marks,
+};
 
 /// Files are often written in several steps; a change is taken up when nothing more has happened for this long.
 const SETTLE: Duration = Duration::from_millis(200);
 
-/// How often certificate files are looked at.
-const CERTIFICATE_PERIOD: Duration = Duration::from_secs(5);
+/// How often files are looked at, whatever the system tells of changes: nothing is told of a folder that was replaced as a whole, of a
+/// link above the watched folder that points elsewhere now, or by a file system over the network.
+const LOOK_PERIOD: Duration = Duration::from_secs(5);
 
 /// Why `trellis serve` ended other than by being told to.
 #[derive(Debug, thiserror::Error)]
@@ -38,15 +44,6 @@ pub enum ServeError {
     System(#[from] io::Error),
 }
 
-impl From<StartError> for ServeError {
-    fn from(error: StartError) -> Self {
-        match error {
-            StartError::Configuration(problems) => Self::Configuration(problems),
-            StartError::System(error) => Self::System(error),
-        }
-    }
-}
-
 /// Runs a gateway until SIGTERM or SIGINT; reloads on SIGHUP and when its files change. `ready` is called once it listens.
 pub fn serve(
     configuration: &Configuration,
@@ -56,45 +53,92 @@ pub fn serve(
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let (loaded, files) = configuration.load_watched();
-    let loaded = loaded.map_err(ServeError::Configuration)?;
     // Signals first: one that comes while the gateway starts must not kill it half started.
     let mut signals = runtime.block_on(async { Signals::new() })?;
-    let mut server = Server::start(loaded, seed)?;
+    let mut known = Known::default();
+    let (loaded, files) = known.load(configuration);
+    let loaded = loaded.map_err(ServeError::Configuration)?;
+    let mut server = Server::start(loaded, seed).map_err(|error| match error {
+        StartError::Configuration(found) => ServeError::Configuration(configuration.locate(found)),
+        StartError::System(error) => ServeError::System(error),
+    })?;
     ready(&server);
-    let outcome = runtime.block_on(run(&mut server, configuration, files, &mut signals));
+    let changes = Changes::watch(configuration.path(), &files);
+    runtime.block_on(run(
+        &mut server,
+        configuration,
+        known,
+        changes,
+        &mut signals,
+    ));
     server.stop();
-    outcome
+    Ok(())
 }
 
 async fn run(
     server: &mut Server,
     configuration: &Configuration,
-    files: Vec<PathBuf>,
+    mut known: Known,
+    mut changes: Changes,
     signals: &mut Signals,
-) -> Result<(), ServeError> {
-    let mut changes = Changes::watch(configuration.path(), &files);
-    let mut certificates = interval(CERTIFICATE_PERIOD);
-    certificates.set_missed_tick_behavior(MissedTickBehavior::Delay);
+) {
+    let mut looks = interval(LOOK_PERIOD);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         // Nothing is lost with a branch not taken: signals and changes wait in their channels.
         tokio::select! {
-            _ = signals.terminate.recv() => return Ok(()),
-            _ = signals.interrupt.recv() => return Ok(()),
+            _ = signals.terminate.recv() => return,
+            _ = signals.interrupt.recv() => return,
             _ = signals.hangup.recv() => {
                 server.reopen_records();
                 server.refresh_certificates();
             }
             () = changes.settled() => {}
-            _ = certificates.tick() => {
+            _ = looks.tick() => {
                 server.refresh_certificates();
-                continue;
+                if !known.changed(configuration) {
+                    continue;
+                }
             }
         }
-        let (loaded, files) = configuration.load_watched();
+        let (loaded, files) = known.load(configuration);
         changes.follow(&files);
         // A refusal has been told, and the configuration before runs on: nothing is left to do about it here.
-        let _ = server.reload(loaded);
+        let _ = server.reload(loaded, &|problems| configuration.locate(problems));
+    }
+}
+
+/// What the configuration's files were like when they were read.
+#[derive(Debug, Default)]
+struct Known {
+    marks: BTreeMap<PathBuf, Option<Marks>>,
+}
+
+impl Known {
+    /// Loads the configuration; gives the files that were read as well.
+    fn load(&mut self, configuration: &Configuration) -> (Result<Loaded, Problems>, Vec<PathBuf>) {
+        // What changes while the files are read counts as a change after it.
+        let before = self.look(configuration);
+        let (loaded, files) = configuration.load_watched();
+        self.marks = before;
+        for file in &files {
+            if !self.marks.contains_key(file) {
+                self.marks.insert(file.clone(), Marks::of(file));
+            }
+        }
+        (loaded, files)
+    }
+
+    /// Is any file another one than when it was read?
+    fn changed(&self, configuration: &Configuration) -> bool {
+        self.look(configuration) != self.marks
+    }
+
+    /// The files that were read before and the documents that there are now.
+    fn look(&self, configuration: &Configuration) -> BTreeMap<PathBuf, Option<Marks>> {
+        let documents = documents(configuration.path()).unwrap_or_default();
+        let files = self.marks.keys().cloned().chain(documents);
+        files.map(|file| (file.clone(), Marks::of(&file))).collect()
     }
 }
 

@@ -8,37 +8,24 @@ mod tests;
 
 use std::{
     error::Error,
-    fmt, io,
+    io,
     net::{IpAddr, SocketAddr},
-    path::Path,
     time::{Duration, SystemTime},
 };
 
 use trellis_access_logs::Observer;
-use trellis_model::{config::LogDestination, problem::Problems};
+use trellis_model::{
+    config::LogDestination,
+    problem::{Problem, Problems},
+};
 
 use super::{Telemetry, names};
-use crate::registry::StatusEvent;
+use crate::{reason::Chain, registry::StatusEvent};
 
 /// Something that happened: writes its log line and changes its metric.
 pub trait Event {
     /// Called by [`Telemetry::emit`].
     fn emit(&self, telemetry: &Telemetry);
-}
-
-/// An error with its causes, joined by colons.
-struct Chain<'a>(&'a dyn Error);
-
-impl fmt::Display for Chain<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0)?;
-        let mut next = self.0.source();
-        while let Some(cause) = next {
-            write!(f, ": {cause}")?;
-            next = cause.source();
-        }
-        Ok(())
-    }
 }
 
 /// The gateway runs.
@@ -122,19 +109,14 @@ impl Event for ListenerClosed {
     }
 }
 
-/// An address cannot be listened on.
+/// An address cannot be listened on, so the configuration that wants it is refused. Only counted: the report of the refusal tells the
+/// address and why.
 #[derive(Debug)]
-pub struct ListenerFailed<'a> {
-    /// The address.
-    pub address: SocketAddr,
-    /// Why not.
-    pub error: &'a dyn Error,
-}
+pub struct ListenerFailed;
 
-impl Event for ListenerFailed<'_> {
+impl Event for ListenerFailed {
     fn emit(&self, telemetry: &Telemetry) {
         telemetry.gateway.listener_failures.increment(1);
-        tracing::error!(address = %self.address, error = %Chain(self.error), "cannot listen");
     }
 }
 
@@ -201,7 +183,7 @@ pub enum Handshake<'a> {
         /// The client.
         peer: SocketAddr,
         /// What went wrong.
-        error: &'a dyn Error,
+        error: &'a (dyn Error + 'static),
     },
     /// Not in time.
     Timeout {
@@ -337,31 +319,32 @@ pub(crate) fn status_label(status: Option<trellis_target_groups::TargetStatus>) 
     }
 }
 
-/// A certificate was loaded from its files.
+/// Changed certificate files are in use.
 #[derive(Debug)]
 pub struct CertificateLoaded<'a> {
     /// The name it is for.
     pub domain: &'a str,
-    /// Its file.
-    pub file: &'a Path,
+    /// What clients may stumble over.
+    pub warnings: &'a [Problem],
 }
 
 impl Event for CertificateLoaded<'_> {
     fn emit(&self, telemetry: &Telemetry) {
         telemetry.gateway.certificates_loaded.increment(1);
-        tracing::info!(domain = self.domain, file = %self.file.display(), "certificate loaded");
+        tracing::info!(domain = self.domain, "certificate loaded");
+        for problem in self.warnings {
+            tracing::warn!(domain = self.domain, %problem, "certificate");
+        }
     }
 }
 
-/// A certificate could not be loaded; the one before stays in use, if there was one.
+/// Changed certificate files cannot be used; the certificate before stays in use.
 #[derive(Debug)]
 pub struct CertificateFailed<'a> {
     /// The name it is for.
     pub domain: &'a str,
-    /// Its file.
-    pub file: &'a Path,
     /// Why not.
-    pub error: &'a dyn Error,
+    pub problem: &'a Problem,
 }
 
 impl Event for CertificateFailed<'_> {
@@ -369,10 +352,24 @@ impl Event for CertificateFailed<'_> {
         telemetry.gateway.certificates_failed.increment(1);
         tracing::error!(
             domain = self.domain,
-            file = %self.file.display(),
-            error = %Chain(self.error),
+            problem = %self.problem,
             "certificate not loaded; the one before stays in use"
         );
+    }
+}
+
+/// The certificate in use comes near the end of its life, or is past it.
+#[derive(Debug)]
+pub struct CertificateExpiring<'a> {
+    /// The name it is for.
+    pub domain: &'a str,
+    /// How near.
+    pub problem: &'a Problem,
+}
+
+impl Event for CertificateExpiring<'_> {
+    fn emit(&self, _: &Telemetry) {
+        tracing::warn!(domain = self.domain, problem = %self.problem, "certificate expires");
     }
 }
 
@@ -447,7 +444,7 @@ pub struct DnsFailed<'a> {
     /// The address it listens on, or the resolver it asks.
     pub address: SocketAddr,
     /// What went wrong.
-    pub error: &'a dyn Error,
+    pub error: &'a (dyn Error + 'static),
 }
 
 impl Event for DnsFailed<'_> {

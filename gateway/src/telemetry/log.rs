@@ -4,7 +4,9 @@
 
 use std::io::{self, IsTerminal};
 
-use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing_subscriber::{
+    EnvFilter, filter::LevelFilter, fmt, layer::SubscriberExt, util::SubscriberInitExt,
+};
 
 /// How a line looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -35,6 +37,14 @@ pub enum LogError {
         filter: String,
         /// What is wrong with it.
         source: tracing_subscriber::filter::ParseError,
+    },
+    /// A part of the filter is one word, but no level: it would silence everything but a module of that name.
+    #[error(
+        "`{word}` is not a level of the log: `error`, `warn`, `info`, `debug`, `trace` or `off`"
+    )]
+    Level {
+        /// The word.
+        word: String,
     },
     /// There is a log already.
     #[error("the log was set up before")]
@@ -68,6 +78,14 @@ pub(crate) fn inherit<T>(work: impl FnOnce() -> T + Send) -> impl FnOnce() -> T 
 }
 
 fn parse_filter(filter: &str) -> Result<EnvFilter, LogError> {
+    let words = filter.split(',').map(str::trim);
+    for word in words.filter(|word| !word.is_empty() && !word.contains(['=', '[', ':'])) {
+        if word.parse::<LevelFilter>().is_err() {
+            return Err(LogError::Level {
+                word: word.to_owned(),
+            });
+        }
+    }
     EnvFilter::try_new(format!("{QUIET},{filter}")).map_err(|source| LogError::Filter {
         filter: filter.to_owned(),
         source,

@@ -29,12 +29,8 @@ use crate::{
     problem::{Place, Problem},
 };
 
-/// Builds the configuration of these files. `None` or errors in `problems`: it cannot be used.
-pub(super) fn build(
-    files: &[File],
-    inputs: &dyn Inputs,
-    problems: &mut Vec<Problem>,
-) -> Option<Config> {
+/// Builds the configuration of these files, without what is wrong. With errors in `problems` it cannot be used.
+pub(super) fn build(files: &[File], inputs: &dyn Inputs, problems: &mut Vec<Problem>) -> Config {
     let mut builder = Builder::new(files, inputs);
     let config = builder.config();
     problems.append(&mut builder.problems);
@@ -107,7 +103,7 @@ impl<'a> Builder<'a> {
         builder
     }
 
-    fn config(&mut self) -> Option<Config> {
+    fn config(&mut self) -> Config {
         let gateway = self.gateway();
         let (vpcs, address_books) = self.build_vpcs();
         let target_groups = self.build_target_groups(&vpcs, &address_books);
@@ -116,8 +112,8 @@ impl<'a> Builder<'a> {
         let (users, roles) = self.build_principals();
         let organizations = self.organizations();
         let access_log_subscriptions = self.build_subscriptions();
-        Some(Config {
-            gateway: gateway?,
+        Config {
+            gateway,
             region: self.region.clone(),
             vpcs,
             service_networks,
@@ -127,7 +123,7 @@ impl<'a> Builder<'a> {
             roles,
             organizations,
             access_log_subscriptions,
-        })
+        }
     }
 
     /// One region over all files.

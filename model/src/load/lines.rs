@@ -24,6 +24,9 @@ pub(super) fn locate(
         .collect();
     let mut trees: HashMap<Arc<PathBuf>, Option<Tree>> = HashMap::new();
     for problem in &mut problems {
+        if problem.place.file.is_none() && !problem.place.path.is_empty() {
+            problem.place.file = document_with(&problem.place.path, sources);
+        }
         let (Some(file), None, false) = (
             &problem.place.file,
             problem.place.line,
@@ -35,9 +38,7 @@ pub(super) fn locate(
             trees
                 .entry(Arc::clone(file))
                 .or_insert_with(|| match positions.get(file.as_path()) {
-                    Some(position) => sources
-                        .get(*position)
-                        .and_then(|source| Tree::parse(&source.text, Format::of(source)?).ok()),
+                    Some(position) => sources.get(*position).and_then(tree_of),
                     // Cedar and other languages are no trees, and have their own positions.
                     None => inputs
                         .read(file)
@@ -55,4 +56,16 @@ pub(super) fn locate(
         (position.unwrap_or(usize::MAX), problem.place.line)
     });
     problems
+}
+
+/// The document in which something stands at this path.
+fn document_with(path: &str, sources: &[Source]) -> Option<Arc<PathBuf>> {
+    sources
+        .iter()
+        .find(|source| tree_of(source).is_some_and(|tree| tree.has(path)))
+        .map(|source| Arc::new(source.path.clone()))
+}
+
+fn tree_of(source: &Source) -> Option<Tree> {
+    Tree::parse(&source.text, Format::of(source)?).ok()
 }

@@ -8,7 +8,7 @@ use super::{
     Source,
     check::{self, Checked},
     path::{Step, push_step},
-    tree::{SyntaxError, Tree},
+    tree::{SyntaxError, Tree, without_mark},
 };
 use crate::{
     document::Document,
@@ -136,7 +136,7 @@ pub(super) fn parse(source: &Source, problems: &mut Vec<Problem>) -> File {
 /// The document, if all is well with its shape.
 fn straight(text: &str, format: Format) -> Option<Document> {
     match format {
-        Format::Json => serde_json::from_str(text).ok(),
+        Format::Json => serde_json::from_str(without_mark(text)).ok(),
         Format::Yaml => serde_saphyr::from_str_with_options(text, options()).ok(),
     }
 }
@@ -166,10 +166,10 @@ fn second_reading(
     problems: &mut Vec<Problem>,
 ) -> Result<File, SyntaxError> {
     if format == Format::Json
-        && let Err(error) = serde_json::from_str::<IgnoredAny>(&source.text)
+        && let Err(error) = serde_json::from_str::<IgnoredAny>(without_mark(&source.text))
     {
         return Err(SyntaxError {
-            message: without_position(&error.to_string()),
+            message: in_our_words(&error.to_string()),
             line: u32::try_from(error.line()).ok(),
         });
     }
@@ -196,13 +196,21 @@ fn second_reading(
     }
 }
 
-/// `serde_json` appends the position to its messages, which stands elsewhere in ours.
-fn without_position(message: &str) -> String {
-    message
-        .split(" at line ")
-        .next()
-        .unwrap_or(message)
-        .to_owned()
+/// What `serde_json` says of a text that is no JSON, without the position, which stands elsewhere in our messages.
+fn in_our_words(message: &str) -> String {
+    let message = message.split(" at line ").next().unwrap_or(message);
+    if let Some(inside) = message.strip_prefix("EOF while parsing ") {
+        return format!("the text ends where {inside} should go on");
+    }
+    match message {
+        "key must be a string" => "expected a key in double quotes",
+        "expected value" => "expected a value",
+        "trailing comma" => "nothing follows the last comma",
+        "trailing characters" => "something follows the document",
+        "expected ident" => "expected `true`, `false` or `null`",
+        other => other,
+    }
+    .to_owned()
 }
 
 /// What the fast and the careful reading each say of a file, for the test that they agree.

@@ -7,8 +7,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Inputs, Loaded, Source, load, parse};
-use crate::golden;
+use super::{Inputs, Loaded, Source, examine, load, locate, parse};
+use crate::{
+    golden,
+    problem::{Place, Problem},
+};
 
 /// Files and variables that documents in tests may name.
 #[derive(Default)]
@@ -148,4 +151,46 @@ fn every_case_gives_its_outcome() {
         };
         golden::check(&format!("src/load/cases/{name}/outcome.txt"), &text);
     }
+}
+
+/// A document with a problem in one part, and something to find in another.
+const HALF: &str = "account: '111122223333'\nregion: us-west-2\ngateway:\n  admin: 127.0.0.1:1\nvpcs:\n  - name: net\n  - name: net\n\
+                    services:\n  - name: orders\n    authType: AWS_IAM\n    authPolicy: {Statement: []}\n";
+
+#[test]
+fn what_is_right_beside_what_is_wrong_can_be_examined_further() {
+    let examined = examine(&[source("a.yaml", HALF)], &Given::default());
+    assert_eq!(
+        examined.problems.to_string(),
+        "a.yaml:7: vpcs[1].name: \"net\" is taken by vpcs[0]"
+    );
+    let config = examined.config;
+    assert_eq!(config.services.len(), 1);
+    assert!(config.services[0].auth_policy.is_some());
+    assert!(load(&[source("a.yaml", HALF)], &Given::default()).is_err());
+}
+
+#[test]
+fn a_problem_found_later_gets_the_file_and_line_of_its_path() {
+    let sources = [
+        source("a.yaml", "region: us-west-2\n"),
+        source("b.yaml", HALF),
+    ];
+    let check = |path: &str, wanted: &str| {
+        let place = Place {
+            path: path.to_owned(),
+            ..Place::default()
+        };
+        let problems = [Problem::error(place, "taken")].into_iter().collect();
+        let located = locate(problems, &sources, &Given::default());
+        assert_eq!(located.to_string(), wanted);
+    };
+    check("gateway.admin", "b.yaml:4: gateway.admin: taken");
+    check(
+        "services[0].authType",
+        "b.yaml:10: services[0].authType: taken",
+    );
+    // No document has it: it came from the command line, or is a default.
+    check("gateway.dataDir", "gateway.dataDir: taken");
+    check("", "taken");
 }

@@ -79,7 +79,7 @@ impl Tree {
     pub(super) fn parse(text: &str, format: Format) -> Result<Self, SyntaxError> {
         match format {
             Format::Yaml => yaml::parse(text),
-            Format::Json => json::parse(text),
+            Format::Json => json::parse(without_mark(text)),
         }
     }
 
@@ -113,6 +113,16 @@ impl Tree {
 
     /// The line on which the deepest part of a path stands that there is: `services[1].rules[2].priority`.
     pub(super) fn line_of(&self, path: &str) -> u32 {
+        self.follow(path).0
+    }
+
+    /// Does something stand at the whole of this path?
+    pub(super) fn has(&self, path: &str) -> bool {
+        self.follow(path).1.is_empty()
+    }
+
+    /// The line of the deepest part of a path that there is, and the part that there is not.
+    fn follow<'p>(&self, path: &'p str) -> (u32, &'p str) {
         let (mut rest, mut id, mut line) = (path, self.root, self.root_node().line);
         while !rest.is_empty() {
             let Some((next, at, left)) = self.step(id, rest) else {
@@ -120,7 +130,7 @@ impl Tree {
             };
             (id, line, rest) = (next, at, left);
         }
-        line
+        (line, rest)
     }
 
     /// One step of a path: the node it leads to, its line, what is left of the path.
@@ -142,6 +152,13 @@ impl Tree {
             Shape::Plain(_) | Shape::Text(_) | Shape::Literal(_) => None,
         }
     }
+}
+
+/// The text without a byte order mark, which editors on Windows write and JSON parsers may pass over.
+///
+/// Spec: RFC 8259 §8.1.
+pub(super) fn without_mark(text: &str) -> &str {
+    text.strip_prefix('\u{feff}').unwrap_or(text)
 }
 
 /// What follows in a path after this key, `.key` or `["key"]`, if it begins with it.

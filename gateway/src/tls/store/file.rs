@@ -1,46 +1,26 @@
 //! Reading a certificate's two files, and noticing that they changed.
 
-use std::{
-    fs, io,
-    os::unix::fs::MetadataExt as _,
-    path::{Path, PathBuf},
-};
+use std::{fs, path::PathBuf};
 
 use trellis_model::{config::CertificateFiles, name::DomainName, problem::Problem};
 
-use crate::tls::leaf::{Cover, Leaf};
+use crate::{
+    files::Marks,
+    reason::reason,
+    tls::leaf::{Cover, Leaf},
+};
 
 /// No chain or key comes near this; it guards against a wrong path.
 const LARGEST: u64 = 1024 * 1024;
 
-/// What tells one content of the two files from another without reading them. Links are followed.
+/// What tells one content of the two files from another without reading them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Fingerprint([Option<Marks>; 2]);
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Marks {
-    device: u64,
-    inode: u64,
-    length: u64,
-    modified: (i64, i64),
-    changed: (i64, i64),
-}
-
 impl Fingerprint {
     pub(super) fn of(files: &CertificateFiles) -> Self {
-        Self([&files.certificate, &files.private_key].map(|path| marks(path)))
+        Self([&files.certificate, &files.private_key].map(|path| Marks::of(path)))
     }
-}
-
-fn marks(path: &Path) -> Option<Marks> {
-    let metadata = fs::metadata(path).ok()?;
-    Some(Marks {
-        device: metadata.dev(),
-        inode: metadata.ino(),
-        length: metadata.len(),
-        modified: (metadata.mtime(), metadata.mtime_nsec()),
-        changed: (metadata.ctime(), metadata.ctime_nsec()),
-    })
 }
 
 /// Reads certificate and key, and checks that they belong together and cover the domain.
@@ -89,12 +69,4 @@ fn contents(files: &CertificateFiles, path: &PathBuf, what: &str) -> Result<Vec<
         return Err(failed("it is larger than one mebibyte".to_owned()));
     }
     fs::read(path).map_err(|error| failed(reason(&error)))
-}
-
-fn reason(error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::NotFound => "there is no such file".to_owned(),
-        io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
-        _ => error.to_string(),
-    }
 }

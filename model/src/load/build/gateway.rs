@@ -18,8 +18,8 @@ use crate::{
 const DATA_DIR: &str = "trellis-data";
 
 impl Builder<'_> {
-    /// The settings, from the one file that has them.
-    pub(super) fn gateway(&mut self) -> Option<GatewaySettings> {
+    /// The settings, from the one file that has them; the defaults, when they are wrong.
+    pub(super) fn gateway(&mut self) -> GatewaySettings {
         let defaults = document::Gateway::default();
         let mut found: Option<(usize, &document::Gateway)> = None;
         for (position, file) in self.files.iter().enumerate() {
@@ -38,7 +38,21 @@ impl Builder<'_> {
             }
         }
         let (position, gateway) = found.unwrap_or((0, &defaults));
-        self.settings(&At::file(position).member("gateway"), position, gateway)
+        let root = At::file(position);
+        let at = root.member("gateway");
+        match self.settings(&at, position, gateway) {
+            Some(settings) => settings,
+            None => self.default_settings(&at, position),
+        }
+    }
+
+    #[expect(
+        clippy::expect_used,
+        reason = "defaults are constants of this file, within the ranges that they are checked against"
+    )]
+    fn default_settings(&mut self, at: &At<'_>, file: usize) -> GatewaySettings {
+        self.settings(at, file, &document::Gateway::default())
+            .expect("defaults that are in their ranges")
     }
 
     fn settings(

@@ -81,6 +81,7 @@ impl Builder<'_> {
             arn,
             resource,
             destination,
+            place: self.place(at),
         })
     }
 }

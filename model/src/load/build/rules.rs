@@ -14,7 +14,7 @@ use crate::{
     },
     document::{self, HeaderMatchValue, PathMatchValue},
     id::RuleId,
-    load::path::At,
+    load::{path::At, scalar},
     ranges,
 };
 
@@ -194,11 +194,14 @@ impl<'a> Builder<'a> {
             .hint("such as `x-team`");
             right = false;
         }
-        right &= self.length(
-            &at.member("match").member(member),
-            value,
-            &ranges::HEADER_VALUE,
-        );
+        let (in_match, readable) = (at.member("match"), scalar::short(value));
+        let in_value = in_match.member(member);
+        right &= self.length(&in_value, value, &ranges::HEADER_VALUE);
+        if value.chars().any(|c| c.is_control() && c != '\t') {
+            self.error(&in_value, format!("`{readable}` has control characters"))
+                .hint("the value of a header never has them");
+            right = false;
+        }
         let case = if written.case_sensitive.unwrap_or(false) {
             Case::Sensitive
         } else {

@@ -193,6 +193,16 @@ impl<'a> Builder<'a> {
                 .hint(hint);
             return None;
         };
+        // A name whose last label is a number is an address to every URL parser, so no client could ever send it.
+        if plain
+            .rsplit('.')
+            .next()
+            .is_some_and(|last| last.bytes().all(|b| b.is_ascii_digit()))
+        {
+            self.error(at, format!("`{text}` is an address, not a domain name"))
+                .hint("such as `orders.shop.test`");
+            return None;
+        }
         if plain
             .strip_suffix(&generated_zone(&self.region))
             .is_some_and(|above| above.is_empty() || above.ends_with('.'))

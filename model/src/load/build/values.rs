@@ -139,12 +139,20 @@ impl<'a> Builder<'a> {
 
     /// An IP address.
     pub(super) fn ip(&mut self, at: &At<'_>, text: &str) -> Option<IpAddr> {
-        let address = text.parse().ok();
-        if address.is_none() {
+        let Ok(address) = text.parse() else {
             self.error(at, format!("`{text}` is not an IP address"))
                 .hint("such as `10.0.0.7` or `fd00::7`");
+            return None;
+        };
+        // Such an address would be IPv6 to every check here and IPv4 to the kernel.
+        if let IpAddr::V6(v6) = address
+            && let Some(v4) = v6.to_ipv4_mapped()
+        {
+            self.error(at, format!("`{text}` is an IPv4 address written as IPv6"))
+                .hint(format!("`{v4}`"));
+            return None;
         }
-        address
+        Some(address)
     }
 
     /// An IP address and port.

@@ -214,7 +214,7 @@ fn nobody_at_the_address_is_said_so() {
     assert_eq!(code, 2);
     assert!(
         text.contains(&format!(
-            "cannot ask the gateway at `{address}` for `/targets`: Connection refused"
+            "cannot ask the gateway at `{address}` for `/targets`: connection refused"
         )),
         "{text}"
     );

@@ -1,0 +1,263 @@
+//! Everything that can refuse a configuration, tried before anything changes; all problems at once.
+
+use std::{
+    collections::BTreeSet,
+    io,
+    net::{SocketAddr, TcpListener},
+    sync::Arc,
+    time::SystemTime,
+};
+
+use trellis_access_logs::writer;
+use trellis_model::{
+    config::{Config, LogDestination},
+    problem::{Place, Problem, Problems},
+};
+
+use crate::{
+    check, dns,
+    listen::{self, Prepared},
+    reason::{Chain, reason},
+    snapshot::{self, Compiled, TlsTerms},
+    telemetry::{Telemetry, events::ListenerFailed},
+    tls::{ca::InternalCa, store::Certificates},
+};
+
+/// What of a configuration could have failed and did not.
+pub(super) struct Plan {
+    pub(super) compiled: Compiled,
+    pub(super) certificates: Certificates,
+    pub(super) sockets: Prepared,
+    pub(super) dns: dns::Prepared,
+    pub(super) warnings: Problems,
+}
+
+/// What runs already, and is kept where a configuration still wants it.
+#[derive(Debug, Default)]
+pub(super) struct Running {
+    pub(super) certificates: Certificates,
+    pub(super) sockets: BTreeSet<SocketAddr>,
+    pub(super) dns: BTreeSet<SocketAddr>,
+    pub(super) destinations: BTreeSet<LogDestination>,
+}
+
+/// What a gateway has from its start to its end.
+pub(super) struct Foundation {
+    pub(super) terms: TlsTerms,
+    /// Path of the file with the root certificate alone.
+    pub(super) roots: String,
+    pub(super) admin: Option<TcpListener>,
+}
+
+/// The foundation and the first plan.
+pub(super) fn first(
+    config: &Config,
+    mut warnings: Problems,
+    around: (usize, &Telemetry),
+) -> Result<(Foundation, Plan), Problems> {
+    let ca = open_ca(config);
+    let admin = config.gateway.admin.map(bind_admin).transpose();
+    let planned = if let Ok((terms, _)) = &ca {
+        let told = terms.ca.warnings().iter();
+        warnings
+            .extend(told.map(|text| Problem::warning(setting("gateway.dataDir"), text.as_str())));
+        plan(config, warnings, terms, &Running::default(), around)
+    } else {
+        // Without a CA there is no plan; what is wrong besides is looked for all the same.
+        warnings.extend(check::check(config));
+        Err(warnings)
+    };
+    let (((terms, roots), admin), plan) = both(both(ca, admin), planned)?;
+    Ok((
+        Foundation {
+            terms,
+            roots,
+            admin,
+        },
+        plan,
+    ))
+}
+
+/// Tries out a configuration: certificates, policies, sockets, destinations of records.
+pub(super) fn plan(
+    config: &Config,
+    mut warnings: Problems,
+    terms: &TlsTerms,
+    running: &Running,
+    (workers, telemetry): (usize, &Telemetry),
+) -> Result<Plan, Problems> {
+    let (certificates, found) =
+        Certificates::load(config, &running.certificates, SystemTime::now());
+    warnings.extend(found);
+    warnings.extend(destinations(config, &running.destinations));
+    let compiled = snapshot::compile(config, terms);
+    let sockets = listen::prepare(&running.sockets, snapshot::sockets(config), workers);
+    let dns = dns::prepare(&running.dns, config.gateway.dns.as_ref());
+    match (compiled, sockets, dns) {
+        (Ok(compiled), Ok(sockets), Ok(dns)) if !warnings.has_errors() => {
+            warnings.extend(compiled.warnings().iter().cloned());
+            Ok(Plan {
+                compiled,
+                certificates,
+                sockets,
+                dns,
+                warnings,
+            })
+        }
+        (compiled, sockets, dns) => {
+            warnings.extend(compiled.err().into_iter().flatten());
+            let busy = sockets.err().into_iter().flatten();
+            warnings.extend(busy.map(|error| {
+                telemetry.emit(&ListenerFailed);
+                let what = format!("{error}{}", wanted_by(config, error.address));
+                unavailable(Place::default(), &what, &error.cause)
+            }));
+            let busy = dns.err().into_iter().flatten();
+            warnings.extend(busy.map(|error| {
+                let place = setting("gateway.dns.listen");
+                unavailable(place, &error.to_string(), &error.source)
+            }));
+            Err(warnings)
+        }
+    }
+}
+
+/// Both, or the problems of both.
+fn both<A, B>(first: Result<A, Problems>, second: Result<B, Problems>) -> Result<(A, B), Problems> {
+    match (first, second) {
+        (Ok(first), Ok(second)) => Ok((first, second)),
+        (first, second) => {
+            let mut problems = first.err().unwrap_or_default();
+            problems.extend(second.err().into_iter().flatten());
+            Err(problems)
+        }
+    }
+}
+
+fn setting(path: &str) -> Place {
+    Place {
+        path: path.to_owned(),
+        ..Place::default()
+    }
+}
+
+/// Something cannot be listened on, for this reason.
+fn unavailable(place: Place, what: &str, cause: &io::Error) -> Problem {
+    let problem = Problem::error(place, format!("{what}: {}", reason(cause)));
+    match cause.kind() {
+        io::ErrorKind::AddrInUse => {
+            problem.hint("another process listens there; `ss -ltnup` shows which")
+        }
+        io::ErrorKind::PermissionDenied => {
+            problem.hint("a port below 1024 needs the capability CAP_NET_BIND_SERVICE")
+        }
+        io::ErrorKind::AddrNotAvailable => problem.hint("`ip address` shows those that there are"),
+        _ => problem,
+    }
+}
+
+/// Whose port an address has, for a message: the first listener whose callers arrive there.
+fn wanted_by(config: &Config, address: SocketAddr) -> String {
+    let arrives = |network: &&trellis_model::config::ServiceNetwork| {
+        let vpcs = config
+            .vpcs
+            .iter()
+            .filter(|vpc| network.vpcs.iter().any(|member| member.vpc == vpc.id));
+        vpcs.flat_map(|vpc| &vpc.attachments)
+            .any(|attachment| attachment.listen.contains(&address.ip()))
+    };
+    let mut services = config
+        .service_networks
+        .iter()
+        .filter(arrives)
+        .flat_map(|network| &network.services)
+        .filter_map(|member| config.services.iter().find(|s| s.id == member.service));
+    let found = services.find_map(|service| {
+        let mut listeners = service.listeners.iter();
+        let listener = listeners.find(|listener| listener.port == address.port())?;
+        Some((service, listener))
+    });
+    found.map_or_else(String::new, |(service, listener)| {
+        format!(
+            " for listener `{}` of service `{}`",
+            listener.name, service.name
+        )
+    })
+}
+
+/// New destinations of access records that cannot be written. Those that are in use may have their troubles: records wait for them.
+fn destinations(config: &Config, running: &BTreeSet<LogDestination>) -> Vec<Problem> {
+    let mut tried = running.clone();
+    let new = config
+        .access_log_subscriptions
+        .iter()
+        .filter(|subscription| tried.insert(subscription.destination.clone()));
+    new.filter_map(|subscription| {
+        let error = writer::check(&subscription.destination).err()?;
+        let place = subscription.place.below(".destination");
+        Some(Problem::error(
+            place,
+            format!(
+                "access records cannot be written to {}: {}",
+                shown(&subscription.destination),
+                reason(&error)
+            ),
+        ))
+    })
+    .collect()
+}
+
+fn shown(destination: &LogDestination) -> String {
+    match destination {
+        LogDestination::File(path) => format!("`{}`", path.display()),
+        LogDestination::Stdout => "standard output".to_owned(),
+    }
+}
+
+/// The CA in the data folder, and beside it the root certificate without its key: the engine reads nothing else from a file of
+/// roots.
+fn open_ca(config: &Config) -> Result<(TlsTerms, String), Problems> {
+    let refused = |message: String| {
+        Problems::from_iter([Problem::error(setting("gateway.dataDir"), message)])
+    };
+    let ca = InternalCa::open(&config.gateway.data_dir, SystemTime::now())
+        .map_err(|error| refused(Chain(&error).to_string()))?;
+    let path = ca.path().with_file_name("certificate.pem");
+    // A data folder that was filled before may be read-only.
+    let there = std::fs::read(&path).is_ok_and(|bytes| bytes == ca.root_pem().as_bytes());
+    if !there {
+        std::fs::write(&path, ca.root_pem()).map_err(|error| {
+            refused(format!(
+                "cannot write `{}`: {}",
+                path.display(),
+                reason(&error)
+            ))
+        })?;
+    }
+    Ok((
+        TlsTerms::new(Arc::new(ca)),
+        path.to_string_lossy().into_owned(),
+    ))
+}
+
+fn bind_admin(address: SocketAddr) -> Result<TcpListener, Problems> {
+    TcpListener::bind(address).map_err(|cause| {
+        let what = format!("cannot listen on {address}");
+        Problems::from_iter([unavailable(setting("gateway.admin"), &what, &cause)])
+    })
+}
+
+/// Settings that a reload does not change.
+pub(super) fn kept_settings(before: &Config, after: &Config) -> Vec<Problem> {
+    let (before, after) = (&before.gateway, &after.gateway);
+    let changed = [
+        ("gateway.admin", before.admin != after.admin),
+        ("gateway.workers", before.workers != after.workers),
+        ("gateway.dataDir", before.data_dir != after.data_dir),
+    ];
+    changed
+        .iter()
+        .filter(|(_, changed)| *changed)
+        .map(|(path, _)| Problem::warning(setting(path), "takes effect at the next start"))
+        .collect()
+}
