@@ -17,7 +17,7 @@ use pingora_http::ResponseHeader;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{Conn, Mode, PIPELINED_BYTES, Transport, WRITE_BUFFER_BYTES};
-use crate::h1::Body;
+use crate::h1::{Body, Violation};
 
 thread_local! {
     /// Where bytes from the network land first. One for all connections of a worker, so that an idle one holds no buffer; larger
@@ -61,7 +61,7 @@ impl Conn {
                 return poll_read_length(&mut self.transport, left, cx, out);
             }
             if ready!(self.poll_fill(cx))? == 0 {
-                return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
+                return Poll::Ready(Err(refusal(Violation::Incomplete)));
             }
         }
         let limit = out.remaining().min(self.pending().len());
@@ -76,7 +76,7 @@ impl Conn {
             }
             Err(violation) => {
                 self.facts.retire();
-                Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, violation)))
+                Poll::Ready(Err(refusal(violation)))
             }
         }
     }
@@ -129,6 +129,11 @@ impl Conn {
     }
 }
 
+/// An error that the request filters can tell from those of the network.
+fn refusal(violation: Violation) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, violation)
+}
+
 /// Reads a body of known length past our own buffer. A client that ends before it is an error of its own kind: the engine would
 /// take the body for done.
 fn poll_read_length(
@@ -144,7 +149,7 @@ fn poll_read_length(
     ready!(transport.poll_read(cx, &mut part))?;
     let count = part.filled().len();
     if count == 0 && limit > 0 {
-        return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
+        return Poll::Ready(Err(refusal(Violation::Incomplete)));
     }
     *left -= count as u64;
     out.advance(count);

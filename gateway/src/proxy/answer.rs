@@ -15,6 +15,9 @@ use crate::h1::Violation;
 /// Longest time in which what a client still sends of an answered request is read and thrown away.
 const LINGER: Duration = Duration::from_secs(1);
 
+/// Most bytes read in that time from an HTTP/2 stream: several times what a client sends before it hears of the answer.
+const LINGER_BYTES: usize = 256 * 1024;
+
 /// An answer of the gateway's own: status, text for the client, reason for the record.
 ///
 /// Texts say nothing about targets, policies or other tenants. Those of refusals are VPC Lattice's; the others are ours and short.
@@ -192,8 +195,16 @@ async fn linger(session: &mut Session) {
     let client = session.as_downstream_mut();
     client.set_total_drain_timeout(Some(LINGER));
     if http2 {
-        // Whoever sends on beyond the deadline, or leaves, has had the answer.
-        let _ = client.drain_request_body().await;
+        let reading = async {
+            let mut total = 0;
+            while total < LINGER_BYTES
+                && let Ok(Some(bytes)) = client.read_request_body().await
+            {
+                total += bytes.len();
+            }
+        };
+        // Whoever sends on beyond the bounds, or leaves, has had the answer.
+        let _ = tokio::time::timeout(LINGER, reading).await;
     }
 }
 

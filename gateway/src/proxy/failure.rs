@@ -7,7 +7,7 @@ use pingora_proxy::{FailToProxy, Session};
 use trellis_access_logs::record::FailureReason;
 
 use super::{answer::Answer, exchange::Exchange};
-use crate::conn::Cut;
+use crate::{conn::Cut, h1::Violation};
 
 /// The reason for an error raised by our own filters: there is no target to send to.
 pub(super) const NO_TARGET: ErrorType = ErrorType::CustomCode("NoTarget", 503);
@@ -73,7 +73,7 @@ pub(super) fn classify(
             (408, FailureReason::ClientProtocolError)
         }
         (ErrorSource::Upstream, etype) => of_target(etype, exchange),
-        (ErrorSource::Downstream, etype) => of_client(etype, error, body),
+        (ErrorSource::Downstream, etype) => of_client(etype, error),
         (ErrorSource::Internal | ErrorSource::Unset, _) => (500, FailureReason::InternalError),
     }
 }
@@ -104,28 +104,32 @@ fn of_target(etype: &ErrorType, exchange: &Exchange) -> (u16, FailureReason) {
     }
 }
 
-/// Source: VPC Lattice user guide, "Troubleshoot access logs": 400 when the client closed before the whole body came.
-fn of_client(etype: &ErrorType, error: &Error, body: RequestBody) -> (u16, FailureReason) {
+/// Source: VPC Lattice user guide, "Troubleshoot access logs": 400 when the client closed before the whole body came. That is
+/// for a client that still reads; one that reset its connection or stream has no status.
+fn of_client(etype: &ErrorType, error: &Error) -> (u16, FailureReason) {
     use ErrorType as E;
-    match (etype, refusal_of_body(error)) {
-        (_, Some(io::ErrorKind::InvalidData)) => (400, FailureReason::ClientProtocolError),
-        (_, Some(io::ErrorKind::UnexpectedEof)) => (400, FailureReason::ClientConnectionClosed),
+    match (etype, violation(error)) {
+        (_, Some(Violation::Incomplete)) => (400, FailureReason::ClientConnectionClosed),
+        (_, Some(_)) => (400, FailureReason::ClientProtocolError),
         (E::ReadTimedout, _) => (408, FailureReason::ClientProtocolError),
-        (E::ReadError, _) if body == RequestBody::Incomplete => {
-            (400, FailureReason::ClientConnectionClosed)
-        }
+        // On HTTP/2, an error of the client's stream is its reset: what breaks the protocol never becomes a stream.
         (
-            E::ReadError | E::ConnectionClosed | E::ConnectError | E::WriteError | E::WriteTimedout,
+            E::ReadError
+            | E::WriteError
+            | E::WriteTimedout
+            | E::ConnectionClosed
+            | E::ConnectError
+            | E::H2Error,
             _,
         ) => (0, FailureReason::ClientConnectionClosed),
         _ => (400, FailureReason::ClientProtocolError),
     }
 }
 
-/// What the connection itself said about the bytes of a body: malformed, or ended too early. See [`crate::conn`].
-fn refusal_of_body(error: &Error) -> Option<io::ErrorKind> {
-    let cause = error.root_cause().downcast_ref::<io::Error>();
-    cause.map(io::Error::kind)
+/// What the connection itself said about the bytes of a body. See [`crate::conn`].
+fn violation(error: &Error) -> Option<Violation> {
+    let cause = error.root_cause().downcast_ref::<io::Error>()?;
+    cause.get_ref()?.downcast_ref::<Violation>().copied()
 }
 
 /// The engine's context texts are for its own log; ours says what an operator can act on.

@@ -10,5 +10,6 @@
 mod answers;
 mod balance;
 mod decisions;
+mod faults;
 mod headers;
 mod protocols;
