@@ -36,7 +36,7 @@ use crate::{
     shared::Shared,
     snapshot::{Compiled, Snapshot, Surroundings, TlsTerms},
     telemetry::{
-        Telemetry, collect_records,
+        Telemetry, collect_decisions, collect_records,
         events::{
             CertificateExpiring, CertificateFailed, CertificateLoaded, ListenerClosed,
             ListenerOpened, SnapshotApplied, SnapshotRejected, Started, StopBegan, Stopped,
@@ -131,6 +131,13 @@ impl Server {
         shared
             .telemetry
             .collect(move |samples| collect_records(&counters, samples));
+        // Not a reference of its own: the telemetry is part of what it would hold.
+        let running = Arc::downgrade(&shared);
+        shared.telemetry.collect(move |samples| {
+            if let Some(shared) = running.upgrade() {
+                collect_decisions(shared.snapshot.load().policies.decision_lookups(), samples);
+            }
+        });
         let mut server = Self {
             names: Arc::new(dns::RunningNames::new(Arc::clone(&shared))),
             dns: dns::Listeners::default(),

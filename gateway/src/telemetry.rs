@@ -32,6 +32,7 @@ use std::{
 use parking_lot::Mutex;
 use trellis_access_logs::{Counters, record::Record};
 use trellis_model::id::ServiceId;
+use trellis_policy::Lookups;
 
 use events::Event;
 use gateway::GatewayMetrics;
@@ -90,14 +91,6 @@ impl Telemetry {
         Counted::new(&self.gateway.connections)
     }
 
-    /// Counts a lookup in the cache of policy decisions.
-    pub fn decision_looked_up(&self, found: CacheLookup) {
-        match found {
-            CacheLookup::Hit => self.gateway.decision_cache_hits.increment(1),
-            CacheLookup::Miss => self.gateway.decision_cache_misses.increment(1),
-        }
-    }
-
     /// Lets `collector` add samples whenever the page is asked for.
     pub fn collect(&self, collector: impl Fn(&mut Samples) + Send + Sync + 'static) {
         self.collectors.lock().push(Box::new(collector));
@@ -148,13 +141,18 @@ impl fmt::Debug for Telemetry {
     }
 }
 
-/// What a lookup in a cache found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CacheLookup {
-    /// What was looked for.
-    Hit,
-    /// Nothing.
-    Miss,
+/// Adds how often the running snapshot found a policy decision in its cache.
+pub fn collect_decisions(lookups: Lookups, samples: &mut Samples) {
+    samples.family(&names::DECISION_CACHE_LOOKUPS, |family| {
+        // Prometheus counts in floating point; beyond 2^53 a few are lost.
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "the text format has no integers"
+        )]
+        for (outcome, number) in [("hit", lookups.hits), ("miss", lookups.misses)] {
+            family.sample(&[outcome], number as f64);
+        }
+    });
 }
 
 /// Adds what the writer of access records counts.

@@ -25,7 +25,7 @@ use foldhash::fast::RandomState;
 use parking_lot::RwLock;
 
 use crate::{
-    cache::Cache,
+    cache::{Cache, Lookups},
     cedar::CedarError,
     compile::{Known, NetworkIndex, Policies, ServiceIndex},
     decision::{Layer as LayerName, Permit, Refusal, RefusalKind},
@@ -105,6 +105,12 @@ impl Policies {
             Verdict::Allow => Ok(Permit::new(request.caller)),
             Verdict::Refuse(refusal) => Err(refusal),
         }
+    }
+
+    /// Lookups in the cache of decisions since these policies were compiled. Decisions that no fact of a request makes differ are
+    /// kept elsewhere and not looked up.
+    pub fn decision_lookups(&self) -> Lookups {
+        self.memory.decisions.lookups()
     }
 
     fn verdict(&self, request: &Request<'_>) -> Verdict {

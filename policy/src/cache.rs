@@ -27,6 +27,17 @@ struct Set<V> {
     entries: Vec<Entry<V>>,
     /// The entry that goes next when the set is full.
     hand: usize,
+    /// Counted here, where the lock is held anyway: a counter of the whole cache would be wanted by all workers at once.
+    lookups: Lookups,
+}
+
+/// How often a decision was looked for, and what came of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Lookups {
+    /// It was there.
+    pub hits: u64,
+    /// It was not, and had to be made.
+    pub misses: u64,
 }
 
 #[derive(Debug)]
@@ -44,6 +55,7 @@ impl<V: Clone> Cache<V> {
             Mutex::new(Set {
                 entries: Vec::new(),
                 hand: 0,
+                lookups: Lookups::default(),
             })
         };
         Self {
@@ -70,11 +82,28 @@ impl<V: Clone> Cache<V> {
             return None;
         }
         let (hash, set) = self.find(view, key);
-        let set = set?.lock();
-        set.entries
+        let mut set = set?.lock();
+        let found = set
+            .entries
             .iter()
             .find(|entry| entry.hash == hash && entry.view == view && *entry.key == *key)
-            .map(|entry| entry.value.clone())
+            .map(|entry| entry.value.clone());
+        match &found {
+            Some(_) => set.lookups.hits += 1,
+            None => set.lookups.misses += 1,
+        }
+        found
+    }
+
+    /// All lookups so far. Locks each set in turn: for whoever shows the number, not for requests.
+    pub(crate) fn lookups(&self) -> Lookups {
+        self.sets
+            .iter()
+            .map(|set| set.lock().lookups)
+            .fold(Lookups::default(), |sum, set| Lookups {
+                hits: sum.hits + set.hits,
+                misses: sum.misses + set.misses,
+            })
     }
 
     /// Keeps a decision, in the place of an older one when the set is full.

@@ -28,6 +28,7 @@ mod wildcard;
 #[cfg(test)]
 mod world;
 
+pub use cache::Lookups;
 pub use compile::{NetworkIndex, Policies, ServiceIndex, compile};
 pub use decision::{Layer, Permit, Refusal, RefusalKind};
 pub use explain::{Explanation, LayerExplanation, Outcome, StatementExplanation};

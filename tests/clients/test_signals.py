@@ -4,7 +4,7 @@ import re
 import time
 import urllib.request
 
-from conftest import run
+from conftest import READER_KEY_ID, READER_SECRET, REGION, run
 
 
 def test_promtool_accepts_the_metrics(gateway, curl):
@@ -14,6 +14,23 @@ def test_promtool_accepts_the_metrics(gateway, curl):
     assert "gateway_requests_total" in metrics
     done = run("promtool", "check", "metrics", stdin=metrics, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def metric(gateway, sample):
+    """The value of a sample on the metrics page."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{gateway.admin}/metrics", timeout=20) as answer:
+        found = re.search(rf"^{re.escape(sample)} (\S+)$", answer.read().decode(), re.MULTILINE)
+    return float(found[1])
+
+
+def test_a_decision_is_looked_up_once_made(gateway, curl):
+    reader = ["--aws-sigv4", f"aws:amz:{REGION}:vpc-lattice-svcs", "--user", f"{READER_KEY_ID}:{READER_SECRET}"]
+    reader += ["--header", "x-amz-content-sha256: UNSIGNED-PAYLOAD"]
+    hit = 'gateway_decision_cache_lookups_total{outcome="hit"}'
+    assert curl("http://guarded.test:HTTP/", *reader)[0] == 200
+    before = metric(gateway, hit)
+    assert curl("http://guarded.test:HTTP/", *reader)[0] == 200
+    assert metric(gateway, hit) == before + 1
 
 
 def record_of(gateway, path):

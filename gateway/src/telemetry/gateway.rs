@@ -8,8 +8,6 @@ use super::{events::DnsOutcome, names, registry::Registry};
 #[derive(Debug)]
 pub(super) struct GatewayMetrics {
     pub(super) requests_in_flight: Gauge,
-    pub(super) decision_cache_hits: Counter,
-    pub(super) decision_cache_misses: Counter,
     pub(super) connections: Gauge,
     pub(super) connections_accepted: Counter,
     pub(super) refused_unknown_vpc: Counter,
@@ -38,8 +36,6 @@ impl GatewayMetrics {
         let gauge = |metric| registry.gauge(metric, &[]);
         Self {
             requests_in_flight: gauge(&names::REQUESTS_IN_FLIGHT),
-            decision_cache_hits: counter(&names::DECISION_CACHE_LOOKUPS, &["hit"]),
-            decision_cache_misses: counter(&names::DECISION_CACHE_LOOKUPS, &["miss"]),
             connections: gauge(&names::CONNECTIONS),
             connections_accepted: counter(&names::CONNECTIONS_ACCEPTED, &[]),
             refused_unknown_vpc: counter(&names::CONNECTIONS_REFUSED, &["unknown_vpc"]),

@@ -129,7 +129,7 @@ pub const REQUESTS_IN_FLIGHT: Metric = gauge(
 pub const DECISION_CACHE_LOOKUPS: Metric = counter(
     "gateway_decision_cache_lookups_total",
     &["outcome"],
-    "Lookups in the cache of policy decisions, by outcome: hit or miss.",
+    "Lookups in the cache of policy decisions since the configuration was loaded, by outcome: hit or miss.",
 );
 
 /// Connections open.

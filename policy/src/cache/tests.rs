@@ -14,6 +14,21 @@ fn a_decision_is_found_by_its_whole_key() {
 }
 
 #[test]
+fn lookups_are_counted_over_all_sets() {
+    let cache = Cache::new(4);
+    for number in 0_u32..20 {
+        assert_eq!(cache.get(1, &number.to_be_bytes()), None);
+        cache.put(1, &number.to_be_bytes(), number);
+        assert_eq!(cache.get(1, &number.to_be_bytes()), Some(number));
+    }
+    let lookups = Lookups {
+        hits: 20,
+        misses: 20,
+    };
+    assert_eq!(cache.lookups(), lookups);
+}
+
+#[test]
 fn a_collision_of_hashes_is_not_a_hit() {
     let cache = Cache::new(1);
     cache.put(1, b"a", "first");
