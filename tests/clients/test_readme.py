@@ -11,6 +11,8 @@ from walkthrough import PATIENCE_SECONDS, difference, files, reader, shifted, st
 
 README = PROJECT / "README.md"
 STEPS = steps(README)
+# It shows what to do when the demo's requests fail.
+TROUBLESHOOTING = PROJECT / "docs" / "troubleshooting.md"
 ATTEMPTS = 5
 
 
@@ -43,7 +45,7 @@ def test_the_readme_is_what_a_newcomer_sees(tmp_path):
     with newcomer_with_demo(tmp_path) as newcomer:
         for name, text in files(README).items():
             newcomer.has(name, text)
-        for step in STEPS:
+        for step in STEPS + steps(TROUBLESHOOTING):
             if step.command != "make demo":
                 newcomer.follow(step)
 
