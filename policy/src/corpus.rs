@@ -3,11 +3,13 @@
 use std::{fs, net::IpAddr, path::Path};
 
 use serde_json::Value;
+use trellis_model::problem::Severity;
 
 use crate::{
     Action, Layer, Policies,
     decision::RefusalKind,
-    world::{CALLERS, Call, Given, network_arn, policies_with, service_arn},
+    iam::read::{Attached, read},
+    world::{CALLERS, Call, Given, network_arn, policies_with, policy, service_arn},
 };
 
 fn text<'a>(value: &'a Value, name: &str) -> &'a str {
@@ -125,4 +127,25 @@ fn decisions_worked_out_from_the_documents_are_made_here_too() {
         }
     }
     assert!(files > 0);
+}
+
+/// What is not understood is refused with its place, never ignored.
+#[test]
+fn spoilt_policies_are_refused_with_their_place() {
+    let mut lines = include_str!("../testdata/iam/refused.txt").lines();
+    let mut count = 0;
+    while let (Some(place), Some(text)) = (lines.next(), lines.next()) {
+        let Err(problems) = read(&policy(text), Attached::ToResource) else {
+            panic!("accepted, but {place} is wrong: {text}");
+        };
+        let named = problems
+            .iter()
+            .any(|problem| problem.severity == Severity::Error && problem.place.path == place);
+        assert!(
+            named,
+            "{place} is wrong, but not named: {problems:?} {text}"
+        );
+        count += 1;
+    }
+    assert!(count > 100, "{count}");
 }

@@ -166,6 +166,7 @@ pub(super) fn asks_for_websocket(session: &mut Session) -> bool {
 /// (RFC 9110 §7.6.1).
 pub(super) fn prepare_request(request: &mut RequestHeader, exchange: &mut Exchange) -> Result<()> {
     strip_untrusted(request);
+    join_crumbs(request)?;
     append_forwarded_for(request, exchange)?;
     let Some(facts) = &exchange.facts else {
         return Error::e_explain(ErrorType::InternalError, "request without a connection");
@@ -229,6 +230,25 @@ fn resembles_prefix(name: &[u8], known: &[u8]) -> bool {
         && name.iter().zip(known).all(|(byte, wanted)| {
             byte == wanted || (*wanted == b'-' && matches!(byte, b'_' | b'.'))
         })
+}
+
+/// Makes one cookie of the crumbs that HTTP/2 clients may cut it into. Spec: RFC 9113 §8.2.3.
+fn join_crumbs(request: &mut RequestHeader) -> Result<()> {
+    let mut whole = Vec::new();
+    let mut crumbs = 0;
+    for crumb in request.headers.get_all(header::COOKIE) {
+        if crumbs > 0 {
+            whole.extend_from_slice(b"; ");
+        }
+        whole.extend_from_slice(crumb.as_bytes());
+        crumbs += 1;
+    }
+    if crumbs < 2 {
+        return Ok(());
+    }
+    let value = HeaderValue::from_maybe_shared(Bytes::from(whole))
+        .map_err(|error| Error::because(ErrorType::InternalError, "cookie", error))?;
+    request.insert_header(header::COOKIE, value)
 }
 
 /// Appends the client's address. Source: specification gap, `docs/conformance.md`: appended as application load balancers do.
