@@ -1,1 +1,421 @@
+//! Every event writes its line and changes its metric, together and once.
 
+use std::{
+    collections::BTreeSet,
+    fmt::{self, Write as _},
+    io,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use parking_lot::Mutex;
+use tracing::{Subscriber, field::Field};
+use tracing_subscriber::{
+    Layer, Registry,
+    layer::{Context, SubscriberExt as _},
+};
+use trellis_model::{
+    config::LogDestination,
+    id::TargetGroupId,
+    problem::{Place, Problem, Problems},
+};
+use trellis_target_groups::{ReasonCode, StatusChange, TargetKey, TargetStatus};
+
+use super::*;
+use crate::probe::ProbeError;
+
+/// The lines of a log: level, then message and fields in their order.
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<String>>>);
+
+impl<S: Subscriber> Layer<S> for Lines {
+    fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
+        struct Text(String);
+        impl tracing::field::Visit for Text {
+            fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+                if field.name() == "message" {
+                    self.0 = format!("{value:?}{}", self.0);
+                } else {
+                    write!(self.0, " {}={value:?}", field.name()).unwrap();
+                }
+            }
+        }
+        let mut text = Text(String::new());
+        event.record(&mut text);
+        self.0
+            .lock()
+            .push(format!("{} {}", event.metadata().level(), text.0));
+    }
+}
+
+/// The metrics that differ from a fresh gateway's, without those of the process.
+fn changed(telemetry: &Telemetry) -> Vec<String> {
+    let lines = |page: String| -> BTreeSet<String> {
+        let samples = page.lines().filter(|line| line.starts_with("gateway_"));
+        samples.map(str::to_owned).collect()
+    };
+    let before = lines(Telemetry::new(SystemTime::UNIX_EPOCH).render());
+    let after = lines(telemetry.render());
+    after.difference(&before).cloned().collect()
+}
+
+/// Emits and compares the lines and the metrics that come of it.
+#[track_caller]
+fn check(event: &impl Event, lines: &[&str], metrics: &[&str]) {
+    let log = Lines::default();
+    let telemetry = Telemetry::new(SystemTime::UNIX_EPOCH);
+    let subscriber = Registry::default().with(log.clone());
+    tracing::subscriber::with_default(subscriber, || telemetry.emit(event));
+    assert_eq!(*log.0.lock(), lines);
+    assert_eq!(changed(&telemetry), metrics);
+}
+
+fn address() -> SocketAddr {
+    "10.0.0.1:8080".parse().unwrap()
+}
+
+fn peer() -> SocketAddr {
+    "10.0.9.9:4242".parse().unwrap()
+}
+
+/// An error with a cause: lines give both.
+fn failure() -> Nested {
+    Nested(io::Error::from_raw_os_error(98))
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen")]
+struct Nested(#[source] io::Error);
+
+#[test]
+fn the_gateway_comes_and_goes() {
+    check(
+        &Started {
+            version: "1.2.3",
+            workers: 4,
+        },
+        &[r#"INFO started version="1.2.3" workers=4"#],
+        &[],
+    );
+    check(
+        &StopBegan {
+            grace: Duration::from_secs(30),
+        },
+        &["INFO stopping: no new connections, running requests may finish grace=30s"],
+        &[],
+    );
+    check(
+        &Stopped {
+            cut: 0,
+            records: Ok(()),
+        },
+        &["INFO stopped"],
+        &[],
+    );
+    check(
+        &Stopped {
+            cut: 3,
+            records: Ok(()),
+        },
+        &["WARN stopped; requests were cut at the end of the grace period cut=3"],
+        &[],
+    );
+}
+
+#[test]
+fn listeners_open_close_and_fail() {
+    check(
+        &ListenerOpened { address: address() },
+        &["INFO listening address=10.0.0.1:8080"],
+        &["gateway_listeners 1"],
+    );
+    check(
+        &ListenerClosed { address: address() },
+        &["INFO no longer listening address=10.0.0.1:8080"],
+        &["gateway_listeners -1"],
+    );
+    check(&ListenerFailed, &[], &["gateway_listener_failures_total 1"]);
+    check(
+        &AcceptFailed {
+            address: address(),
+            error: &io::Error::from_raw_os_error(24),
+        },
+        &["ERROR cannot accept connections address=10.0.0.1:8080 error=too many open files"],
+        &[r#"gateway_connections_refused_total{reason="accept_failed"} 1"#],
+    );
+}
+
+/// Whoever can open a connection can cause these at will: they must not fill the log.
+#[test]
+fn what_clients_cause_is_below_the_usual_level() {
+    for (reason, label, why) in [
+        (
+            Refused::UnknownVpc,
+            "unknown_vpc",
+            "its source belongs to no VPC attached there",
+        ),
+        (
+            Refused::TooMany,
+            "too_many",
+            "the limit of connections is reached",
+        ),
+    ] {
+        check(
+            &ConnectionRefused {
+                peer: peer(),
+                local: address(),
+                reason,
+            },
+            &[&format!(
+                "DEBUG connection refused peer=10.0.9.9:4242 local=10.0.0.1:8080 why={why:?}"
+            )],
+            &[&format!(
+                "gateway_connections_refused_total{{reason=\"{label}\"}} 1"
+            )],
+        );
+    }
+    let handshakes =
+        |outcome: &str| format!("gateway_tls_handshakes_total{{outcome=\"{outcome}\"}} 1");
+    check(&Handshake::Ok, &[], &[&handshakes("ok")]);
+    check(
+        &Handshake::Failed {
+            peer: peer(),
+            error: &failure(),
+        },
+        &[
+            "DEBUG TLS handshake failed peer=10.0.9.9:4242 error=cannot listen: the address is in use",
+        ],
+        &[&handshakes("failed")],
+    );
+    check(
+        &Handshake::Timeout { peer: peer() },
+        &["DEBUG TLS handshake took too long peer=10.0.9.9:4242"],
+        &[&handshakes("timeout")],
+    );
+    let client: IpAddr = peer().ip();
+    for outcome in DnsOutcome::ALL {
+        let word = outcome.as_str();
+        check(
+            &DnsQuery {
+                client,
+                name: Some("a.test"),
+                outcome,
+            },
+            &[&format!(
+                "DEBUG DNS query client=10.0.9.9 name=\"a.test\" outcome={word:?}"
+            )],
+            &[&format!(
+                "gateway_dns_queries_total{{outcome=\"{word}\"}} 1"
+            )],
+        );
+    }
+}
+
+#[test]
+fn configurations_are_applied_or_rejected() {
+    let warnings: Problems = [Problem::warning(Place::default(), "odd")]
+        .into_iter()
+        .collect();
+    check(
+        &SnapshotApplied {
+            generation: 3,
+            services: 12,
+            warnings: &warnings,
+            took: Duration::from_millis(5),
+            at: SystemTime::UNIX_EPOCH + Duration::from_secs(1000),
+        },
+        &[
+            "WARN configuration problem=warning: odd",
+            "INFO configuration applied generation=3 services=12 took=5ms",
+        ],
+        &[
+            "gateway_config_generation 3",
+            "gateway_config_last_reload_success_timestamp_seconds 1000",
+            "gateway_config_last_reload_successful 1",
+            r#"gateway_config_reloads_total{outcome="applied"} 1"#,
+        ],
+    );
+    let problems = ["one".to_owned(), "two".to_owned()];
+    check(
+        &SnapshotRejected {
+            running: Some(3),
+            problems: &problems,
+        },
+        &[
+            "ERROR configuration problem=one",
+            "ERROR configuration problem=two",
+            "ERROR configuration rejected errors=2 keeps_running=3",
+        ],
+        &[
+            "gateway_config_errors 2",
+            r#"gateway_config_reloads_total{outcome="rejected"} 1"#,
+        ],
+    );
+}
+
+#[test]
+fn a_rejected_configuration_is_seen_until_one_is_applied() {
+    let telemetry = Telemetry::new(SystemTime::UNIX_EPOCH);
+    let successful = || {
+        let page = telemetry.render();
+        let line = page
+            .lines()
+            .find(|line| line.starts_with("gateway_config_last_reload_successful "));
+        line.unwrap().ends_with(" 1")
+    };
+    let none = Problems::default();
+    let applied = SnapshotApplied {
+        generation: 1,
+        services: 0,
+        warnings: &none,
+        took: Duration::ZERO,
+        at: SystemTime::UNIX_EPOCH,
+    };
+    telemetry.emit(&applied);
+    assert!(successful());
+    telemetry.emit(&SnapshotRejected {
+        running: Some(1),
+        problems: &[],
+    });
+    assert!(!successful());
+    telemetry.emit(&applied);
+    assert!(successful());
+}
+
+#[test]
+fn a_target_that_fails_is_a_warning_and_other_changes_are_not() {
+    let group = TargetGroupId::derive(
+        &"111122223333".parse().unwrap(),
+        &"us-west-2".parse().unwrap(),
+        &["orders"],
+    );
+    let change = |before, after, reason| StatusChange {
+        target: TargetKey::new("i-1", address()),
+        before,
+        after,
+        reason,
+    };
+    let failed = change(
+        Some(TargetStatus::Healthy),
+        Some(TargetStatus::Unhealthy),
+        Some(ReasonCode::HealthCheckFailed),
+    );
+    let cause = ProbeError::Timeout(Duration::from_secs(5));
+    let event = StatusEvent {
+        group,
+        change: &failed,
+        cause: Some(&cause),
+    };
+    check(
+        &TargetStatusChanged(&event),
+        &[&format!(
+            "WARN target status group={group} target=i-1 address=10.0.0.1:8080 before=\"HEALTHY\" status=\"UNHEALTHY\" reason=HealthCheckFailed cause={cause}"
+        )],
+        &[r#"gateway_target_status_changes_total{status="unhealthy"} 1"#],
+    );
+    let gone = change(Some(TargetStatus::Draining), None, None);
+    let event = StatusEvent {
+        group,
+        change: &gone,
+        cause: None,
+    };
+    check(
+        &TargetStatusChanged(&event),
+        &[&format!(
+            "INFO target status group={group} target=i-1 address=10.0.0.1:8080 before=\"DRAINING\" status=\"-\""
+        )],
+        &[r#"gateway_target_status_changes_total{status="gone"} 1"#],
+    );
+}
+
+#[test]
+fn certificates_are_loaded_or_not_and_end() {
+    let problem = || Problem::warning(Place::default(), "odd");
+    let domain = "orders.test";
+    check(
+        &CertificateLoaded {
+            domain,
+            warnings: &[problem()],
+        },
+        &[
+            r#"INFO certificate loaded domain="orders.test""#,
+            r#"WARN certificate domain="orders.test" problem=warning: odd"#,
+        ],
+        &[r#"gateway_certificate_loads_total{outcome="loaded"} 1"#],
+    );
+    check(
+        &CertificateFailed {
+            domain,
+            problem: &problem(),
+        },
+        &[
+            r#"ERROR certificate not loaded; the one before stays in use domain="orders.test" problem=warning: odd"#,
+        ],
+        &[r#"gateway_certificate_loads_total{outcome="failed"} 1"#],
+    );
+    check(
+        &CertificateExpiring {
+            domain,
+            problem: &problem(),
+        },
+        &[r#"WARN certificate expires domain="orders.test" problem=warning: odd"#],
+        &[],
+    );
+}
+
+/// Their metrics are read from whoever counts them.
+#[test]
+fn trouble_of_records_and_of_dns_is_told() {
+    check(
+        &DnsFailed {
+            address: address(),
+            error: &failure(),
+        },
+        &["WARN DNS address=10.0.0.1:8080 error=cannot listen: the address is in use"],
+        &[],
+    );
+    check(
+        &RecordsDropped { records: 5 },
+        &["ERROR access records dropped records=5"],
+        &[],
+    );
+    let destination = LogDestination::File("/var/log/a.jsonl".into());
+    check(
+        &RecordDestinationFailed {
+            destination: &destination,
+            error: &io::Error::from_raw_os_error(28),
+        },
+        &[
+            r#"ERROR access records cannot be written; they wait in memory destination=File("/var/log/a.jsonl") error=no space is left"#,
+        ],
+        &[],
+    );
+    check(
+        &RecordDestinationRecovered {
+            destination: &destination,
+        },
+        &[r#"INFO access records are written again destination=File("/var/log/a.jsonl")"#],
+        &[],
+    );
+}
+
+#[test]
+fn no_event_is_left_out_here() {
+    let (events, tests) = (include_str!("../events.rs"), include_str!("tests.rs"));
+    let names: Vec<&str> = events
+        .lines()
+        .filter_map(|line| {
+            line.strip_prefix("impl Event for ")?
+                .split([' ', '<'])
+                .next()
+        })
+        .collect();
+    assert!(names.len() >= 15, "{names:?}");
+    for name in names {
+        let shown = [" {", "(", "::", ","]
+            .iter()
+            .any(|after| tests.contains(&format!("&{name}{after}")));
+        assert!(shown, "no test of `{name}`");
+    }
+}
