@@ -186,11 +186,19 @@ impl Gateway {
 
     /// A page of the admin listener.
     pub async fn admin(&self, path: &str) -> Answer {
+        self.page(self.admin_address(), path).await
+    }
+
+    /// Where the admin listener of the running gateway is.
+    pub fn admin_address(&self) -> SocketAddr {
         let server = self.server.as_ref().expect("a running gateway");
-        let address = server.admin_address().expect("an admin listener");
-        let stream = client::dial(address, None)
-            .await
-            .expect("the admin listener listens");
+        server.admin_address().expect("an admin listener")
+    }
+
+    /// A page of the admin listener at this address, also of a gateway that is stopping.
+    pub async fn page(&self, address: SocketAddr, path: &str) -> Answer {
+        let stream = client::dial(address, None).await;
+        let stream = stream.expect("the admin listener listens");
         let mut connection = Connection::over(stream, Via::Http1, "admin", &self.trust)
             .await
             .expect("a connection");

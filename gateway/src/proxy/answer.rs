@@ -129,6 +129,7 @@ impl Answer {
     pub(super) async fn send(self, session: &mut Session, exchange: &mut Exchange) -> Result<()> {
         exchange.status = Some(self.status);
         exchange.failure = self.failure.or(exchange.failure);
+        exchange.announce_end(session);
         if self.failure == Some(FailureReason::ClientProtocolError) {
             // Whoever sends one malformed request may have meant what follows differently than we read it.
             session.set_keepalive(None);

@@ -146,8 +146,6 @@ impl Exchange {
         self.http2 = session.is_http2();
         if self.http2 {
             facts.begin_stream();
-        } else if facts.is_retired() {
-            session.set_keepalive(None);
         }
         self.facts = Some(facts);
         self.snapshot = Some(shared.snapshot.load_full());
@@ -162,6 +160,15 @@ impl Exchange {
             .headers
             .get(http::header::CONTENT_TYPE)
             .is_some_and(is_grpc);
+    }
+
+    /// Lets the answer say that its connection takes no further request, where that is settled before the answer begins: a client
+    /// that knows does not send one in vain. HTTP/2 says it by GOAWAY.
+    pub(super) fn announce_end(&self, session: &mut Session) {
+        let retired = self.facts.as_ref().is_some_and(|facts| facts.is_retired());
+        if retired && !self.http2 {
+            session.set_keepalive(None);
+        }
     }
 
     /// What the request matched, if it came so far.

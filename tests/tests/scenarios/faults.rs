@@ -49,7 +49,7 @@ async fn a_target_that_dies_in_its_answer_breaks_it_off_for_the_client() {
                 .unwrap_err();
             let text = String::from_utf8_lossy(bytes);
             assert_eq!(broken.status(), Some(200), "{via:?} {text:?}");
-            assert!(b"hello".starts_with(&*broken.body), "{via:?} {text:?}");
+            assert!(b"hello".starts_with(&broken.body), "{via:?} {text:?}");
             let record = gateway.record_for("/").await;
             record
                 .failed(200, reason)

@@ -10,6 +10,7 @@
 mod answers;
 mod balance;
 mod decisions;
+mod ends;
 mod faults;
 mod headers;
 mod protocols;
