@@ -10,7 +10,7 @@ mod socket;
 mod worker;
 
 pub use connection::Phase;
-pub use socket::{BindError, bind};
+pub use socket::BindError;
 pub use worker::{Worker, WorkerSettings};
 
 use std::{
@@ -39,14 +39,22 @@ pub fn prepare(
     wanted: BTreeSet<SocketAddr>,
     workers: usize,
 ) -> Result<Prepared, Vec<BindError>> {
+    let new: Vec<SocketAddr> = wanted.difference(open).copied().collect();
+    // All are tried before any is bound: an address and the one that means every address do not get into each other's way then.
+    let mut errors: Vec<BindError> = new
+        .iter()
+        .filter(|address| !open.iter().any(|other| overlap(**address, *other)))
+        .filter_map(|address| socket::free(*address).err())
+        .collect();
     let mut sockets = BTreeMap::new();
-    let mut errors = Vec::new();
-    for address in wanted.difference(open) {
-        match bind(*address, workers) {
-            Ok(bound) => {
-                sockets.insert(*address, bound);
+    if errors.is_empty() {
+        for address in new {
+            match socket::bind(address, workers) {
+                Ok(bound) => {
+                    sockets.insert(address, bound);
+                }
+                Err(error) => errors.push(error),
             }
-            Err(error) => errors.push(error),
         }
     }
     if errors.is_empty() {
@@ -55,6 +63,16 @@ pub fn prepare(
         Err(errors)
     }
 }
+
+/// Would a socket of ours on one of these keep another process, and a question whether the other is free, off the other?
+fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
+    one.port() == other.port()
+        && one.is_ipv4() == other.is_ipv4()
+        && (one.ip().is_unspecified() || other.ip().is_unspecified())
+}
+
+#[cfg(test)]
+mod tests;
 
 impl Listeners {
     /// No sockets yet, for these workers.

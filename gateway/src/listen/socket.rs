@@ -21,16 +21,21 @@ pub struct BindError {
     pub cause: io::Error,
 }
 
-/// Binds `count` sockets to `address`.
+/// Finds out whether anybody listens on `address`.
 ///
-/// The first attempt is made without `SO_REUSEPORT`: with it the kernel would let us share a port with another process of the
-/// same user without a word.
-pub fn bind(address: SocketAddr, count: usize) -> Result<Vec<TcpListener>, BindError> {
-    let attempt = || -> io::Result<Vec<TcpListener>> {
-        drop(listen(address, false)?);
-        (0..count).map(|_| listen(address, true)).collect()
-    };
-    attempt().map_err(|cause| BindError { address, cause })
+/// Asked without `SO_REUSEPORT`: with it the kernel would let us share a port with another process of the same user without a word.
+pub(super) fn free(address: SocketAddr) -> Result<(), BindError> {
+    listen(address, false)
+        .map(drop)
+        .map_err(|cause| BindError { address, cause })
+}
+
+/// Binds `count` sockets to `address`, which was found to be free, or to be shared with sockets of our own only.
+pub(super) fn bind(address: SocketAddr, count: usize) -> Result<Vec<TcpListener>, BindError> {
+    (0..count)
+        .map(|_| listen(address, true))
+        .collect::<io::Result<_>>()
+        .map_err(|cause| BindError { address, cause })
 }
 
 fn listen(address: SocketAddr, shared: bool) -> io::Result<TcpListener> {

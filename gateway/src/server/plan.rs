@@ -146,7 +146,7 @@ fn unavailable(place: Place, what: &str, cause: &io::Error) -> Problem {
     let problem = Problem::error(place, format!("{what}: {}", reason(cause)));
     match cause.kind() {
         io::ErrorKind::AddrInUse => {
-            problem.hint("another process listens there; `ss -ltnup` shows which")
+            problem.hint("another process listens there, or another part of the configuration; `ss -ltnup` shows which")
         }
         io::ErrorKind::PermissionDenied => {
             problem.hint("a port below 1024 needs the capability CAP_NET_BIND_SERVICE")
