@@ -8,6 +8,7 @@
 //! [`Facts`].
 
 mod facts;
+mod http2;
 mod idle;
 mod stream;
 #[cfg(test)]
@@ -16,7 +17,7 @@ mod tests;
 pub use facts::{Cut, Facts};
 pub use idle::NextHead;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use pingora_core::protocols::raw_connect::ProxyDigest;
 use tokio::net::TcpStream;
@@ -44,7 +45,9 @@ pub enum Transport {
 enum Mode {
     /// Message by message.
     Http1,
-    /// As they come: HTTP/2, or a tunnel after `101 Switching Protocols`.
+    /// Frame by frame.
+    Http2,
+    /// As they come: a tunnel after `101 Switching Protocols`.
     Raw,
 }
 
@@ -69,6 +72,10 @@ pub struct Conn {
     outbound: Vec<u8>,
     /// Bytes at the front of `outbound` that the transport has taken.
     written: usize,
+    /// The frames of an HTTP/2 connection.
+    http2: Option<Box<http2::Http2>>,
+    /// The end of the connection, once it has begun.
+    ending: Option<Box<http2::Ending>>,
 }
 
 impl Conn {
@@ -86,6 +93,8 @@ impl Conn {
             upgrade: false,
             outbound: Vec::new(),
             written: 0,
+            http2: None,
+            ending: None,
         }
     }
 
@@ -94,9 +103,10 @@ impl Conn {
         &self.facts
     }
 
-    /// From now on the engine reads bytes as they come: the client speaks HTTP/2.
+    /// From now on the client speaks HTTP/2.
     pub fn speak_http2(&mut self) {
-        self.mode = Mode::Raw;
+        self.mode = Mode::Http2;
+        self.http2 = Some(Box::new(http2::Http2::new(Instant::now())));
     }
 
     /// Bytes read and not yet handed out.

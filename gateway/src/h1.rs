@@ -17,6 +17,7 @@ mod head;
 mod tests;
 
 pub use body::{Body, ChunkScanner};
+pub(crate) use head::is_token;
 pub use head::{Head, HeadEnd, HeadLimits, Version, check, find_end, is_target_text};
 
 /// Why a request is refused before anything routes on it. The texts go to the client, so they quote nothing.

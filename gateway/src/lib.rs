@@ -8,6 +8,7 @@ pub mod dns;
 pub mod echo;
 mod files;
 pub mod h1;
+pub mod h2;
 pub mod listen;
 pub mod probe;
 pub mod proxy;

@@ -24,6 +24,7 @@ pub struct Facts {
     /// When the connection was accepted.
     pub opened: Instant,
     cut: AtomicU8,
+    malformed: AtomicBool,
     retired: AtomicBool,
     expired: AtomicBool,
     /// Milliseconds after `opened` at which the wait in course has lasted too long; `u64::MAX` when none is.
@@ -32,6 +33,10 @@ pub struct Facts {
     idle_millis: AtomicU32,
     /// Requests running side by side (HTTP/2).
     running: AtomicU32,
+    /// Streams that the client has opened (HTTP/2).
+    streams: AtomicU32,
+    /// Streams that the engine has reset because the client broke a rule (HTTP/2).
+    resets: AtomicU32,
 }
 
 /// Why a connection is cut while requests are running on it.
@@ -60,11 +65,14 @@ impl Facts {
             tls,
             opened,
             cut: AtomicU8::new(0),
+            malformed: AtomicBool::new(false),
             retired: AtomicBool::new(false),
             expired: AtomicBool::new(false),
             deadline: AtomicU64::new(u64::MAX),
             idle_millis: AtomicU32::new(0),
             running: AtomicU32::new(0),
+            streams: AtomicU32::new(0),
+            resets: AtomicU32::new(0),
         };
         facts.set_idle(Some(idle));
         facts
@@ -82,6 +90,19 @@ impl Facts {
             2 => Some(Cut::Stop),
             _ => None,
         }
+    }
+
+    /// What the client sends is malformed; nothing further of it is read.
+    ///
+    /// The HTTP/2 engine loses the cause of a failed read on its way to our filters, so it travels here.
+    pub fn find_malformed(&self) {
+        self.malformed.store(true, Ordering::Relaxed);
+        self.retire();
+    }
+
+    /// Has the client sent something malformed?
+    pub fn is_malformed(&self) -> bool {
+        self.malformed.load(Ordering::Relaxed)
     }
 
     /// The request in course, if any, is the last one on this connection.
@@ -143,6 +164,25 @@ impl Facts {
         if self.running.fetch_sub(1, Ordering::Relaxed) == 1 {
             self.idle_since(now);
         }
+    }
+
+    /// Is no HTTP/2 request running?
+    pub fn is_idle(&self) -> bool {
+        self.running.load(Ordering::Relaxed) == 0
+    }
+
+    /// So many streams were opened by the client, and so many reset for breaking a rule.
+    pub fn count_streams(&self, opened: u32, resets: u32) {
+        self.streams.store(opened, Ordering::Relaxed);
+        self.resets.store(resets, Ordering::Relaxed);
+    }
+
+    /// How many streams the client has opened, and how many of them the engine has reset for breaking a rule.
+    pub fn streams(&self) -> (u32, u32) {
+        (
+            self.streams.load(Ordering::Relaxed),
+            self.resets.load(Ordering::Relaxed),
+        )
     }
 
     /// The end of the wait in course, if it has one.

@@ -15,10 +15,10 @@ use crate::h1::{self, Body, HeadEnd, HeadLimits, Violation};
 const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\n";
 
 /// Longest time spent on letting a client read the answer before its connection is closed with data unread.
-const LINGER: Duration = Duration::from_secs(1);
+pub(super) const LINGER: Duration = Duration::from_secs(1);
 
 /// Most bytes read and thrown away in that time.
-const LINGER_BYTES: usize = 256 * 1024;
+pub(super) const LINGER_BYTES: usize = 256 * 1024;
 
 /// What came of waiting for the next request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -36,8 +36,17 @@ impl Conn {
         })
     }
 
+    /// Reads what the transport has and throws it away; zero means the end.
+    pub(super) fn poll_discard(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        SCRATCH.with_borrow_mut(|scratch| {
+            let mut buffer = ReadBuf::new(scratch);
+            ready!(self.transport.poll_read(cx, &mut buffer))?;
+            Poll::Ready(Ok(buffer.filled().len()))
+        })
+    }
+
     /// Hands out up to `limit` pending bytes.
-    fn hand_out(&mut self, limit: usize, out: &mut ReadBuf<'_>) -> usize {
+    pub(super) fn hand_out(&mut self, limit: usize, out: &mut ReadBuf<'_>) -> usize {
         let count = limit.min(out.remaining()).min(self.pending().len());
         out.put_slice(self.pending().get(..count).unwrap_or_default());
         self.consume(count);
@@ -94,7 +103,7 @@ impl Conn {
     }
 
     /// Writes out the buffered answer.
-    fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    pub(super) fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while let Some(bytes) = self
             .outbound
             .get(self.written..)
@@ -169,8 +178,10 @@ impl AsyncRead for Conn {
                 return Poll::Ready(Err(error));
             }
         }
-        if self.mode == Mode::Http1 {
-            return self.poll_read_http1(cx, out);
+        match self.mode {
+            Mode::Http1 => return self.poll_read_http1(cx, out),
+            Mode::Http2 => return self.poll_read_http2(cx, out),
+            Mode::Raw => {}
         }
         if !self.pending().is_empty() {
             self.hand_out(usize::MAX, out);
@@ -187,6 +198,9 @@ impl AsyncWrite for Conn {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         self.check_cut()?;
+        if self.mode == Mode::Http2 {
+            return self.poll_write_http2(cx, bytes);
+        }
         if self.mode == Mode::Http1 {
             if self.upgrade && bytes.starts_with(b"HTTP/1.1 101 ") {
                 self.mode = Mode::Raw;
@@ -207,23 +221,38 @@ impl AsyncWrite for Conn {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(self.poll_drain(cx))?;
-        match &mut self.transport {
-            Transport::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
-            Transport::Tls(stream) => Pin::new(stream.as_mut()).poll_shutdown(cx),
+        if self.mode == Mode::Http2 {
+            return self.poll_ending(cx);
         }
+        ready!(self.poll_drain(cx))?;
+        self.transport.poll_shutdown(cx)
     }
 }
 
 impl Transport {
-    fn poll_read(&mut self, cx: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    pub(super) fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        out: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         match self {
             Self::Plain(stream) => Pin::new(stream).poll_read(cx, out),
             Self::Tls(stream) => Pin::new(stream.as_mut()).poll_read(cx, out),
         }
     }
 
-    fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    pub(super) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Tls(stream) => Pin::new(stream.as_mut()).poll_shutdown(cx),
+        }
+    }
+
+    pub(super) fn poll_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         match self {
             Self::Plain(stream) => Pin::new(stream).poll_write(cx, bytes),
             Self::Tls(stream) => Pin::new(stream.as_mut()).poll_write(cx, bytes),
@@ -254,7 +283,7 @@ impl UniqueID for Conn {
 
 impl Ssl for Conn {
     fn selected_alpn_proto(&self) -> Option<ALPN> {
-        (self.mode == Mode::Raw).then_some(ALPN::H2)
+        (self.mode == Mode::Http2).then_some(ALPN::H2)
     }
 }
 

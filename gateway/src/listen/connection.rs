@@ -282,6 +282,7 @@ impl Clock {
         let timer = tokio::time::sleep(Duration::ZERO);
         tokio::pin!(timer);
         let mut give_up_at: Option<Instant> = None;
+        let mut gone_at: Option<Instant> = None;
         loop {
             // A lost branch loses nothing: the clock's state is in the variables above, `serving` is polled again.
             tokio::select! {
@@ -305,6 +306,11 @@ impl Clock {
             if is_over(self.facts.deadline()) {
                 self.facts.expire();
                 self.goaway.send_replace(true);
+                // Whoever does not answer to GOAWAY either is not waited for, unless a request came in between.
+                gone_at.get_or_insert(now + AFTER_CUT);
+            }
+            if is_over(gone_at) && self.facts.is_idle() {
+                return;
             }
             if is_over(retire_at) {
                 self.retire();
@@ -316,7 +322,9 @@ impl Clock {
                 cut_at = None;
                 give_up_at = Some(now + AFTER_CUT);
             }
-            let next = [retire_at, cut_at, give_up_at]
+            // Looked at once; what runs then is ended by the lifetime of the connection.
+            let gone_soon = gone_at.filter(|at| *at > now);
+            let next = [retire_at, cut_at, give_up_at, gone_soon]
                 .into_iter()
                 .flatten()
                 .chain([self.next_look(now)])

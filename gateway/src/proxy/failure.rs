@@ -73,6 +73,10 @@ pub(super) fn classify(
             (408, FailureReason::ClientProtocolError)
         }
         (ErrorSource::Upstream, etype) => of_target(etype, exchange),
+        // The whole HTTP/2 connection went down for what the client did on it.
+        (ErrorSource::Downstream, _) if broke_http2(exchange) => {
+            (0, FailureReason::ClientProtocolError)
+        }
         (ErrorSource::Downstream, etype) => of_client(etype, error),
         (ErrorSource::Internal | ErrorSource::Unset, _) => (500, FailureReason::InternalError),
     }
@@ -124,6 +128,11 @@ fn of_client(etype: &ErrorType, error: &Error) -> (u16, FailureReason) {
         ) => (0, FailureReason::ClientConnectionClosed),
         _ => (400, FailureReason::ClientProtocolError),
     }
+}
+
+fn broke_http2(exchange: &Exchange) -> bool {
+    let facts = exchange.facts.as_ref();
+    facts.is_some_and(|facts| facts.is_malformed())
 }
 
 /// What the connection itself said about the bytes of a body. See [`crate::conn`].
