@@ -96,6 +96,8 @@ def idle_connections(proxy, encrypted, count=CONNECTIONS):
             if index == uncounted:
                 before = proxy.memory()
             client = stack.enter_context(socket.create_connection(("127.0.0.1", port)))
+            # Otherwise the request would wait for the delayed acknowledgment of the handshake.
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if encrypted:
                 client = stack.enter_context(context.wrap_socket(client, server_hostname=HOST))
             client.sendall(REQUEST)
