@@ -45,10 +45,15 @@ impl Signed {
     fn new(path: &'static str, query: Option<&'static str>, more: usize, secret: &str) -> Self {
         let mut fields = vec![
             ("host".to_owned(), HOST.to_owned()),
-            ("x-amz-content-sha256".to_owned(), "UNSIGNED-PAYLOAD".to_owned()),
+            (
+                "x-amz-content-sha256".to_owned(),
+                "UNSIGNED-PAYLOAD".to_owned(),
+            ),
             ("x-amz-date".to_owned(), DATE.to_owned()),
         ];
-        fields.extend((0..more).map(|number| (format!("x-trace-{number:02}"), format!("value {number}"))));
+        fields.extend(
+            (0..more).map(|number| (format!("x-trace-{number:02}"), format!("value {number}"))),
+        );
         let names: Vec<&str> = fields.iter().map(|(name, _)| name.as_str()).collect();
         let names = names.join(";");
         let mut canonical = format!("GET\n{path}\n{}\n", query.unwrap_or_default());
@@ -69,12 +74,22 @@ impl Signed {
         );
         fields.push(("authorization".to_owned(), authorization));
         // What the client sends and does not sign.
-        fields.push(("user-agent".to_owned(), "Boto3/1.44 md/Botocore#1.44 lang/python#3.11".to_owned()));
+        fields.push((
+            "user-agent".to_owned(),
+            "Boto3/1.44 md/Botocore#1.44 lang/python#3.11".to_owned(),
+        ));
         fields.push(("accept-encoding".to_owned(), "gzip, deflate".to_owned()));
         let headers = fields.into_iter().map(|(name, value)| {
-            (name.parse::<HeaderName>().unwrap(), HeaderValue::try_from(value).unwrap())
+            (
+                name.parse::<HeaderName>().unwrap(),
+                HeaderValue::try_from(value).unwrap(),
+            )
         });
-        Self { path, query, headers: headers.collect() }
+        Self {
+            path,
+            query,
+            headers: headers.collect(),
+        }
     }
 
     fn parts(&self) -> SignedParts<'_> {
@@ -100,7 +115,12 @@ fn verifier(key_id: &str) -> Verifier {
 
 fn signatures(criterion: &mut Criterion) {
     let plain = Signed::new("/rates/17", None, 0, SECRET);
-    let long = Signed::new("/rates/17", Some("from=eur&limit=100&page=3&to=usd"), 20, SECRET);
+    let long = Signed::new(
+        "/rates/17",
+        Some("from=eur&limit=100&page=3&to=usd"),
+        20,
+        SECRET,
+    );
     let wrong = Signed::new("/rates/17", None, 0, "another secret");
     let mut unsigned = Signed::new("/rates/17", None, 0, SECRET);
     unsigned.headers.remove("authorization");

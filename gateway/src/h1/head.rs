@@ -284,12 +284,18 @@ impl Known {
             7 if is(b"upgrade") => Self::Upgrade,
             14 if is(b"content-length") => Self::ContentLength,
             17 if is(b"transfer-encoding") => Self::TransferEncoding,
-            13.. if reduces_to(name, b"contentlength") || reduces_to(name, b"transferencoding") => {
-                Self::Disguised
-            }
+            _ if is_disguised(name) => Self::Disguised,
             _ => Self::Other,
         }
     }
+}
+
+/// Would a sloppy reader (CGI and its heirs) take this name for one that frames the body, which it is not? `Content_Length`.
+pub fn is_disguised(name: &[u8]) -> bool {
+    let is = |known: &[u8]| name.eq_ignore_ascii_case(known);
+    name.len() >= 13
+        && ((reduces_to(name, b"contentlength") && !is(b"content-length"))
+            || (reduces_to(name, b"transferencoding") && !is(b"transfer-encoding")))
 }
 
 /// Is `letters` what is left of `name` without its punctuation?

@@ -170,6 +170,12 @@ fn check_http2(header: &RequestHeader, snapshot: &Snapshot) -> Result<(), Violat
     if fields.len() > limits.headers || bytes + header.raw_path().len() > limits.header_bytes {
         return Err(Violation::TooLarge);
     }
+    if fields
+        .keys()
+        .any(|name| h1::is_disguised(name.as_str().as_bytes()))
+    {
+        return Err(Violation::Field);
+    }
     let mut hosts = fields.get_all(http::header::HOST).iter();
     let host = hosts.next();
     let differs = host
