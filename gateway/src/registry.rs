@@ -47,6 +47,11 @@ pub struct Registry {
     listener: StatusListener,
 }
 
+/// Groups that lose their last target by a change.
+#[derive(Debug)]
+#[must_use = "the targets are still chosen until these groups are emptied"]
+pub struct Emptied(Vec<(Arc<Group>, TargetGroup, Use)>);
+
 #[derive(Debug, Default)]
 struct Groups {
     current: HashMap<TargetGroupId, Arc<Group>>,
@@ -84,13 +89,44 @@ impl Registry {
         }
     }
 
-    /// Takes over the target groups of an accepted configuration.
+    /// Takes over the target groups of an accepted configuration, at once: for a registry that no request uses yet.
+    pub fn apply(&self, configs: &[TargetGroup], used: &HashSet<TargetGroupId>, now: Instant) {
+        let emptied = self.prepare(configs, used, now);
+        self.empty(emptied, now);
+    }
+
+    /// Takes over the target groups of an accepted configuration, but for those that lose their last target: requests of the
+    /// running snapshot may still be sent there. They follow with [`Self::empty`], once the new snapshot runs.
     ///
     /// Groups that stay keep the state of the targets that stay. Groups that left drain: running requests finish, and requests
     /// of earlier snapshots can still choose. A group that comes back before it has drained is the same group again.
-    pub fn apply(&self, configs: &[TargetGroup], used: &HashSet<TargetGroupId>, now: Instant) {
-        let changes = self.groups.lock().apply(configs, used, now);
+    pub fn prepare(
+        &self,
+        configs: &[TargetGroup],
+        used: &HashSet<TargetGroupId>,
+        now: Instant,
+    ) -> Emptied {
+        let mut emptied = Emptied(Vec::new());
+        let changes = self.groups.lock().apply(configs, used, now, &mut emptied);
         self.report(&changes);
+        self.moved();
+        emptied
+    }
+
+    /// Lets the targets go of groups that have none any more.
+    pub fn empty(&self, emptied: Emptied, now: Instant) {
+        if emptied.0.is_empty() {
+            return;
+        }
+        for (group, config, usage) in emptied.0 {
+            let changes = group.apply(&config, usage, now);
+            let changes = changes.into_iter().map(|change| (group.id(), change));
+            self.report(&changes.collect::<Vec<_>>());
+        }
+        self.moved();
+    }
+
+    fn moved(&self) {
         self.generation
             .send_modify(|count| *count = count.wrapping_add(1));
     }
@@ -162,6 +198,7 @@ impl Groups {
         configs: &[TargetGroup],
         used: &HashSet<TargetGroupId>,
         now: Instant,
+        emptied: &mut Emptied,
     ) -> Vec<(TargetGroupId, StatusChange)> {
         let mut before = std::mem::take(&mut self.current);
         let mut changes = Vec::new();
@@ -174,6 +211,11 @@ impl Groups {
             };
             let known = before.remove(&id).or_else(|| self.retired.remove(&id));
             let (group, news) = if let Some(group) = known {
+                if config.targets.is_empty() {
+                    emptied.0.push((Arc::clone(&group), config.clone(), usage));
+                    self.current.insert(id, group);
+                    continue;
+                }
                 let news = group.apply(config, usage, now);
                 (group, news)
             } else {

@@ -32,7 +32,7 @@ use self::plan::{Foundation, Plan, Running};
 use crate::{
     admin, dns,
     listen::{Listeners, Prepared, Worker, WorkerSettings},
-    registry::{self, Registry},
+    registry::{self, Emptied, Registry},
     shared::Shared,
     snapshot::{Compiled, Snapshot, Surroundings, TlsTerms},
     telemetry::{
@@ -108,7 +108,8 @@ impl Server {
             certificates: &certificates,
             tls: &terms,
         };
-        let snapshot = realize(compiled, &config, 1, &writer, &around);
+        let (snapshot, emptied) = realize(compiled, &config, 1, &writer, &around);
+        registry.empty(emptied, Instant::now());
         let services = snapshot.services.len();
         let shared = Arc::new(Shared {
             snapshot: ArcSwap::from_pointee(snapshot),
@@ -213,9 +214,11 @@ impl Server {
             certificates: &certificates,
             tls: &self.terms,
         };
-        let snapshot = realize(compiled, &config, generation, &self.shared.writer, &around);
+        let (snapshot, emptied) =
+            realize(compiled, &config, generation, &self.shared.writer, &around);
         let services = snapshot.services.len();
         self.shared.snapshot.store(Arc::new(snapshot));
+        self.registry.empty(emptied, Instant::now());
         self.open(sockets, dns);
         self.certificates = certificates;
         self.stop_grace = config.gateway.limits.stop_grace;
@@ -319,13 +322,14 @@ fn realize(
     generation: u64,
     writer: &Writer,
     around: &Surroundings<'_>,
-) -> Snapshot {
+) -> (Snapshot, Emptied) {
     let used = registry::groups_in_use(&config.services);
-    around
+    let emptied = around
         .registry
-        .apply(&config.target_groups, &used, Instant::now());
+        .prepare(&config.target_groups, &used, Instant::now());
     let subscriptions = writer.subscribe(&config.access_log_subscriptions);
-    compiled.build(config, generation, subscriptions, around)
+    let snapshot = compiled.build(config, generation, subscriptions, around);
+    (snapshot, emptied)
 }
 
 fn destinations(config: &Config) -> std::collections::BTreeSet<LogDestination> {

@@ -41,6 +41,9 @@ const TROUBLE: [&str; 10] = [
     "gateway_access_record_write_errors_total",
 ];
 
+/// Account and line of a record.
+type Position = (usize, usize);
+
 /// A running gateway.
 #[derive(Debug)]
 pub struct Gateway {
@@ -50,8 +53,8 @@ pub struct Gateway {
     witness: Witness,
     trust: Trust,
     root: String,
-    /// Records that the scenario has looked at, by position.
-    looked_at: BTreeSet<usize>,
+    /// Records that the scenario has looked at.
+    looked_at: BTreeSet<Position>,
     expected_metrics: BTreeSet<&'static str>,
     unrecorded: usize,
 }
@@ -212,10 +215,19 @@ impl Gateway {
 
     /// All access records so far.
     pub fn records(&self) -> Vec<Record> {
-        self.setups
-            .iter()
-            .flat_map(|setup| records_in(setup.file("access.jsonl")))
-            .collect()
+        self.positioned().map(|(_, record)| record).collect()
+    }
+
+    fn positioned(&self) -> impl Iterator<Item = (Position, Record)> {
+        (0..self.setups.len()).flat_map(|tenant| {
+            let records = self.records_of(tenant).into_iter().enumerate();
+            records.map(move |(line, record)| ((tenant, line), record))
+        })
+    }
+
+    /// The access records of an account so far, by its position.
+    pub fn records_of(&self, tenant: usize) -> Vec<Record> {
+        records_in(self.setups[tenant].file("access.jsonl"))
     }
 
     /// The record of the request with this answer.
@@ -238,8 +250,9 @@ impl Gateway {
     /// The record that fits, among those not looked at before.
     pub async fn record_where(&mut self, what: &str, fits: impl Fn(&Record) -> bool) -> Record {
         let (position, record) = eventually(&format!("the record of {what}"), async || {
-            let records = self.records().into_iter().enumerate();
-            let mut unseen = records.filter(|(position, _)| !self.looked_at.contains(position));
+            let mut unseen = self
+                .positioned()
+                .filter(|(position, _)| !self.looked_at.contains(position));
             unseen.find(|(_, record)| fits(record))
         })
         .await;
@@ -291,9 +304,8 @@ impl Gateway {
             );
         }
         let records = self.records();
-        let unseen: Vec<_> = records
-            .iter()
-            .enumerate()
+        let unseen: Vec<_> = self
+            .positioned()
             .filter(|(position, record)| record.is_failure() && !self.looked_at.contains(position))
             .collect();
         assert!(

@@ -31,6 +31,11 @@ impl Raw {
             .expect("the other side still reads");
     }
 
+    /// Sends these bytes, if the other side still reads.
+    pub async fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> std::io::Result<()> {
+        within("room to send", self.stream.write_all(bytes.as_ref())).await
+    }
+
     /// Reads until `end` has come, and gives everything up to there.
     pub async fn read_until(&mut self, end: &str) -> String {
         let what = format!("{end:?}");

@@ -1,6 +1,11 @@
 //! What a gateway is configured with: a document of one account, built up by a scenario.
 
-use std::{fmt, net::SocketAddr, path::PathBuf, sync::Arc};
+use std::{
+    fmt,
+    net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
+    sync::Arc,
+};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -75,6 +80,11 @@ impl Setup {
         Self::new()
             .group("orders-targets", targets)
             .service("orders", &forward(&[("orders-targets", 100)]))
+    }
+
+    /// The address that the VPC is attached by.
+    pub fn ip(&self) -> Ipv4Addr {
+        self.address.ip()
     }
 
     /// The port of HTTP listeners.

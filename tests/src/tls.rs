@@ -69,8 +69,8 @@ impl Issuer {
 /// Whom a TLS client trusts. It keeps the sessions it was given, as a browser does, for all its connections.
 #[derive(Debug, Clone)]
 pub struct Trust {
-    roots: Arc<RootCertStore>,
-    sessions: rustls::client::Resumption,
+    /// Shared by all connections: sessions are resumed only where verifier and client certificate are the same objects.
+    config: ClientConfig,
 }
 
 impl Trust {
@@ -80,21 +80,18 @@ impl Trust {
         for root in CertificateDer::pem_slice_iter(pem.as_bytes()) {
             roots.add(root.unwrap()).unwrap();
         }
-        Self {
-            roots: Arc::new(roots),
-            sessions: rustls::client::Resumption::in_memory_sessions(16),
-        }
+        let config = ClientConfig::builder_with_provider(provider())
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        Self { config }
     }
 
     /// A client that offers these protocols.
     pub(crate) fn client(&self, alpn: &[&str]) -> Arc<ClientConfig> {
-        let mut config = ClientConfig::builder_with_provider(provider())
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_root_certificates(Arc::clone(&self.roots))
-            .with_no_client_auth();
+        let mut config = self.config.clone();
         config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
-        config.resumption = self.sessions.clone();
         Arc::new(config)
     }
 }

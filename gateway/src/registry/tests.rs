@@ -279,3 +279,16 @@ fn groups_that_no_service_names_are_unused() {
             .is_none()
     );
 }
+
+/// Requests of the snapshot that still runs while the next one is made must find somebody.
+#[test]
+fn a_group_keeps_its_last_targets_until_it_is_emptied() {
+    let (registry, now) = (Registry::new(Arc::new(|_| {})), Instant::now());
+    apply_used(&registry, &[group("orders", [1])], now);
+    let running = registry.group(group_id("orders")).unwrap();
+    let emptied = registry.prepare(&[group("orders", [])], &HashSet::new(), now);
+    assert!(running.choose().is_ok());
+    registry.empty(emptied, now);
+    assert!(running.choose().is_err());
+    assert!(running.is_draining() || running.view().is_empty());
+}

@@ -9,8 +9,12 @@
 
 mod answers;
 mod balance;
+mod bodies;
 mod decisions;
 mod ends;
 mod faults;
 mod headers;
 mod protocols;
+mod reloads;
+mod tenants;
+mod tls;
