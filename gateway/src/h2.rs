@@ -2,7 +2,7 @@
 //!
 //! The engine's codec is sound but lenient. It names the wrong error for malformed frames, and it works off whatever a client sends
 //! at no cost to itself: settings to acknowledge, pings to answer, streams opened only to be reset. So each frame passes here first,
-//! read by RFC 9113 to the letter, and frames that bring no request forward are paid for from a [`Budget`]. What breaks a
+//! read by RFC 9113 to the letter, and frames that bring no request forward are paid for from a budget. What breaks a
 //! rule ends the connection with GOAWAY and the code that the RFC gives. Nothing here does I/O.
 //!
 //! Where the RFC leaves the choice, an error of a stream is treated as one of the connection (§5.4.1 allows it): well-behaved clients
