@@ -25,7 +25,7 @@ pub const DEFAULT_FILTER: &str = "info";
 /// Said before the user's filter, which may take it back: the HTTP engine writes a line for every exchange that a client or a
 /// target breaks off. Those are in the access records and metrics; as log lines they would let anybody fill the operator's disk.
 const QUIET: &str = "pingora=off,pingora_core=off,pingora_proxy=off,pingora_pool=off,pingora_error=off,\
-    h2=error,hyper=error,rustls=error,hickory_proto=error,hickory_resolver=error,hickory_server=error,notify=error";
+    h2=error,hyper=error,rustls=error,hickory_proto=error,notify=error";
 
 /// The log could not be set up.
 #[derive(Debug, thiserror::Error)]

@@ -50,7 +50,7 @@ impl Certificates {
         let mut by_service = HashMap::new();
         let mut problems = Problems::default();
         for service in &config.services {
-            // Files without a custom domain were refused with the documents: there is nothing they could be for.
+            // Files without a custom domain have nothing to be for; the documents' report warned of them.
             let (Some(files), Some(domain)) = (&service.certificate, &service.custom_domain) else {
                 continue;
             };

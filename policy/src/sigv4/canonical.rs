@@ -3,8 +3,8 @@
 //! The canonical request has six parts: method, path, query, header lines, names of the signed headers, payload hash. Signers
 //! agree on all but the spelling of path, query and host, so those are tried in turn until the signature fits:
 //!
-//! * **path** ([`path`]): normalised and encoded again; as sent; encoded again but not normalised. For an ordinary path all
-//!   three are one.
+//! * **path** ([`path`]): normalised and encoded again, in two ways; as sent; encoded again but not normalised. For an ordinary
+//!   path all four are one.
 //! * **query** ([`query`]): decoded and encoded anew, a plus sign standing for itself or for a space; as sent. For an ordinary
 //!   query all three are one.
 //! * **host**: as sent; without its port (the AWS sample for gRPC in Go signs so).
