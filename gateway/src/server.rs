@@ -177,6 +177,7 @@ impl Server {
                 running,
                 problems: &problems,
             });
+            self.state.reject(problems);
         }
         applied
     }

@@ -20,6 +20,8 @@ pub trait Introspect: Send + Sync + 'static {
     fn generation(&self) -> Option<u64>;
     /// The running configuration; none before the first.
     fn config(&self) -> Option<Arc<Config>>;
+    /// What is wrong with the last change, a problem each, while an older configuration runs on; empty when the last change runs.
+    fn rejected(&self) -> Arc<[String]>;
     /// Live state of the target groups, those that are draining after their removal included.
     fn groups(&self) -> Vec<Arc<Group>>;
 }
@@ -56,7 +58,7 @@ const INDEX: &str = "Trellis\n\n\
     /metrics  metrics in Prometheus' text format\n\
     /healthz  200 while the process lives\n\
     /readyz   200 when clients may be sent here, otherwise 503 with reasons\n\
-    /config   the running configuration, without secrets, as JSON\n\
+    /config   the running configuration, without secrets, and why a later one was rejected, as JSON\n\
     /targets  every target and its status, as JSON\n\n\
     /healthz and /readyz answer in JSON with ?output=json.\n";
 
@@ -138,6 +140,7 @@ impl Site {
         };
         json_page(&json!({
             "generation": self.state.generation(),
+            "rejected": &*self.state.rejected(),
             "config": redacted(&config),
         }))
     }

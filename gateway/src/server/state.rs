@@ -6,6 +6,7 @@ use std::sync::{
 };
 
 use arc_swap::ArcSwap;
+use parking_lot::Mutex;
 use trellis_model::config::Config;
 use trellis_target_groups::Group;
 
@@ -21,6 +22,7 @@ pub struct State {
     shared: Arc<Shared>,
     registry: Arc<Registry>,
     config: ArcSwap<Config>,
+    rejected: Mutex<Arc<[String]>>,
     stopping: AtomicBool,
 }
 
@@ -30,6 +32,7 @@ impl State {
             shared,
             registry,
             config: ArcSwap::new(config),
+            rejected: Mutex::new(Arc::default()),
             stopping: AtomicBool::new(false),
         }
     }
@@ -46,6 +49,11 @@ impl State {
 
     pub(super) fn replace_config(&self, config: Arc<Config>) {
         self.config.store(config);
+        *self.rejected.lock() = Arc::default();
+    }
+
+    pub(super) fn reject(&self, problems: Vec<String>) {
+        *self.rejected.lock() = problems.into();
     }
 
     pub(super) fn stopping(&self) {
@@ -68,6 +76,10 @@ impl Introspect for State {
 
     fn config(&self) -> Option<Arc<Config>> {
         Some(self.config.load_full())
+    }
+
+    fn rejected(&self) -> Arc<[String]> {
+        Arc::clone(&self.rejected.lock())
     }
 
     fn groups(&self) -> Vec<Arc<Group>> {

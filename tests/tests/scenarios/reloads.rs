@@ -198,6 +198,8 @@ async fn a_bad_change_is_reported_and_changes_nothing() {
         assert_eq!(gateway.metric("gateway_config_generation"), 1);
         let page: Value = serde_json::from_str(&gateway.admin("/config").await.text()).unwrap();
         assert_eq!(page["generation"], 1);
+        let told = page["rejected"].to_string();
+        assert!(told.contains(complaint), "{told}");
         gateway.admin("/readyz").await.has_status(200);
         gateway.get("orders.test", "/").await.is(200, "v1");
     }
@@ -206,6 +208,11 @@ async fn a_bad_change_is_reported_and_changes_nothing() {
     gateway.reload(|setup| setup);
     assert_eq!(gateway.metric("gateway_config_last_reload_successful"), 1);
     assert_eq!(gateway.metric("gateway_config_errors"), 0);
+    let page: Value = serde_json::from_str(&gateway.admin("/config").await.text()).unwrap();
+    assert_eq!(
+        (&page["generation"], &page["rejected"]),
+        (&json!(2), &json!([]))
+    );
 }
 
 /// The first account's document has settings that only a start takes over.

@@ -41,6 +41,10 @@ impl Introspect for Shown {
         self.config.clone()
     }
 
+    fn rejected(&self) -> Arc<[String]> {
+        Arc::default()
+    }
+
     fn groups(&self) -> Vec<Arc<Group>> {
         Vec::new()
     }

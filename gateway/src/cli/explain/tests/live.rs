@@ -41,6 +41,10 @@ impl Introspect for Shown {
         Some(Arc::clone(&self.config))
     }
 
+    fn rejected(&self) -> Arc<[String]> {
+        Arc::default()
+    }
+
     fn groups(&self) -> Vec<Arc<Group>> {
         self.groups.clone()
     }
