@@ -11,6 +11,7 @@ mod failure;
 mod forward;
 mod halt;
 mod report;
+mod request;
 mod respond;
 #[cfg(test)]
 mod tests;
@@ -119,6 +120,7 @@ impl ProxyHttp for Gateway {
     /// Match, authenticate, authorize, choose a group; answers itself what goes no further.
     async fn request_filter(&self, session: &mut Session, exchange: &mut Exchange) -> Result<bool> {
         exchange.arrive(session, &self.shared)?;
+        request::forget_spelling(session.req_header_mut())?;
         let head = session.req_header();
         let decided = decide::decide(head, exchange)
             .and_then(|()| forward::choose_group(head, exchange, self.dice.roll()));
@@ -151,7 +153,7 @@ impl ProxyHttp for Gateway {
         request: &mut RequestHeader,
         exchange: &mut Exchange,
     ) -> Result<()> {
-        forward::prepare_request(request, exchange)
+        request::prepare_request(request, exchange)
     }
 
     async fn response_filter(

@@ -8,6 +8,7 @@ mod attachments;
 mod build;
 mod certificates;
 mod preview;
+mod texts;
 
 pub use attachments::Attachments;
 pub use build::{Compiled, Surroundings, compile, sockets};
@@ -142,6 +143,8 @@ pub struct Service {
     pub idle: Option<Duration>,
     /// Its listeners.
     pub listeners: Box<[Listener]>,
+    /// The networks that it is in, as positions in [`Snapshot::networks`].
+    pub networks: Box<[usize]>,
     /// Where its records go, by the network that the request came through.
     pub destinations: Box<[(usize, Destinations)]>,
     /// Its metrics, made at its first request.
@@ -207,6 +210,8 @@ pub struct TargetGroup {
     pub vpc: VpcId,
     /// Who they are and how they do.
     pub live: Arc<Group>,
+    /// `x-amzn-lattice-target`, for each network of the service.
+    target_headers: OnceLock<Box<[(usize, HeaderValue)]>>,
 }
 
 /// What targets and records are told about a caller.
@@ -250,7 +255,27 @@ impl Snapshot {
     pub fn caller_texts(&self, index: policy::PrincipalIndex) -> Option<&CallerTexts> {
         let slot = self.callers.get(index.0 as usize)?;
         let principal = self.policies.principal(index)?;
-        Some(slot.get_or_init(|| build::caller_texts(principal)))
+        Some(slot.get_or_init(|| texts::caller_texts(principal)))
+    }
+
+    /// `x-amzn-lattice-target` for requests to `group` of a service that came through the network at `network`.
+    ///
+    /// INVARIANT: a group serves one service, so the texts can be kept with the group. They are put together once, at its first
+    /// request.
+    pub fn target_header<'a>(
+        &self,
+        service: ServiceIndex,
+        network: usize,
+        group: &'a TargetGroup,
+    ) -> Option<&'a HeaderValue> {
+        let service = self.service(service)?;
+        let texts = group
+            .target_headers
+            .get_or_init(|| texts::target_headers(&self.networks, service, group));
+        texts
+            .iter()
+            .find(|(of, _)| *of == network)
+            .map(|(_, text)| text)
     }
 }
 

@@ -1,11 +1,13 @@
 //! What is known about a connection for as long as it lives.
 
 use std::{
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering},
     time::{Duration, Instant},
 };
 
+use bytes::Bytes;
+use http::HeaderValue;
 use trellis_model::id::VpcId;
 
 use crate::tls::Negotiated;
@@ -23,6 +25,10 @@ pub struct Facts {
     pub tls: Option<Negotiated>,
     /// When the connection was accepted.
     pub opened: Instant,
+    /// The client's address as targets are told it, `x-forwarded-for`.
+    pub client_header: HeaderValue,
+    /// The port that the client connected to, `x-forwarded-port`.
+    pub port_header: HeaderValue,
     cut: AtomicU8,
     malformed: AtomicBool,
     retired: AtomicBool,
@@ -64,6 +70,8 @@ impl Facts {
             local,
             tls,
             opened,
+            client_header: client_header(peer.ip()),
+            port_header: HeaderValue::from(local.port()),
             cut: AtomicU8::new(0),
             malformed: AtomicBool::new(false),
             retired: AtomicBool::new(false),
@@ -190,4 +198,10 @@ impl Facts {
         let millis = self.deadline.load(Ordering::Relaxed);
         (millis != u64::MAX).then(|| self.opened + Duration::from_millis(millis))
     }
+}
+
+/// An address has none of the characters that a header may not hold.
+fn client_header(client: IpAddr) -> HeaderValue {
+    let text = client.to_canonical().to_string();
+    HeaderValue::from_maybe_shared(Bytes::from(text)).unwrap_or(HeaderValue::from_static("unknown"))
 }

@@ -6,19 +6,25 @@
 #[cfg(test)]
 mod tests;
 
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, response::Parts};
 use pingora_error::{Error, ErrorType, Result};
 use pingora_http::ResponseHeader;
 use smallvec::SmallVec;
 
-use super::{exchange::Exchange, forward::REQUEST_ID};
+use super::{exchange::Exchange, request::REQUEST_ID};
 
 /// Most informational answers (1xx) before the final one. A few are ordinary (100, 102, 103); more of them are a target that never
 /// comes to the point, and each would be passed on.
 const INFORMATIONAL: u8 = 32;
 
-const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
-const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+/// Fields that are for one hop, whether `Connection` names them or not.
+const HOP_BY_HOP: [HeaderName; 5] = [
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    header::CONNECTION,
+    header::TE,
+    header::UPGRADE,
+];
 
 /// Checks a target's answer, notes what it says and completes its headers.
 pub(super) fn prepare_response(
@@ -47,7 +53,28 @@ pub(super) fn prepare_response(
     if !switching {
         strip_hop_by_hop(response);
     }
-    response.insert_header(REQUEST_ID, exchange.request_id.clone())
+    change_headers(response, |headers| {
+        headers.insert(REQUEST_ID, exchange.request_id.clone());
+    })
+}
+
+/// Lets `change` work on the plain header map, and forgets how the target spelled the names, as [`super::request`] does.
+fn change_headers(
+    response: &mut ResponseHeader,
+    change: impl FnOnce(&mut HeaderMap),
+) -> Result<()> {
+    let reason = response
+        .get_reason_phrase()
+        .filter(|reason| Some(*reason) != response.status.canonical_reason())
+        .map(str::to_owned);
+    let empty = ResponseHeader::from(http::Response::new(()).into_parts().0);
+    let mut parts = Parts::from(std::mem::replace(response, empty));
+    change(&mut parts.headers);
+    *response = ResponseHeader::from(parts);
+    match reason {
+        Some(reason) => response.set_reason_phrase(Some(&reason)),
+        None => Ok(()),
+    }
 }
 
 /// Spec: RFC 9112 §6.1, §6.3; RFC 9110 §8.6: one plain `Content-Length`, or one `chunked`, or neither.
@@ -92,16 +119,12 @@ fn strip_hop_by_hop(response: &mut ResponseHeader) {
         .filter_map(|option| HeaderName::from_bytes(option.trim_ascii()).ok())
         .filter(|name| *name != header::TRANSFER_ENCODING && *name != header::CONTENT_LENGTH)
         .collect();
-    for name in named {
-        response.remove_header(&name);
-    }
-    for name in [
-        KEEP_ALIVE,
-        PROXY_CONNECTION,
-        header::CONNECTION,
-        header::TE,
-        header::UPGRADE,
-    ] {
+    let ours = response
+        .headers
+        .keys()
+        .filter(|name| HOP_BY_HOP.contains(name));
+    let unwanted: SmallVec<[HeaderName; 4]> = ours.cloned().chain(named).collect();
+    for name in unwanted {
         response.remove_header(&name);
     }
 }

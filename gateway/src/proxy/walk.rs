@@ -24,6 +24,7 @@ use super::{
     failure::{self, RequestBody},
     forward,
     halt::Halt,
+    request,
 };
 use crate::{
     conn::Facts,
@@ -362,10 +363,10 @@ fn refused(answer: &Answer, reason: String) -> End {
     }
 }
 
-/// What [`forward::prepare_request`] does to a head.
+/// What [`super::request::prepare_request`] does to a head.
 fn header_changes(exchange: &mut Exchange, head: &RequestHeader) -> Option<HeaderChanges> {
     let mut sent = head.clone();
-    forward::prepare_request(&mut sent, exchange).ok()?;
+    request::prepare_request(&mut sent, exchange).ok()?;
     let mut changes = HeaderChanges::default();
     for name in sent.headers.keys() {
         let values = sent.headers.get_all(name);

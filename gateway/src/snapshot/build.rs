@@ -6,9 +6,7 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use bytes::Bytes;
-use http::HeaderValue;
-use trellis_access_logs::{Destinations, Subscriptions, json::Tags};
+use trellis_access_logs::{Destinations, Subscriptions};
 use trellis_model::{
     config::{self, Config, ListenerProtocol},
     id::{ServiceId, TargetGroupId, VpcId},
@@ -16,16 +14,17 @@ use trellis_model::{
     problem::{Place, Problem, Problems},
 };
 use trellis_policy::{
-    self as policy, Policies, Principal,
+    self as policy, Policies,
     sigv4::{KeyRing, Verifier},
 };
 use trellis_routing::{DuplicateHost, HostTable, RuleTable, ServiceIndex};
 use trellis_target_groups::WeightedChoice;
 
 use super::{
-    Action, Attachments, CallerTexts, Listener, Names, Network, PortProtocols, Rule, Service,
-    Snapshot, TargetGroup, View,
+    Action, Attachments, Listener, Names, Network, PortProtocols, Rule, Service, Snapshot,
+    TargetGroup, View,
     certificates::{TlsTerms, terminator},
+    texts::header_value,
 };
 use crate::{
     registry::Registry,
@@ -174,7 +173,11 @@ impl Compiled {
                     config,
                     &mut subscriptions,
                 );
-                compile_service(service, *policy, destinations, &groups, around.telemetry)
+                let membership = Membership {
+                    networks: networks_of(service.id).into(),
+                    destinations,
+                };
+                compile_service(service, *policy, membership, &groups, around.telemetry)
             })
             .collect();
         let views = self.views(config, around);
@@ -332,10 +335,16 @@ impl PortProtocols {
     }
 }
 
+/// The networks that a service is in, and where its records go for each.
+struct Membership {
+    networks: Box<[usize]>,
+    destinations: Box<[(usize, Destinations)]>,
+}
+
 fn compile_service(
     service: &config::Service,
     policy: policy::ServiceIndex,
-    destinations: Box<[(usize, Destinations)]>,
+    membership: Membership,
     groups: &HashMap<TargetGroupId, Arc<TargetGroup>>,
     telemetry: &Arc<Telemetry>,
 ) -> Service {
@@ -357,7 +366,8 @@ fn compile_service(
             .iter()
             .map(|listener| compile_listener(listener, groups))
             .collect(),
-        destinations,
+        networks: membership.networks,
+        destinations: membership.destinations,
         metrics: telemetry.service(service.name.as_str(), service.id),
     }
 }
@@ -372,6 +382,7 @@ fn target_groups(config: &Config, registry: &Registry) -> HashMap<TargetGroupId,
             version: group.version,
             vpc: group.vpc.clone(),
             live: registry.group(group.id)?,
+            target_headers: OnceLock::new(),
         };
         Some((group.id, Arc::new(compiled)))
     };
@@ -447,53 +458,4 @@ fn destinations(
         (!destinations.is_none()).then_some((*position, destinations))
     };
     networks.iter().filter_map(&mut of_network).collect()
-}
-
-/// Source: VPC Lattice user guide, "HTTP targets"; separators as observed, `; `.
-pub(super) fn caller_texts(principal: &Principal) -> CallerTexts {
-    let organization = principal.organization.as_ref();
-    let id = organization.map(|organization| &*organization.id);
-    let path = organization
-        .and_then(|organization| organization.paths.first())
-        .map(|path| &**path);
-    let mut identity = vec![format!("Principal={}", principal.arn)];
-    let mut tags = vec![format!("principal={}", escape(&principal.arn))];
-    if let Some(id) = id {
-        identity.push(format!("PrincipalOrgID={id}"));
-        tags.push(format!("principalorgid={}", escape(id)));
-    }
-    if let Some(path) = path {
-        identity.push(format!("PrincipalOrgPath={path}"));
-        tags.push(format!("principalorgpath={}", escape(path)));
-    }
-    if let Some(session) = &principal.session_name {
-        identity.push(format!("SessionName={session}"));
-    }
-    identity.push("Type=AWS_IAM".to_owned());
-    tags.extend(
-        principal
-            .tags
-            .iter()
-            .map(|(key, value)| format!("{}={}", escape(key), escape(value))),
-    );
-    let record_tags = principal
-        .tags
-        .iter()
-        .map(|(key, value)| (key.as_str(), value.as_str()));
-    CallerTexts {
-        identity: header_value(identity.join("; ")),
-        tags: header_value(tags.join("; ")),
-        record_tags: Tags::new(record_tags),
-    }
-}
-
-/// A `;` in a value must not look like a separator.
-fn escape(value: &str) -> String {
-    value.replace(';', "\\;")
-}
-
-/// Text of ours as a header value. Names, ids and tags are checked at load; what could not be sent all the same is left empty rather
-/// than sent mangled.
-fn header_value(text: String) -> HeaderValue {
-    HeaderValue::from_maybe_shared(Bytes::from(text)).unwrap_or(HeaderValue::from_static(""))
 }

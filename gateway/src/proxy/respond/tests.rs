@@ -97,3 +97,16 @@ fn informational_answers_are_counted() {
     }
     assert!(passed("103\nlink: a", &mut exchange).is_none());
 }
+
+#[test]
+fn the_status_line_stays_the_target_s() {
+    for reason in ["OK", "Fine By Me"] {
+        let mut response = ResponseHeader::build(200, None).unwrap();
+        response.set_reason_phrase(Some(reason)).unwrap();
+        response.set_version(http::Version::HTTP_11);
+        prepare_response(&mut response, &mut Exchange::begin()).unwrap();
+        assert_eq!(response.get_reason_phrase(), Some(reason));
+        assert_eq!(response.version, http::Version::HTTP_11);
+        assert!(response.headers.contains_key(REQUEST_ID));
+    }
+}
