@@ -234,7 +234,10 @@ async fn a_client_that_leaves_in_its_body_is_recorded_and_its_target_told() {
             (target.connections() == number + 1).then_some(())
         })
         .await;
-        drop((pending, connection, pieces));
+        // A body that fails, not one that merely has no more pieces: over HTTP/2 that would be its proper end.
+        let torn = std::io::Error::other("the client gives up");
+        pieces.send(Err(torn)).await.unwrap();
+        drop((pending, connection));
         let record = gateway.record_for(&format!("/{number}")).await;
         record.has([("failureReason", json!("ClientConnectionClosed"))]);
         target.arrived(number + 1).await;
