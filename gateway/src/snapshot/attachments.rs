@@ -53,16 +53,6 @@ impl Attachments {
             .find(|(range, _)| range.contains(&peer))
             .map(|(_, view)| *view)
     }
-
-    /// The addresses that a VPC's attachments listen on.
-    pub fn listened(&self, view: usize) -> Vec<IpAddr> {
-        let of_view = |ranges: &Vec<(IpNet, usize)>| ranges.iter().any(|(_, of)| *of == view);
-        self.by_local
-            .iter()
-            .filter(|(_, ranges)| of_view(ranges))
-            .map(|(local, _)| *local)
-            .collect()
-    }
 }
 
 fn unspecified(like: IpAddr) -> IpAddr {
