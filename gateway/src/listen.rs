@@ -11,11 +11,12 @@ mod worker;
 
 pub use connection::Phase;
 pub use socket::BindError;
-pub use worker::{Worker, WorkerSettings};
+pub use worker::Worker;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::{SocketAddr, TcpListener},
+    time::Duration,
 };
 
 /// The listening sockets of all workers.
@@ -111,13 +112,12 @@ impl Listeners {
         (opened, closed)
     }
 
-    /// Stops accepting, and waits until every worker has ended: see [`Worker::join`].
-    pub fn join(self) {
+    /// Stops accepting, and waits until every worker has ended, which takes little longer than `grace`. Gives the number of
+    /// connections that were cut when it was over.
+    pub fn stop(self, grace: Duration) -> usize {
         for worker in &self.workers {
-            worker.stop();
+            worker.stop(grace);
         }
-        for worker in self.workers {
-            worker.join();
-        }
+        self.workers.into_iter().map(Worker::join).sum()
     }
 }

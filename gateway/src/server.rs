@@ -31,7 +31,7 @@ use self::plan::{Foundation, Plan, Running};
 
 use crate::{
     admin, dns,
-    listen::{Listeners, Prepared, Worker, WorkerSettings},
+    listen::{Listeners, Prepared, Worker},
     registry::{self, Emptied, Registry},
     shared::Shared,
     snapshot::{Compiled, Snapshot, Surroundings, TlsTerms},
@@ -72,7 +72,6 @@ pub struct Server {
     background: Background,
     dns: dns::Listeners,
     names: Arc<dns::RunningNames>,
-    stop_grace: Duration,
 }
 
 impl Server {
@@ -120,8 +119,7 @@ impl Server {
             writer,
             seed,
         });
-        let listeners = Listeners::new(start_workers(workers, &config, &shared)?);
-        let stop_grace = config.gateway.limits.stop_grace;
+        let listeners = Listeners::new(start_workers(workers, &shared)?);
         let state = Arc::new(State::new(
             Arc::clone(&shared),
             Arc::clone(&registry),
@@ -149,7 +147,6 @@ impl Server {
             certificates,
             terms,
             background,
-            stop_grace,
         };
         server.open(sockets, dns);
         server.shared.telemetry.emit(&Started {
@@ -222,7 +219,6 @@ impl Server {
         self.registry.empty(emptied, Instant::now());
         self.open(sockets, dns);
         self.certificates = certificates;
-        self.stop_grace = config.gateway.limits.stop_grace;
         self.state.replace_config(Arc::new(config));
         self.tell_applied(generation, services, &warnings, began);
         Ok(generation)
@@ -298,20 +294,18 @@ impl Server {
         &self.shared.telemetry
     }
 
-    /// Stops accepting, lets running requests finish within the grace period, writes the last records.
+    /// Stops accepting, lets running requests finish within the grace period of the running configuration, writes the last records.
+    ///
+    /// Blocks its thread until all of that is done, which takes little longer than the grace period at most.
     pub fn stop(self) {
-        let grace = self.stop_grace;
+        let grace = self.state.config().gateway.limits.stop_grace;
         self.state.stopping();
         self.shared.telemetry.emit(&StopBegan { grace });
         // Names first: whoever asks from now on should find another gateway.
-        self.background.runtime().block_on(self.dns.stop());
-        self.listeners.join();
+        self.background.finish(self.dns.stop());
+        let cut = self.listeners.stop(grace);
         self.background.stop();
         let records = self.shared.writer.stop(RECORDS_GRACE);
-        let cut = self
-            .shared
-            .connections
-            .load(std::sync::atomic::Ordering::Relaxed);
         self.shared.telemetry.emit(&Stopped { cut, records });
     }
 }
@@ -355,10 +349,9 @@ fn new_registry(telemetry: &Arc<Telemetry>) -> Registry {
     }))
 }
 
-fn start_workers(count: usize, config: &Config, shared: &Arc<Shared>) -> io::Result<Vec<Worker>> {
-    let grace = config.gateway.limits.stop_grace;
+fn start_workers(count: usize, shared: &Arc<Shared>) -> io::Result<Vec<Worker>> {
     (0..count)
-        .map(|index| Worker::start(WorkerSettings { index, grace }, Arc::clone(shared)))
+        .map(|index| Worker::start(index, Arc::clone(shared)))
         .collect()
 }
 

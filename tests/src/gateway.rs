@@ -180,6 +180,12 @@ impl Gateway {
         stopping.await.expect("a gateway that stops");
     }
 
+    /// Stops in order on the thread of the caller, which may belong to a runtime.
+    pub fn stop_here(&mut self) {
+        let server = self.server.take().expect("a running gateway");
+        self.witness.hear(|| server.stop());
+    }
+
     /// Begins to stop; the handle waits for the end.
     pub fn begin_stop(&mut self) -> tokio::task::JoinHandle<()> {
         let server = self.server.take().expect("a running gateway");

@@ -26,41 +26,39 @@ use crate::{
 /// processor that could close some.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// What a worker is started with.
-#[derive(Debug, Clone)]
-pub struct WorkerSettings {
-    /// Its number, from zero.
-    pub index: usize,
-    /// Longest wait for running requests once it is told to stop.
-    pub grace: Duration,
-}
+/// Longest wait for connections that were cut, which write the records of their requests meanwhile.
+const CUT_TIME: Duration = Duration::from_secs(2);
 
 /// A handle to a running worker.
 #[derive(Debug)]
 pub struct Worker {
     commands: mpsc::UnboundedSender<Command>,
-    thread: thread::JoinHandle<()>,
+    thread: thread::JoinHandle<Cut>,
 }
+
+/// How many connections were cut, because their requests did not end within the grace period.
+type Cut = usize;
 
 #[derive(Debug)]
 enum Command {
     Listen(SocketAddr, TcpListener),
     Close(SocketAddr),
-    Stop,
+    /// The longest wait for running requests.
+    Stop(Duration),
 }
 
 impl Worker {
-    /// Starts a worker thread.
-    pub fn start(settings: WorkerSettings, shared: Arc<Shared>) -> io::Result<Self> {
+    /// Starts the worker thread with this number, counted from zero.
+    pub fn start(index: usize, shared: Arc<Shared>) -> io::Result<Self> {
         // Unbounded, but fed by configuration changes only, a few entries each.
         let (commands, received) = mpsc::unbounded_channel();
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
         let thread = thread::Builder::new()
-            .name(format!("worker-{}", settings.index))
+            .name(format!("worker-{}", index))
             .spawn(log::inherit(move || {
-                runtime.block_on(run(settings, shared, received));
+                runtime.block_on(run(index, shared, received))
             }))?;
         Ok(Self { commands, thread })
     }
@@ -75,16 +73,17 @@ impl Worker {
         self.send(Command::Close(address));
     }
 
-    /// Stops accepting and begins to drain.
-    pub fn stop(&self) {
-        self.send(Command::Stop);
+    /// Stops accepting and begins to drain; running requests may finish within `grace`.
+    pub fn stop(&self, grace: Duration) {
+        self.send(Command::Stop(grace));
     }
 
-    /// Waits for the thread: until the last connection has ended, or was cut after the grace period.
-    pub fn join(self) {
-        if self.thread.join().is_err() {
+    /// Waits for the thread: until the last connection has ended, or was cut after the grace period. Gives the number of those cut.
+    pub fn join(self) -> usize {
+        self.thread.join().unwrap_or_else(|_| {
             tracing::error!("a worker thread panicked");
-        }
+            0
+        })
     }
 
     fn send(&self, command: Command) {
@@ -95,13 +94,15 @@ impl Worker {
 }
 
 async fn run(
-    settings: WorkerSettings,
+    index: usize,
     shared: Arc<Shared>,
     mut commands: mpsc::UnboundedReceiver<Command>,
-) {
-    let engine = Arc::new(engine(Arc::clone(&shared), settings.index));
+) -> Cut {
+    let engine = Arc::new(engine(Arc::clone(&shared), index));
     let (phase, _) = watch::channel(Phase::Running);
     let mut sockets: HashMap<SocketAddr, AbortHandle> = HashMap::new();
+    // A handle that is gone without a word leaves nobody to wait for the requests.
+    let mut grace = Duration::ZERO;
     while let Some(command) = commands.recv().await {
         match command {
             Command::Listen(address, socket) => {
@@ -119,32 +120,30 @@ async fn run(
                     task.abort();
                 }
             }
-            Command::Stop => break,
+            Command::Stop(longest) => {
+                grace = longest;
+                break;
+            }
         }
     }
     for task in sockets.into_values() {
         task.abort();
     }
-    drain(&settings, &phase).await;
+    drain(grace, &phase).await
 }
 
 /// Ends all connections: those idle at once, those in use when their request is done, the rest when the grace period is over.
-async fn drain(settings: &WorkerSettings, phase: &watch::Sender<Phase>) {
+async fn drain(grace: Duration, phase: &watch::Sender<Phase>) -> Cut {
     phase.send_replace(Phase::Draining);
-    if tokio::time::timeout(settings.grace, phase.closed())
-        .await
-        .is_ok()
-    {
-        return;
+    if tokio::time::timeout(grace, phase.closed()).await.is_ok() {
+        return 0;
     }
-    tracing::warn!(
-        worker = settings.index,
-        connections = phase.receiver_count(),
-        "grace period over, cutting connections"
-    );
+    // Sockets are closed by now: who still listens to the phase is a connection.
+    let cut = phase.receiver_count();
     phase.send_replace(Phase::Cut);
     // Enough for the records of what was cut; a connection that ignores even this is dropped with the runtime.
-    let _ = tokio::time::timeout(Duration::from_secs(2), phase.closed()).await;
+    let _ = tokio::time::timeout(CUT_TIME, phase.closed()).await;
+    cut
 }
 
 /// Accepts connections until the task is aborted.

@@ -92,6 +92,18 @@ impl Background {
         &self.runtime
     }
 
+    /// Runs something to its end on the background runtime and waits for it, wherever the caller runs: a thread that is part of a
+    /// runtime may block, but not run another one.
+    pub(super) fn finish(&self, work: impl Future<Output = ()> + Send + 'static) {
+        let (done, finished) = std::sync::mpsc::sync_channel::<()>(1);
+        self.runtime.spawn(async move {
+            work.await;
+            drop(done);
+        });
+        // Nothing is ever sent: the sender's end is the message, which comes also when the runtime ends first.
+        let _ = finished.recv();
+    }
+
     /// Stops everything and waits for it.
     pub fn stop(self) {
         drop(self.stop);

@@ -59,7 +59,7 @@ impl Event for StopBegan {
 /// The gateway has stopped.
 #[derive(Debug)]
 pub struct Stopped {
-    /// Requests that were cut because the grace period was over.
+    /// Connections that were cut because their requests did not end within the grace period.
     pub cut: usize,
     /// Whether every access record was written.
     pub records: Result<(), trellis_access_logs::writer::Unfinished>,
@@ -70,7 +70,7 @@ impl Event for Stopped {
         if self.cut > 0 {
             tracing::warn!(
                 cut = self.cut,
-                "stopped; requests were cut at the end of the grace period"
+                "stopped; connections were cut at the end of the grace period"
             );
         } else {
             tracing::info!("stopped");

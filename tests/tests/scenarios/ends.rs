@@ -213,9 +213,38 @@ async fn a_stop_cuts_what_outlasts_the_grace_period_and_records_it() {
         record.has([("responseCode", json!(200))]);
         assert_ne!(record.text("failureReason"), "-", "{path}");
     }
-    gateway
-        .expect_log("grace period over, cutting connections")
+    let told = gateway.expect_log("stopped; connections were cut").await;
+    let cut = format!("cut={}", Via::ALL.len());
+    assert!(told.contains(&cut), "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_grants_the_grace_period_of_the_running_configuration() {
+    let target = murmuring().await;
+    let mut gateway = Setup::with_orders([&target]).start().await;
+    let mut connection = gateway.connect(Via::Http1, "orders.test").await;
+    let running = connection.start(Request::get("orders.test", "/long"));
+    let answer = running.head().await.unwrap();
+    gateway.reload(|setup| setup.adjust(|config| config.gateway.limits.stop_grace = SHORT));
+    let began = Instant::now();
+    gateway.stop().await;
+    // It began with thirty seconds.
+    assert!(began.elapsed() < Duration::from_secs(10));
+    answer.finish().await.unwrap_err();
+    gateway.record_for("/long").await;
+    gateway.expect_log("stopped; connections were cut").await;
+}
+
+/// Whoever embeds the gateway may stop it from a thread of a runtime, where running another one would panic.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_may_be_asked_for_within_a_runtime() {
+    let target = Target::named("v1").await;
+    let mut gateway = Setup::with_orders([&target])
+        .set("gateway.dns", json!({"listen": ["127.0.0.1:0"]}))
+        .start()
         .await;
+    gateway.get("orders.test", "/").await.is(200, "v1");
+    gateway.stop_here();
 }
 
 /// Frames of HTTP/2 as they are on the wire. Spec: RFC 9113 §4.1.

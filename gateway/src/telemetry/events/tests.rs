@@ -118,7 +118,7 @@ fn the_gateway_comes_and_goes() {
             cut: 3,
             records: Ok(()),
         },
-        &["WARN stopped; requests were cut at the end of the grace period cut=3"],
+        &["WARN stopped; connections were cut at the end of the grace period cut=3"],
         &[],
     );
 }
