@@ -47,15 +47,12 @@ pub struct Registry {
     listener: StatusListener,
 }
 
-/// Groups that lose their last target by a change.
-#[derive(Debug)]
-#[must_use = "the targets are still chosen until these groups are emptied"]
-pub struct Emptied(Vec<(Arc<Group>, TargetGroup, Use)>);
-
 #[derive(Debug, Default)]
 struct Groups {
     current: HashMap<TargetGroupId, Arc<Group>>,
-    /// Removed groups with draining targets.
+    /// Groups with draining targets that were removed, or emptied: then there is an empty one of the same id in `current`, so that
+    /// requests of earlier snapshots still choose from the old one and later requests find nobody.
+    /// INVARIANT: of two groups with one id, this one only has targets.
     retired: HashMap<TargetGroupId, Arc<Group>>,
 }
 
@@ -89,44 +86,14 @@ impl Registry {
         }
     }
 
-    /// Takes over the target groups of an accepted configuration, at once: for a registry that no request uses yet.
-    pub fn apply(&self, configs: &[TargetGroup], used: &HashSet<TargetGroupId>, now: Instant) {
-        let emptied = self.prepare(configs, used, now);
-        self.empty(emptied, now);
-    }
-
-    /// Takes over the target groups of an accepted configuration, but for those that lose their last target: requests of the
-    /// running snapshot may still be sent there. They follow with [`Self::empty`], once the new snapshot runs.
+    /// Takes over the target groups of an accepted configuration.
     ///
-    /// Groups that stay keep the state of the targets that stay. Groups that left drain: running requests finish, and requests
-    /// of earlier snapshots can still choose. A group that comes back before it has drained is the same group again.
-    pub fn prepare(
-        &self,
-        configs: &[TargetGroup],
-        used: &HashSet<TargetGroupId>,
-        now: Instant,
-    ) -> Emptied {
-        let mut emptied = Emptied(Vec::new());
-        let changes = self.groups.lock().apply(configs, used, now, &mut emptied);
+    /// Groups that stay keep the state of the targets that stay. Groups that left, or lost their last target, drain: running
+    /// requests finish, and requests of earlier snapshots can still choose. A group that comes back before it has drained is the
+    /// same group again.
+    pub fn apply(&self, configs: &[TargetGroup], used: &HashSet<TargetGroupId>, now: Instant) {
+        let changes = self.groups.lock().apply(configs, used, now);
         self.report(&changes);
-        self.moved();
-        emptied
-    }
-
-    /// Lets the targets go of groups that have none any more.
-    pub fn empty(&self, emptied: Emptied, now: Instant) {
-        if emptied.0.is_empty() {
-            return;
-        }
-        for (group, config, usage) in emptied.0 {
-            let changes = group.apply(&config, usage, now);
-            let changes = changes.into_iter().map(|change| (group.id(), change));
-            self.report(&changes.collect::<Vec<_>>());
-        }
-        self.moved();
-    }
-
-    fn moved(&self) {
         self.generation
             .send_modify(|count| *count = count.wrapping_add(1));
     }
@@ -141,7 +108,8 @@ impl Registry {
         sorted(self.groups.lock().current.values())
     }
 
-    /// The groups that left the configuration and still have draining targets, in the order of their ids.
+    /// The groups that left the configuration, or lost their last target there, and still have draining targets; in the order of
+    /// their ids.
     pub fn retired(&self) -> Vec<Arc<Group>> {
         sorted(self.groups.lock().retired.values())
     }
@@ -198,7 +166,6 @@ impl Groups {
         configs: &[TargetGroup],
         used: &HashSet<TargetGroupId>,
         now: Instant,
-        emptied: &mut Emptied,
     ) -> Vec<(TargetGroupId, StatusChange)> {
         let mut before = std::mem::take(&mut self.current);
         let mut changes = Vec::new();
@@ -209,13 +176,15 @@ impl Groups {
             } else {
                 Use::Unused
             };
-            let known = before.remove(&id).or_else(|| self.retired.remove(&id));
-            let (group, news) = if let Some(group) = known {
-                if config.targets.is_empty() {
-                    emptied.0.push((Arc::clone(&group), config.clone(), usage));
-                    self.current.insert(id, group);
-                    continue;
+            let mut known = before.remove(&id);
+            if config.targets.is_empty() {
+                if let Some(emptied) = known.take_if(|group| !group.is_empty()) {
+                    changes.extend(self.retire(emptied, now));
                 }
+            } else if let Some(drained) = self.retired.remove(&id) {
+                known = Some(drained);
+            }
+            let (group, news) = if let Some(group) = known {
                 let news = group.apply(config, usage, now);
                 (group, news)
             } else {
@@ -226,12 +195,20 @@ impl Groups {
             changes.extend(news.into_iter().map(|change| (id, change)));
             self.current.insert(id, group);
         }
-        for (id, group) in before {
-            let news = group.retire(now);
-            changes.extend(news.into_iter().map(|change| (id, change)));
-            self.retired.insert(id, group);
+        for group in before.into_values() {
+            changes.extend(self.retire(group, now));
         }
         changes
+    }
+
+    /// Lets the targets of a group drain that no later request chooses from.
+    fn retire(&mut self, group: Arc<Group>, now: Instant) -> Vec<(TargetGroupId, StatusChange)> {
+        let id = group.id();
+        let changes = group.retire(now);
+        if group.is_draining() {
+            self.retired.insert(id, group);
+        }
+        changes.into_iter().map(|change| (id, change)).collect()
     }
 
     fn expire_drains(&mut self, now: Instant) -> (Vec<(TargetGroupId, StatusChange)>, Drains) {

@@ -32,7 +32,7 @@ use self::plan::{Foundation, Plan, Running};
 use crate::{
     admin, dns,
     listen::{Listeners, Prepared, Worker},
-    registry::{self, Emptied, Registry},
+    registry::{self, Registry},
     shared::Shared,
     snapshot::{Compiled, Snapshot, Surroundings, TlsTerms},
     telemetry::{
@@ -107,8 +107,7 @@ impl Server {
             certificates: &certificates,
             tls: &terms,
         };
-        let (snapshot, emptied) = realize(compiled, &config, 1, &writer, &around);
-        registry.empty(emptied, Instant::now());
+        let snapshot = realize(compiled, &config, 1, &writer, &around);
         let services = snapshot.services.len();
         let shared = Arc::new(Shared {
             snapshot: ArcSwap::from_pointee(snapshot),
@@ -212,11 +211,9 @@ impl Server {
             certificates: &certificates,
             tls: &self.terms,
         };
-        let (snapshot, emptied) =
-            realize(compiled, &config, generation, &self.shared.writer, &around);
+        let snapshot = realize(compiled, &config, generation, &self.shared.writer, &around);
         let services = snapshot.services.len();
         self.shared.snapshot.store(Arc::new(snapshot));
-        self.registry.empty(emptied, Instant::now());
         self.open(sockets, dns);
         self.certificates = certificates;
         self.state.replace_config(Arc::new(config));
@@ -317,14 +314,13 @@ fn realize(
     generation: u64,
     writer: &Writer,
     around: &Surroundings<'_>,
-) -> (Snapshot, Emptied) {
+) -> Snapshot {
     let used = registry::groups_in_use(&config.services);
-    let emptied = around
+    around
         .registry
-        .prepare(&config.target_groups, &used, Instant::now());
+        .apply(&config.target_groups, &used, Instant::now());
     let subscriptions = writer.subscribe(&config.access_log_subscriptions);
-    let snapshot = compiled.build(config, generation, subscriptions, around);
-    (snapshot, emptied)
+    compiled.build(config, generation, subscriptions, around)
 }
 
 fn destinations(config: &Config) -> std::collections::BTreeSet<LogDestination> {

@@ -125,12 +125,21 @@ impl Group {
         changes
     }
 
-    /// The group was removed from the configuration: all its targets drain.
+    /// The group was removed from the configuration, or lost its last target there: all its targets drain.
     ///
     /// [`Self::choose`] goes on with the targets of the last moment, because the only ones left to call it are requests that
-    /// were matched before the removal, and those must not fail by it. [`Self::apply`] brings the group back.
+    /// were matched before the change, and those must not fail by it. [`Self::apply`] brings the group back.
     pub fn retire(&self, now: Instant) -> Vec<StatusChange> {
-        self.state.lock().retire(now)
+        let mut state = self.state.lock();
+        let changes = state.retire(now);
+        let last = self.roster.load().retired();
+        self.roster.store(Arc::new(last));
+        changes
+    }
+
+    /// Has it no target to choose?
+    pub fn is_empty(&self) -> bool {
+        self.roster.load().members.is_empty()
     }
 
     /// The next target in turn.

@@ -3,12 +3,7 @@
 #[cfg(test)]
 mod tests;
 
-use std::{
-    collections::{HashMap, HashSet},
-    net::SocketAddr,
-    sync::Arc,
-    time::Instant,
-};
+use std::{collections::HashMap, net::SocketAddr, sync::Arc, time::Instant};
 
 use serde::Serialize;
 use trellis_model::{config::TargetGroup, id::TargetGroupId};
@@ -51,30 +46,39 @@ pub struct TargetState {
     pub seconds_in_status: u64,
 }
 
-/// The state of all groups at `now`, in the order of the configuration; removed ones that still drain come last.
+/// The state of all groups at `now`, in the order of the configuration; removed ones that still drain come last. A group that lost
+/// all its targets is among `groups` twice: as it is, and with the targets that drain.
 pub fn group_statuses(
     named: &[TargetGroup],
     groups: &[Arc<Group>],
     now: Instant,
 ) -> Vec<GroupStatus> {
-    let live: HashMap<TargetGroupId, &Arc<Group>> =
-        groups.iter().map(|group| (group.id(), group)).collect();
-    let configured: HashSet<TargetGroupId> = named.iter().map(|group| group.id).collect();
-    let in_order = named
+    let mut live: HashMap<TargetGroupId, Vec<&Group>> = HashMap::new();
+    for group in groups {
+        live.entry(group.id()).or_default().push(group);
+    }
+    let mut statuses: Vec<GroupStatus> = named
         .iter()
-        .filter_map(|config| Some((config.name.as_str(), *live.get(&config.id)?)));
-    let removed = groups
-        .iter()
-        .filter(|group| !configured.contains(&group.id()))
-        .map(|group| ("-", group));
-    in_order
-        .chain(removed)
-        .map(|(name, group)| group_status(name, group, now))
-        .collect()
+        .filter_map(|config| {
+            let parts = live.remove(&config.id)?;
+            Some(group_status(config.name.as_str(), config.id, &parts, now))
+        })
+        .collect();
+    let removed = groups.iter().filter_map(|group| {
+        Some(group_status(
+            "-",
+            group.id(),
+            &live.remove(&group.id())?,
+            now,
+        ))
+    });
+    statuses.extend(removed);
+    statuses
 }
 
-fn group_status(name: &str, group: &Group, now: Instant) -> GroupStatus {
-    let targets = group.view().into_iter().map(|target| TargetState {
+fn group_status(name: &str, id: TargetGroupId, parts: &[&Group], now: Instant) -> GroupStatus {
+    let targets = parts.iter().flat_map(|group| group.view());
+    let targets = targets.map(|target| TargetState {
         id: (*target.id).into(),
         address: target.address,
         status: target.status.as_str(),
@@ -84,9 +88,9 @@ fn group_status(name: &str, group: &Group, now: Instant) -> GroupStatus {
         seconds_in_status: now.saturating_duration_since(target.since).as_secs(),
     });
     GroupStatus {
-        id: group.id().to_string(),
+        id: id.to_string(),
         name: name.to_owned(),
-        failing_open: group.is_failing_open(),
+        failing_open: parts.iter().any(|group| group.is_failing_open()),
         targets: targets.collect(),
     }
 }

@@ -280,15 +280,54 @@ fn groups_that_no_service_names_are_unused() {
     );
 }
 
-/// Requests of the snapshot that still runs while the next one is made must find somebody.
+/// Requests of earlier snapshots must find somebody, also long after the change: they may have read a body first, or try again.
 #[test]
-fn a_group_keeps_its_last_targets_until_it_is_emptied() {
+fn a_group_that_loses_its_last_target_serves_the_requests_that_know_it_and_no_later_ones() {
+    let (listener, events) = listener();
+    let (registry, now) = (Registry::new(listener), Instant::now());
+    let id = group_id("orders");
+    apply_used(&registry, &[group("orders", [1])], now);
+    let before = registry.group(id).unwrap();
+    let lease = before.choose().unwrap();
+    for _ in 0..2 {
+        apply_used(&registry, &[group("orders", [])], now);
+        assert!(before.choose().is_ok());
+        assert!(registry.group(id).unwrap().choose().is_err());
+        assert_eq!(registry.retired().len(), 1);
+    }
+    assert_eq!(
+        take(&events),
+        ["10.0.0.1 none>INITIAL -", "10.0.0.1 INITIAL>DRAINING -"]
+    );
+
+    // Removed as a whole, what drains goes on draining.
+    apply_used(&registry, &[], now);
+    assert_eq!(registry.retired().len(), 1);
+    apply_used(&registry, &[group("orders", [])], now);
+
+    // Filled again, it is the group that it was.
+    apply_used(&registry, &[group("orders", [1, 2])], now);
+    let after = registry.group(id).unwrap();
+    assert!(Arc::ptr_eq(&before, &after));
+    assert!(registry.retired().is_empty());
+    assert_eq!(after.view()[0].in_flight, 1);
+
+    // Drained and filled, it is another.
+    apply_used(&registry, &[group("orders", [])], now);
+    drop(lease);
+    assert_eq!(registry.expire_drains(now), Drains::Done);
+    apply_used(&registry, &[group("orders", [3])], now);
+    let after = registry.group(id).unwrap();
+    assert!(!Arc::ptr_eq(&before, &after));
+    assert!(after.choose().is_ok());
+}
+
+#[test]
+fn a_group_that_drains_does_not_fail_open_any_more() {
     let (registry, now) = (Registry::new(Arc::new(|_| {})), Instant::now());
     apply_used(&registry, &[group("orders", [1])], now);
-    let running = registry.group(group_id("orders")).unwrap();
-    let emptied = registry.prepare(&[group("orders", [])], &HashSet::new(), now);
-    assert!(running.choose().is_ok());
-    registry.empty(emptied, now);
-    assert!(running.choose().is_err());
-    assert!(running.is_draining() || running.view().is_empty());
+    let orders = registry.group(group_id("orders")).unwrap();
+    assert!(orders.is_failing_open());
+    apply_used(&registry, &[group("orders", [])], now);
+    assert!(!orders.is_failing_open() && orders.choose().is_ok());
 }

@@ -14,7 +14,7 @@ pub(super) struct Roster {
 }
 
 /// Who of the registered targets may be chosen.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) enum Eligible {
     /// All, because health is not known or not checked.
     #[default]
@@ -44,6 +44,18 @@ impl Roster {
                 let position = *in_turn(positions, turn)?;
                 self.members.get(usize::try_from(position).ok()?)
             }
+        }
+    }
+
+    /// The same targets, of a group that nobody needs to worry about any more.
+    pub(super) fn retired(&self) -> Self {
+        let eligible = match &self.eligible {
+            Eligible::FailOpen => Eligible::All,
+            other => other.clone(),
+        };
+        Self {
+            members: Arc::clone(&self.members),
+            eligible,
         }
     }
 
