@@ -206,7 +206,7 @@ impl AuthDeniedReason {
     }
 }
 
-/// Why a request failed, in VPC Lattice's words.
+/// Why a request failed, in VPC Lattice's words; all of them but `ClientRateLimited`, as there are no limits of rates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum FailureReason {
     /// No connection to a target could be made, or there is no target.
@@ -219,8 +219,6 @@ pub enum FailureReason {
     TargetConnectionClosed,
     /// The client closed the connection before the exchange was complete.
     ClientConnectionClosed,
-    /// The client exceeded a limit of requests or connections.
-    ClientRateLimited,
     /// A signature or a policy refused the request.
     ClientAccessDenied,
     /// The request was not valid HTTP, or exceeded a limit of size.
@@ -233,13 +231,12 @@ pub enum FailureReason {
 
 impl FailureReason {
     /// Every reason, for tables and tests; each stands at the position of its number.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 9] = [
         Self::TargetConnectionError,
         Self::TargetProtocolError,
         Self::TargetDataTimeout,
         Self::TargetConnectionClosed,
         Self::ClientConnectionClosed,
-        Self::ClientRateLimited,
         Self::ClientAccessDenied,
         Self::ClientProtocolError,
         Self::ConnectionDurationExceeded,
@@ -254,7 +251,6 @@ impl FailureReason {
             Self::TargetDataTimeout => "TargetDataTimeout",
             Self::TargetConnectionClosed => "TargetConnectionClosed",
             Self::ClientConnectionClosed => "ClientConnectionClosed",
-            Self::ClientRateLimited => "ClientRateLimited",
             Self::ClientAccessDenied => "ClientAccessDenied",
             Self::ClientProtocolError => "ClientProtocolError",
             Self::ConnectionDurationExceeded => "ConnectionDurationExceeded",

@@ -205,15 +205,6 @@ impl SignatureError {
         403
     }
 
-    /// A short word for metrics: the kind of refusal, one of a handful.
-    pub fn label(&self) -> &'static str {
-        match self.exception() {
-            Exception::Incomplete => "incomplete_signature",
-            Exception::Invalid => "invalid_signature",
-            Exception::UnrecognizedClient => "unrecognized_client",
-        }
-    }
-
     /// Body of the answer, plain text: the exception of AWS and its message.
     pub fn public_text(&self) -> String {
         let name = match self.exception() {
