@@ -62,20 +62,6 @@ pub enum ProbeError {
     Path(#[source] ::http::Error),
 }
 
-impl ProbeError {
-    /// A label for metrics.
-    pub fn label(&self) -> &'static str {
-        match self {
-            Self::Timeout(_) => "timeout",
-            Self::Connect(_) => "connect",
-            Self::Tls(_) => "tls",
-            Self::Answer(_) => "answer",
-            Self::Status(_) => "status",
-            Self::Path(_) => "path",
-        }
-    }
-}
-
 /// Owns the scheduler task. Dropping this stops it, and all probes, without waiting.
 #[derive(Debug)]
 pub struct Prober {

@@ -32,7 +32,7 @@ pub type StatusListener = Arc<dyn Fn(&StatusEvent<'_>) + Send + Sync>;
 #[derive(Debug)]
 pub struct StatusEvent<'a> {
     /// The target's group.
-    pub group: TargetGroupId,
+    pub group: &'a Group,
     /// The target, its status before and after, and the reason code.
     pub change: &'a StatusChange,
     /// What the last probe ran into, when a failed probe changed the status.
@@ -46,6 +46,9 @@ pub struct Registry {
     generation: watch::Sender<u64>,
     listener: StatusListener,
 }
+
+/// A change of a target's status, and the target's group.
+type Change = (Arc<Group>, StatusChange);
 
 #[derive(Debug, Default)]
 struct Groups {
@@ -136,7 +139,7 @@ impl Registry {
         };
         if let Some(change) = group.observe(target, epoch, verdict, now) {
             (self.listener)(&StatusEvent {
-                group: group.id(),
+                group,
                 change: &change,
                 cause: outcome.err(),
             });
@@ -149,10 +152,10 @@ impl Registry {
     }
 
     /// Tells the listener, outside the lock, so that it may look at the registry.
-    fn report(&self, changes: &[(TargetGroupId, StatusChange)]) {
+    fn report(&self, changes: &[Change]) {
         for (group, change) in changes {
             (self.listener)(&StatusEvent {
-                group: *group,
+                group,
                 change,
                 cause: None,
             });
@@ -166,7 +169,7 @@ impl Groups {
         configs: &[TargetGroup],
         used: &HashSet<TargetGroupId>,
         now: Instant,
-    ) -> Vec<(TargetGroupId, StatusChange)> {
+    ) -> Vec<Change> {
         let mut before = std::mem::take(&mut self.current);
         let mut changes = Vec::new();
         for config in configs {
@@ -192,7 +195,7 @@ impl Groups {
                 let news = registrations(&group);
                 (group, news)
             };
-            changes.extend(news.into_iter().map(|change| (id, change)));
+            changes.extend(of_group(&group, news));
             self.current.insert(id, group);
         }
         for group in before.into_values() {
@@ -202,22 +205,21 @@ impl Groups {
     }
 
     /// Lets the targets of a group drain that no later request chooses from.
-    fn retire(&mut self, group: Arc<Group>, now: Instant) -> Vec<(TargetGroupId, StatusChange)> {
-        let id = group.id();
-        let changes = group.retire(now);
+    fn retire(&mut self, group: Arc<Group>, now: Instant) -> Vec<Change> {
+        let news = group.retire(now);
+        let changes = of_group(&group, news).collect();
         if group.is_draining() {
-            self.retired.insert(id, group);
+            self.retired.insert(group.id(), group);
         }
-        changes.into_iter().map(|change| (id, change)).collect()
+        changes
     }
 
-    fn expire_drains(&mut self, now: Instant) -> (Vec<(TargetGroupId, StatusChange)>, Drains) {
+    fn expire_drains(&mut self, now: Instant) -> (Vec<Change>, Drains) {
         let mut changes = Vec::new();
         let mut drains = Drains::Done;
-        for (id, group) in self.current.iter().chain(&self.retired) {
+        for group in self.current.values().chain(self.retired.values()) {
             if group.is_draining() {
-                let gone = group.expire_drains(now);
-                changes.extend(gone.into_iter().map(|change| (*id, change)));
+                changes.extend(of_group(group, group.expire_drains(now)));
             }
             if group.is_draining() {
                 drains = Drains::Pending;
@@ -226,6 +228,10 @@ impl Groups {
         self.retired.retain(|_, group| group.is_draining());
         (changes, drains)
     }
+}
+
+fn of_group(group: &Arc<Group>, news: Vec<StatusChange>) -> impl Iterator<Item = Change> {
+    news.into_iter().map(|change| (Arc::clone(group), change))
 }
 
 /// Are there targets that still drain?

@@ -22,6 +22,7 @@ use parking_lot::Mutex;
 use trellis_model::{
     config::{HealthCheck, TargetGroup},
     id::{TargetGroupId, VpcId},
+    name::Name,
 };
 
 use crate::{
@@ -81,6 +82,7 @@ pub struct CheckPlan {
 /// One target group: who its targets are, how they are and whose turn it is. Shared by all worker threads.
 pub struct Group {
     id: TargetGroupId,
+    name: Name,
     roster: ArcSwap<Roster>,
     rotation: Rotation,
     state: Mutex<State>,
@@ -96,6 +98,7 @@ impl Group {
     pub fn new(config: &TargetGroup, used: Use, now: Instant) -> Self {
         let group = Self {
             id: config.id,
+            name: config.name.clone(),
             roster: ArcSwap::from_pointee(Roster::default()),
             rotation: Rotation::default(),
             state: Mutex::new(State::new(config.vpc.clone())),
@@ -107,6 +110,11 @@ impl Group {
     /// The group's id.
     pub fn id(&self) -> TargetGroupId {
         self.id
+    }
+
+    /// The group's name. Ids are made of names, so it is the same for as long as the id is.
+    pub fn name(&self) -> &str {
+        self.name.as_str()
     }
 
     /// Takes over a configuration of the same group and tells which statuses changed by that.
@@ -203,6 +211,7 @@ impl fmt::Debug for Group {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Group")
             .field("id", &self.id)
+            .field("name", &self.name)
             .field("targets", &self.view())
             .finish_non_exhaustive()
     }

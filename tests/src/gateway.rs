@@ -27,14 +27,19 @@ use crate::{
     witness::Witness,
 };
 
+/// The metric of TLS handshakes that ended because no service that the caller may meet has the server name.
+pub const UNKNOWN_NAME: &str = "gateway_tls_handshakes_total{outcome=\"unknown_name\"}";
+
 /// Metrics that stay zero unless a scenario makes trouble.
-const TROUBLE: [&str; 10] = [
+const TROUBLE: [&str; 12] = [
     "gateway_config_reloads_total{outcome=\"rejected\"}",
     "gateway_listener_failures_total",
     "gateway_connections_refused_total{reason=\"unknown_vpc\"}",
     "gateway_connections_refused_total{reason=\"too_many\"}",
     "gateway_connections_refused_total{reason=\"accept_failed\"}",
-    "gateway_tls_handshakes_total{outcome=\"failed\"}",
+    UNKNOWN_NAME,
+    "gateway_tls_handshakes_total{outcome=\"refused\"}",
+    "gateway_tls_handshakes_total{outcome=\"lost\"}",
     "gateway_tls_handshakes_total{outcome=\"timeout\"}",
     "gateway_certificate_loads_total{outcome=\"failed\"}",
     "gateway_access_records_dropped_total",

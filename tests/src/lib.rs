@@ -39,7 +39,7 @@ mod witness;
 
 pub use address::Address;
 pub use client::{Answer, Broken, Connection, Pending, Streaming, Via};
-pub use gateway::{Caller, Gateway};
+pub use gateway::{Caller, Gateway, UNKNOWN_NAME};
 pub use message::{Payload, Request};
 pub use raw::Raw;
 pub use record::Record;

@@ -28,6 +28,19 @@ impl Record {
         self.field(name).as_u64().expect("a number")
     }
 
+    /// The name that VPC Lattice gives the service of this record, whose own name is `service`.
+    ///
+    /// Source: VPC Lattice user guide, "Services": `service_name-service_id.partition.vpc-lattice-svcs.region.on.aws`.
+    #[track_caller]
+    pub fn generated_name(&self, service: &str) -> String {
+        let parts: Vec<&str> = self.text("serviceArn").split(':').collect();
+        let id = parts[5]
+            .strip_prefix("service/svc-")
+            .expect("a service's ARN");
+        let region = parts[3];
+        format!("{service}-{id}.7d67968.vpc-lattice-svcs.{region}.on.aws")
+    }
+
     /// Checks fields; gives the record for more.
     #[track_caller]
     pub fn has<const N: usize>(&self, fields: [(&str, Value); N]) -> &Self {

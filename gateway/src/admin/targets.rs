@@ -57,27 +57,18 @@ pub fn group_statuses(
     for group in groups {
         live.entry(group.id()).or_default().push(group);
     }
-    let mut statuses: Vec<GroupStatus> = named
-        .iter()
-        .filter_map(|config| {
-            let parts = live.remove(&config.id)?;
-            Some(group_status(config.name.as_str(), config.id, &parts, now))
-        })
-        .collect();
-    let removed = groups.iter().filter_map(|group| {
-        Some(group_status(
-            "-",
-            group.id(),
-            &live.remove(&group.id())?,
-            now,
-        ))
-    });
-    statuses.extend(removed);
-    statuses
+    let configured = named.iter().map(|config| config.id);
+    let removed = groups.iter().map(|group| group.id());
+    configured
+        .chain(removed)
+        .filter_map(|id| group_status(&live.remove(&id)?, now))
+        .collect()
 }
 
-fn group_status(name: &str, id: TargetGroupId, parts: &[&Group], now: Instant) -> GroupStatus {
-    let targets = parts.iter().flat_map(|group| group.view());
+/// The state of one group, all parts of which have the same name; `None` without parts.
+fn group_status(parts: &[&Group], now: Instant) -> Option<GroupStatus> {
+    let group = parts.first()?;
+    let targets = parts.iter().flat_map(|part| part.view());
     let targets = targets.map(|target| TargetState {
         id: (*target.id).into(),
         address: target.address,
@@ -87,12 +78,12 @@ fn group_status(name: &str, id: TargetGroupId, parts: &[&Group], now: Instant) -
         in_flight: target.in_flight,
         seconds_in_status: now.saturating_duration_since(target.since).as_secs(),
     });
-    GroupStatus {
-        id: id.to_string(),
-        name: name.to_owned(),
-        failing_open: parts.iter().any(|group| group.is_failing_open()),
+    Some(GroupStatus {
+        id: group.id().to_string(),
+        name: group.name().to_owned(),
+        failing_open: parts.iter().any(|part| part.is_failing_open()),
         targets: targets.collect(),
-    }
+    })
 }
 
 /// Adds the number of targets by group and status, zeros included, and which groups fail open.

@@ -294,7 +294,7 @@ impl Schedule {
             self.due.push(Reverse((now, ticket)));
         }
         if let Err(error) = &outcome {
-            tracing::debug!(group = %slot.plan.group.id(), target = ?slot.target, %error, "probe failed");
+            tracing::debug!(group = slot.plan.group.name(), target = ?slot.target, %error, "probe failed");
         }
         self.registry.observe(
             &slot.plan.group,

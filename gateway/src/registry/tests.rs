@@ -100,7 +100,7 @@ pub(crate) fn listener() -> (StatusListener, Events) {
     let log = Arc::clone(&events);
     let listener: StatusListener = Arc::new(move |event| {
         let name = |status: Option<TargetStatus>| status.map_or("none", TargetStatus::as_str);
-        let cause = event.cause.map_or("-", |cause| cause.label());
+        let cause = event.cause.map_or("-".to_owned(), ToString::to_string);
         let change = event.change;
         log.lock().push(format!(
             "{} {}>{} {cause}",

@@ -130,23 +130,12 @@ pub enum HandshakeError {
         /// The name as sent, in lower case; `None` when the client sent none.
         server_name: Option<Box<str>>,
     },
-    /// What came was not acceptable as TLS 1.2 or 1.3.
+    /// What came was not acceptable as TLS 1.2 or 1.3, or the client said that ours was not.
     #[error("handshake refused")]
     Protocol(#[source] rustls::Error),
     /// The connection broke.
     #[error("connection lost during the handshake")]
     Connection(#[source] io::Error),
-}
-
-impl HandshakeError {
-    /// A bounded word for metrics: `unrecognized_name`, `protocol` or `connection`.
-    pub fn label(&self) -> &'static str {
-        match self {
-            Self::UnrecognizedName { .. } => "unrecognized_name",
-            Self::Protocol(_) => "protocol",
-            Self::Connection(_) => "connection",
-        }
-    }
 }
 
 impl From<io::Error> for HandshakeError {

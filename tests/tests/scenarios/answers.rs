@@ -39,13 +39,7 @@ async fn a_service_is_known_by_any_spelling_of_its_names() {
     let target = Target::named("v1").await;
     let mut gateway = Setup::with_orders([&target]).start().await;
     let answer = gateway.get("orders.test", "/").await;
-    let arn = gateway
-        .record_of(&answer)
-        .await
-        .text("serviceArn")
-        .to_owned();
-    let id = arn.rsplit_once("svc-").unwrap().1;
-    let generated = format!("orders-{id}.7d67968.vpc-lattice-svcs.us-west-2.on.aws");
+    let generated = gateway.record_of(&answer).await.generated_name("orders");
     let port = gateway.setup().http_port();
     for name in ["orders.test", &generated] {
         for host in [

@@ -2,9 +2,9 @@
 
 use serde_json::json;
 use tokio::io::AsyncWriteExt as _;
-use trellis_tests::{Gateway, Issuer, Request, Setup, Target, Trust, Via, forward};
+use trellis_tests::{Gateway, Issuer, Request, Setup, Target, Trust, UNKNOWN_NAME, Via, forward};
 
-const FAILED: &str = "gateway_tls_handshakes_total{outcome=\"failed\"}";
+const REFUSED: &str = "gateway_tls_handshakes_total{outcome=\"refused\"}";
 
 /// `orders` with a certificate from files, `carts` without.
 async fn with_files(issuer: &Issuer, orders: &Target, carts: &Target) -> Gateway {
@@ -46,7 +46,7 @@ async fn the_server_name_chooses_the_certificate() {
                 .is_err()
         );
     }
-    gateway.expect_metric(FAILED, 4).await;
+    gateway.expect_metric(REFUSED, 4).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -54,13 +54,7 @@ async fn a_generated_name_has_a_certificate_of_the_gateways_own_ca() {
     let (orders, carts) = (Target::named("orders").await, Target::named("carts").await);
     let mut gateway = with_files(&Issuer::new("an issuer"), &orders, &carts).await;
     let answer = gateway.get("orders.test", "/").await;
-    let arn = gateway
-        .record_of(&answer)
-        .await
-        .text("serviceArn")
-        .to_owned();
-    let id = arn.rsplit_once("svc-").unwrap().1;
-    let name = format!("orders-{id}.7d67968.vpc-lattice-svcs.us-west-2.on.aws");
+    let name = gateway.record_of(&answer).await.generated_name("orders");
     let answer = gateway.send(Via::Http2Tls, Request::get(&name, "/")).await;
     answer.is(200, "orders");
     gateway
@@ -114,7 +108,7 @@ async fn a_name_that_no_service_has_gets_no_handshake() {
             "{host}"
         );
     }
-    gateway.expect_metric(FAILED, 3).await;
+    gateway.expect_metric(UNKNOWN_NAME, 3).await;
     assert_eq!(gateway.records().len(), 0);
 }
 
@@ -148,7 +142,7 @@ async fn clear_text_on_a_tls_port_and_tls_on_a_clear_port_are_refused() {
         .await;
     let answer = raw.read_to_end().await;
     assert!(!answer.contains("200"), "{answer}");
-    gateway.expect_metric(FAILED, 1).await;
+    gateway.expect_metric(REFUSED, 1).await;
     let refused = gateway
         .caller()
         .on_port(http)

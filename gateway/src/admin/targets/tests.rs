@@ -65,7 +65,7 @@ fn groups_come_in_the_order_of_the_configuration_and_removed_ones_last() {
         shown(&statuses),
         "zulu false 10.0.0.1 HEALTHY None open 10.0.0.2 INITIAL Some(\"HealthCheckInProgress\") closed\n\
          alpha true 10.0.0.3 INITIAL Some(\"HealthCheckInProgress\") open\n\
-         - false 10.0.0.4 DRAINING Some(\"DeregistrationInProgress\") closed\n"
+         gone false 10.0.0.4 DRAINING Some(\"DeregistrationInProgress\") closed\n"
     );
     assert_eq!(statuses[0].targets[0].seconds_in_status, 7);
     assert_eq!(statuses[2].targets[0].in_flight, 1);

@@ -44,12 +44,15 @@ async fn probe(address: SocketAddr, check: &HealthCheck) -> Result<(), ProbeErro
     timeout(DEADLINE, probe).await.unwrap()
 }
 
-/// What a probe came to, in a word: `ok` or the error's label, with the status where that is the error.
+/// What a probe came to, in a word: `ok` or what went wrong, with the status where that is the error.
 fn verdict(outcome: &Result<(), ProbeError>) -> String {
     match outcome {
         Ok(()) => "ok".to_owned(),
         Err(ProbeError::Status(code)) => format!("status {code}"),
-        Err(error) => error.label().to_owned(),
+        Err(ProbeError::Connect(_)) => "connect".to_owned(),
+        Err(ProbeError::Tls(_)) => "tls".to_owned(),
+        Err(ProbeError::Answer(_)) => "answer".to_owned(),
+        Err(error) => error.to_string(),
     }
 }
 
@@ -390,7 +393,7 @@ async fn the_prober_finds_out_who_is_healthy() {
         events,
         [
             "127.0.0.1 INITIAL>HEALTHY -",
-            "127.0.0.1 INITIAL>UNHEALTHY connect"
+            "127.0.0.1 INITIAL>UNHEALTHY cannot connect"
         ]
     );
     let orders = registry.group(group_id("orders")).unwrap();

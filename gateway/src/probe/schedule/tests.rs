@@ -229,7 +229,7 @@ async fn failures_make_a_target_unhealthy_and_successes_bring_it_back() {
         [
             "10.0.0.1 none>INITIAL -",
             "10.0.0.1 INITIAL>HEALTHY -",
-            "10.0.0.1 HEALTHY>UNHEALTHY status",
+            "10.0.0.1 HEALTHY>UNHEALTHY status 500 is not a success code",
             "10.0.0.1 UNHEALTHY>HEALTHY -"
         ]
     );
@@ -248,7 +248,7 @@ async fn silence_is_a_failure_after_the_timeout() {
         bench.events(),
         [
             "10.0.0.1 none>INITIAL -",
-            "10.0.0.1 INITIAL>UNHEALTHY timeout"
+            "10.0.0.1 INITIAL>UNHEALTHY no answer within 2s"
         ]
     );
 }

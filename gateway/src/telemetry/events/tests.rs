@@ -6,7 +6,7 @@ use std::{
     io,
     net::{IpAddr, SocketAddr},
     sync::Arc,
-    time::{Duration, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 use parking_lot::Mutex;
@@ -17,13 +17,16 @@ use tracing_subscriber::{
 };
 use trellis_model::{
     config::LogDestination,
-    id::TargetGroupId,
     problem::{Place, Problem, Problems},
 };
-use trellis_target_groups::{ReasonCode, StatusChange, TargetKey, TargetStatus};
+use trellis_target_groups::{Group, ReasonCode, StatusChange, TargetKey, TargetStatus, Use};
 
 use super::*;
-use crate::probe::ProbeError;
+use crate::{
+    probe::ProbeError,
+    registry::{StatusEvent, tests::group},
+    tls::HandshakeError,
+};
 
 /// The lines of a log: level, then message and fields in their order.
 #[derive(Clone, Default)]
@@ -178,16 +181,39 @@ fn what_clients_cause_is_below_the_usual_level() {
     let handshakes =
         |outcome: &str| format!("gateway_tls_handshakes_total{{outcome=\"{outcome}\"}} 1");
     check(&Handshake::Ok, &[], &[&handshakes("ok")]);
-    check(
-        &Handshake::Failed {
-            peer: peer(),
-            error: &failure(),
-        },
-        &[
-            "DEBUG TLS handshake failed peer=10.0.9.9:4242 error=cannot listen: the address is in use",
-        ],
-        &[&handshakes("failed")],
-    );
+    let broken = || io::Error::from(io::ErrorKind::ConnectionReset);
+    let unwanted = rustls::Error::AlertReceived(rustls::AlertDescription::UnknownCA);
+    let unknown = HandshakeError::UnrecognizedName {
+        server_name: Some("a.test".into()),
+    };
+    for (error, outcome, text) in [
+        (
+            unknown,
+            "unknown_name",
+            "no certificate for server name `a.test`",
+        ),
+        (
+            HandshakeError::Protocol(unwanted),
+            "refused",
+            "handshake refused: received fatal alert: UnknownCA",
+        ),
+        (
+            HandshakeError::Connection(broken()),
+            "lost",
+            "connection lost during the handshake: connection reset",
+        ),
+    ] {
+        check(
+            &Handshake::Failed {
+                peer: peer(),
+                error: &error,
+            },
+            &[&format!(
+                "DEBUG TLS handshake failed peer=10.0.9.9:4242 error={text}"
+            )],
+            &[&handshakes(outcome)],
+        );
+    }
     check(
         &Handshake::Timeout { peer: peer() },
         &["DEBUG TLS handshake took too long peer=10.0.9.9:4242"],
@@ -285,11 +311,7 @@ fn a_rejected_configuration_is_seen_until_one_is_applied() {
 
 #[test]
 fn a_target_that_fails_is_a_warning_and_other_changes_are_not() {
-    let group = TargetGroupId::derive(
-        &"111122223333".parse().unwrap(),
-        &"us-west-2".parse().unwrap(),
-        &["orders"],
-    );
+    let group = Group::new(&group("orders", [1]), Use::Used, Instant::now());
     let change = |before, after, reason| StatusChange {
         target: TargetKey::new("i-1", address()),
         before,
@@ -303,27 +325,27 @@ fn a_target_that_fails_is_a_warning_and_other_changes_are_not() {
     );
     let cause = ProbeError::Timeout(Duration::from_secs(5));
     let event = StatusEvent {
-        group,
+        group: &group,
         change: &failed,
         cause: Some(&cause),
     };
     check(
         &TargetStatusChanged(&event),
         &[&format!(
-            "WARN target status group={group} target=i-1 address=10.0.0.1:8080 before=\"HEALTHY\" status=\"UNHEALTHY\" reason=HealthCheckFailed cause={cause}"
+            "WARN target status group=\"orders\" target=i-1 address=10.0.0.1:8080 before=\"HEALTHY\" status=\"UNHEALTHY\" reason=HealthCheckFailed cause={cause}"
         )],
         &[r#"gateway_target_status_changes_total{status="unhealthy"} 1"#],
     );
     let gone = change(Some(TargetStatus::Draining), None, None);
     let event = StatusEvent {
-        group,
+        group: &group,
         change: &gone,
         cause: None,
     };
     check(
         &TargetStatusChanged(&event),
         &[&format!(
-            "INFO target status group={group} target=i-1 address=10.0.0.1:8080 before=\"DRAINING\" status=\"-\""
+            "INFO target status group=\"orders\" target=i-1 address=10.0.0.1:8080 before=\"DRAINING\" status=\"-\""
         )],
         &[r#"gateway_target_status_changes_total{status="gone"} 1"#],
     );
@@ -402,7 +424,12 @@ fn trouble_of_records_and_of_dns_is_told() {
 
 #[test]
 fn no_event_is_left_out_here() {
-    let (events, tests) = (include_str!("../events.rs"), include_str!("tests.rs"));
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/telemetry/events");
+    let files = std::fs::read_dir(folder).unwrap();
+    let events: String = files
+        .map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap())
+        .collect();
+    let tests = include_str!("tests.rs");
     let names: Vec<&str> = events
         .lines()
         .filter_map(|line| {
