@@ -64,7 +64,7 @@ fn policy(statements: &str) -> PolicyText {
 fn config(service: PolicyText) -> Config {
     let source = Source {
         path: "bench.yaml".into(),
-        text: DOCUMENT.to_owned(),
+        text: Ok(DOCUMENT.to_owned()),
     };
     let mut config = match load(&[source], &NoFiles) {
         Ok(loaded) => loaded.config,

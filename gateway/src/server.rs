@@ -13,7 +13,7 @@ pub use state::State;
 pub use watch::{ServeError, serve};
 
 use std::{
-    io,
+    fmt, io,
     net::SocketAddr,
     sync::{Arc, atomic::AtomicUsize},
     time::{Duration, Instant, SystemTime},
@@ -24,7 +24,7 @@ use trellis_access_logs::{Settings, Writer};
 use trellis_model::{
     config::{Config, LogDestination},
     load::Loaded,
-    problem::Problems,
+    problem::{Problem, Problems},
 };
 
 use self::plan::{Foundation, Plan, Running};
@@ -60,9 +60,39 @@ pub enum StartError {
     System(#[from] io::Error),
 }
 
+/// Gives problems that are found after loading the lines of the documents that they are in.
+pub struct Locator(Box<dyn Fn(Problems) -> Problems + Send>);
+
+impl Locator {
+    /// One that asks this.
+    pub fn new(locate: impl Fn(Problems) -> Problems + Send + 'static) -> Self {
+        Self(Box::new(locate))
+    }
+
+    fn locate(&self, problems: Problems) -> Problems {
+        // It reads the documents once more, for nothing where nothing was found.
+        if problems.is_empty() {
+            return problems;
+        }
+        (self.0)(problems)
+    }
+
+    fn locate_one(&self, problem: Problem) -> Problem {
+        let located = self.locate(Problems::from_iter([problem.clone()]));
+        located.into_iter().next().unwrap_or(problem)
+    }
+}
+
+impl fmt::Debug for Locator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Locator")
+    }
+}
+
 /// A running gateway.
 #[derive(Debug)]
 pub struct Server {
+    locator: Locator,
     shared: Arc<Shared>,
     state: Arc<State>,
     listeners: Listeners,
@@ -76,13 +106,13 @@ pub struct Server {
 
 impl Server {
     /// Starts a gateway. When this returns, its sockets listen.
-    pub fn start(loaded: Loaded, seed: u64) -> Result<Self, StartError> {
+    pub fn start(loaded: Loaded, locator: Locator, seed: u64) -> Result<Self, StartError> {
         let began = Instant::now();
         let Loaded { config, warnings } = loaded;
         let telemetry = Telemetry::new(SystemTime::now());
         let workers = worker_count(&config);
         let (foundation, plan) = plan::first(&config, warnings, (workers, &telemetry))
-            .map_err(StartError::Configuration)?;
+            .map_err(|problems| StartError::Configuration(locator.locate(problems)))?;
         let Foundation {
             terms,
             roots,
@@ -137,6 +167,7 @@ impl Server {
             }
         });
         let mut server = Self {
+            locator,
             names: Arc::new(dns::RunningNames::new(Arc::clone(&shared))),
             dns: dns::Listeners::default(),
             shared,
@@ -152,20 +183,17 @@ impl Server {
             version: env!("CARGO_PKG_VERSION"),
             workers,
         });
-        server.tell_applied(1, services, &warnings, began);
+        server.tell_applied(1, services, warnings, began);
         Ok(server)
     }
 
     /// Takes over what was loaded, or says that it is refused and leaves everything as it is: a change of the configuration's files
     /// from its beginning to its log line and its metrics.
-    ///
-    /// `locate` gives problems that the documents' author is not told the lines of yet these lines.
-    pub fn reload(
-        &mut self,
-        loaded: Result<Loaded, Problems>,
-        locate: &dyn Fn(Problems) -> Problems,
-    ) -> Result<u64, Problems> {
-        let applied = loaded.and_then(|loaded| self.apply(loaded).map_err(locate));
+    pub fn reload(&mut self, loaded: Result<Loaded, Problems>) -> Result<u64, Problems> {
+        let applied = loaded.and_then(|loaded| {
+            self.apply(loaded)
+                .map_err(|problems| self.locator.locate(problems))
+        });
         if let Err(problems) = &applied {
             let running = Some(self.shared.snapshot.load().generation);
             let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
@@ -217,7 +245,7 @@ impl Server {
         self.open(sockets, dns);
         self.certificates = certificates;
         self.state.replace_config(Arc::new(config));
-        self.tell_applied(generation, services, &warnings, began);
+        self.tell_applied(generation, services, warnings, began);
         Ok(generation)
     }
 
@@ -229,7 +257,8 @@ impl Server {
             .commit(names, self.background.runtime(), &self.names, telemetry);
     }
 
-    fn tell_applied(&self, generation: u64, services: usize, warnings: &Problems, began: Instant) {
+    fn tell_applied(&self, generation: u64, services: usize, warnings: Problems, began: Instant) {
+        let warnings = &self.locator.locate(warnings);
         self.shared.telemetry.emit(&SnapshotApplied {
             generation,
             services,
@@ -246,20 +275,22 @@ impl Server {
             match event {
                 CertificateEvent::Replaced {
                     domain, warnings, ..
-                } => telemetry.emit(&CertificateLoaded {
-                    domain: domain.as_str(),
-                    warnings: &warnings,
-                }),
+                } => {
+                    telemetry.emit(&CertificateLoaded {
+                        domain: domain.as_str(),
+                        warnings: &self.locator.locate(warnings.into_iter().collect()),
+                    });
+                }
                 CertificateEvent::Refused { domain, problem } => {
                     telemetry.emit(&CertificateFailed {
                         domain: domain.as_str(),
-                        problem: &problem,
+                        problem: &self.locator.locate_one(problem),
                     });
                 }
                 CertificateEvent::Expiring { domain, problem } => {
                     telemetry.emit(&CertificateExpiring {
                         domain: domain.as_str(),
-                        problem: &problem,
+                        problem: &self.locator.locate_one(problem),
                     });
                 }
             }

@@ -30,8 +30,8 @@ pub struct Source {
     /// Its path, as problems name it; relative paths in the file are relative to its folder. The extension tells the format: `.yaml`
     /// and `.yml` or `.json`.
     pub path: PathBuf,
-    /// What it holds.
-    pub text: String,
+    /// What it holds, or why it cannot be read, without naming it. The others are checked all the same.
+    pub text: Result<String, String>,
 }
 
 /// What documents refer to: the loader's only way to the outside.

@@ -69,7 +69,7 @@ impl Inputs for NoFiles {
 static CONFIG: LazyLock<Config> = LazyLock::new(|| {
     let source = |path: &str, text: &str| Source {
         path: path.into(),
-        text: text.to_owned(),
+        text: Ok(text.to_owned()),
     };
     match load(
         &[source("home.yaml", HOME), source("abroad.yaml", ABROAD)],

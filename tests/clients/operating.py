@@ -170,7 +170,7 @@ def taken():
         yield other.getsockname()[1]
 
 
-def trellis(*arguments, cwd=None, **variables):
+def trellis(*arguments, cwd=None, stdin=None, **variables):
     """Runs a command to its end."""
     return subprocess.run(
         [TRELLIS, *map(str, arguments)],
@@ -178,5 +178,6 @@ def trellis(*arguments, cwd=None, **variables):
         text=True,
         timeout=60,
         cwd=cwd,
+        input=stdin,
         env=environment(**variables),
     )

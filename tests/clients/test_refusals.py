@@ -265,6 +265,33 @@ def test_a_folder_is_read_without_what_editors_leave_in_it(tmp_path):
     assert "wrong.json:1: " in done.stdout
 
 
+def test_a_document_may_come_from_standard_input(tmp_path):
+    (tmp_path / "policy.json").write_text('{"Statement": [{"Effect": "Alow", "Principal": "*", "Action": "*", "Resource": "*"}]}')
+    good = document(free_port(), free_port())
+    done = trellis("validate", "--config", "-", cwd=tmp_path, stdin=json.dumps(good))
+    assert (done.returncode, done.stdout.split(":")[0]) == (0, "valid"), done.stdout
+    url = f"http://only.test:{listener(good)['port']}/"
+    done = trellis("explain", "--config", "-", url, cwd=tmp_path, stdin=json.dumps(good))
+    assert done.returncode == 0, done.stderr
+    # Files are named relative to the folder that the command runs in.
+    set_service(authType="AWS_IAM", authPolicy={"file": "policy.json"})(good, None)
+    done = trellis("validate", "--config", "-", cwd=tmp_path, stdin=json.dumps(good))
+    assert done.returncode == 2
+    assert "policy.json:1: Statement[0].Effect: `Alow` is not an effect" in done.stdout
+    assert done.stdout.endswith("1 problem in standard input\n")
+    done = trellis("validate", "--config", "-", cwd=tmp_path, stdin="region: us-west-2\nacount: 1\n")
+    assert "stdin.yaml:2: acount: unknown key `acount`" in done.stdout, done.stdout
+
+
+def test_a_document_that_cannot_be_read_does_not_hide_the_others(tmp_path):
+    (tmp_path / "a.yaml").write_bytes(b"\xff")
+    (tmp_path / "b.yaml").write_text("account: '111122223333'\nregion: us-west-2\nservice: []\n")
+    done = trellis("validate", "--config", tmp_path)
+    assert done.returncode == 2
+    for part in ("a.yaml: cannot be read: line 1 is not UTF-8 text", "b.yaml:3: service: unknown key `service`", "2 problems in "):
+        assert part in done.stdout, done.stdout
+
+
 def test_warnings_do_not_refuse(tmp_path):
     warned = document(free_port(), free_port())
     service(warned)["authPolicy"] = {"Statement": {"Effect": "Deny", "Principal": "*", "Action": "*", "Resource": "*"}}

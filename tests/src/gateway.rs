@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 use trellis_gateway::{
     cli::inputs::Configuration,
-    server::Server,
+    server::{Locator, Server},
     telemetry::{Telemetry, names},
 };
 use trellis_model::{load::Loaded, problem::Problems};
@@ -71,9 +71,11 @@ impl Gateway {
         let seed = random_seed();
         println!("seed {seed}");
         let starting = witness.clone();
+        let documents = Configuration::new(documents(&setups));
+        let locator = Locator::new(move |problems| documents.locate(problems));
         let server = tokio::task::spawn_blocking(move || {
             starting
-                .hear(|| Server::start(loaded, seed))
+                .hear(|| Server::start(loaded, locator, seed))
                 .unwrap_or_else(|error| panic!("{error}"))
         });
         let server = server.await.expect("a gateway that starts");
@@ -163,9 +165,7 @@ impl Gateway {
         self.setups.insert(0, change(setup));
         let server = self.server.as_mut().expect("a running gateway");
         let loaded = load(&self.setups);
-        let outcome = self
-            .witness
-            .hear(|| server.reload(loaded, &|problems| problems));
+        let outcome = self.witness.hear(|| server.reload(loaded));
         if outcome.is_err() {
             self.setups[0].document = document;
             self.setups[0].adjustments = adjustments;
@@ -426,9 +426,14 @@ impl Caller {
     }
 }
 
+/// The folder of the documents, one for each account.
+fn documents(setups: &[Setup]) -> PathBuf {
+    setups[0].file("documents")
+}
+
 /// Writes the documents and loads them as `trellis serve` does.
 fn load(setups: &[Setup]) -> Result<Loaded, Problems> {
-    let folder = setups[0].file("documents");
+    let folder = documents(setups);
     std::fs::create_dir_all(&folder).expect("a writable folder");
     for (number, setup) in setups.iter().enumerate() {
         // JSON is YAML; the name makes the loader read it as that.

@@ -142,7 +142,7 @@ fn packed(shift: u16) -> Result<Config, Failure> {
     let [(name, text), ..] = FILES;
     let source = Source {
         path: name.into(),
-        text: shift_ports(text, shift),
+        text: Ok(shift_ports(text, shift)),
     };
     let loaded = load::load(&[source], &Packed).map_err(Failure::Configuration)?;
     Ok(loaded.config)

@@ -9,7 +9,13 @@ mod request;
 mod tests;
 mod text;
 
-use std::{io::Write, net::IpAddr, path::PathBuf, sync::Arc, time::SystemTime};
+use std::{
+    io::{self, Write},
+    net::IpAddr,
+    path::PathBuf,
+    sync::Arc,
+    time::SystemTime,
+};
 
 use clap::{Args, ValueEnum};
 use http::Version;
@@ -39,7 +45,8 @@ use crate::{
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub(super) struct Explain {
-    /// A configuration file, or a folder whose .yaml, .yml and .json files are one configuration.
+    /// A configuration file, a folder whose .yaml, .yml and .json files are one configuration, or `-` for standard input: JSON
+    /// where it begins with `{`, else YAML.
     #[arg(long, value_name = "PATH")]
     config: PathBuf,
     /// The caller's VPC: its name, id or ARN. May be left out when there is only one.
@@ -126,7 +133,7 @@ fn parse_time(text: &str) -> Result<SystemTime, String> {
 
 impl Explain {
     pub(super) fn run(&self, out: &mut dyn Write) -> Result<(), Failure> {
-        let config = Configuration::new(self.config.clone())
+        let config = Configuration::or_input(&self.config, &mut io::stdin().lock())
             .load()
             .map_err(Failure::Configuration)?
             .config;

@@ -31,8 +31,17 @@ const DEFAULT_TTL: std::time::Duration = std::time::Duration::from_secs(60);
 /// A configuration as the command line names it. It can be loaded again and again.
 #[derive(Debug, Clone)]
 pub struct Configuration {
-    path: PathBuf,
+    origin: Origin,
     overrides: Overrides,
+}
+
+/// Where the documents of a configuration are.
+#[derive(Debug, Clone)]
+enum Origin {
+    /// In a file, or in a folder of files.
+    Path(PathBuf),
+    /// In a text that was read once.
+    Text(Source),
 }
 
 /// Settings of the command line that win over the `gateway` section of the documents.
@@ -77,7 +86,28 @@ impl Configuration {
     /// The configuration in a file, or in a folder of files.
     pub fn new(path: PathBuf) -> Self {
         Self {
-            path,
+            origin: Origin::Path(path),
+            overrides: Overrides::default(),
+        }
+    }
+
+    /// The same for a command that has no use for later changes: `-` stands for what `input` gives, standard input. A text that
+    /// begins with `{` is JSON, any other YAML; files that it names are relative to the folder that the command runs in.
+    pub fn or_input(path: &Path, input: &mut dyn io::Read) -> Self {
+        if path != Path::new("-") {
+            return Self::new(path.to_owned());
+        }
+        let text = read_text(input);
+        let json = text.as_ref().is_ok_and(|text| {
+            let text = text.trim_start_matches('\u{feff}').trim_start();
+            text.starts_with('{')
+        });
+        let name = if json { "stdin.json" } else { "stdin.yaml" };
+        Self {
+            origin: Origin::Text(Source {
+                path: name.into(),
+                text,
+            }),
             overrides: Overrides::default(),
         }
     }
@@ -89,9 +119,19 @@ impl Configuration {
         self
     }
 
-    /// The file or folder.
+    /// The file or folder; the name of a text.
     pub fn path(&self) -> &Path {
-        &self.path
+        match &self.origin {
+            Origin::Path(path) => path,
+            Origin::Text(source) => &source.path,
+        }
+    }
+
+    fn sources(&self) -> Result<Vec<Source>, Problems> {
+        match &self.origin {
+            Origin::Path(path) => sources(path),
+            Origin::Text(source) => Ok(vec![source.clone()]),
+        }
     }
 
     /// Reads and checks the documents. `Err` holds every problem, warnings included, and those of policies and certificates too.
@@ -102,7 +142,7 @@ impl Configuration {
     /// The same, with the files that were read: those whose change calls for loading again.
     pub fn load_watched(&self) -> (Result<Loaded, Problems>, Vec<PathBuf>) {
         let inputs = SystemInputs::default();
-        let sources = match sources(&self.path) {
+        let sources = match self.sources() {
             Ok(sources) => sources,
             Err(problems) => return (Err(problems), Vec::new()),
         };
@@ -143,7 +183,7 @@ impl Configuration {
 
     /// Gives problems that were found after loading their lines. Reads the files once more.
     pub fn locate(&self, problems: Problems) -> Problems {
-        match sources(&self.path) {
+        match self.sources() {
             Ok(sources) => load::locate(problems, &sources, &SystemInputs::default()),
             Err(_) => problems,
         }
@@ -152,7 +192,7 @@ impl Configuration {
     /// The data folder, from documents that need not be right otherwise: whoever asks for it may lack the secrets that they name.
     pub fn data_dir(&self) -> Result<PathBuf, Problems> {
         let inputs = SystemInputs::default();
-        let sources = sources(&self.path)?;
+        let sources = self.sources()?;
         let Examined { config, problems } = load::examine(&sources, &inputs);
         // A file that could not be read at all may be the one that names the folder.
         let about_it = |problem: &Problem| {
@@ -186,9 +226,15 @@ impl Inputs for SystemInputs {
 
 /// The text of a file; the error says why there is none.
 fn read(path: &Path) -> Result<String, String> {
+    let mut file = File::open(path).map_err(|error| reason(&error))?;
+    read_text(&mut file)
+}
+
+fn read_text(input: &mut dyn io::Read) -> Result<String, String> {
     let mut bytes = Vec::new();
-    File::open(path)
-        .and_then(|file| file.take(LARGEST_FILE + 1).read_to_end(&mut bytes))
+    input
+        .take(LARGEST_FILE + 1)
+        .read_to_end(&mut bytes)
         .map_err(|error| reason(&error))?;
     if bytes.len() as u64 > LARGEST_FILE {
         return Err(format!("it is larger than {} MiB", LARGEST_FILE >> 20));
@@ -202,7 +248,8 @@ fn read(path: &Path) -> Result<String, String> {
 
 /// The documents that `path` stands for: itself, or, sorted by name, the `.yaml`, `.yml` and `.json` files of a folder.
 ///
-/// Folders within the folder are not entered and hidden files not read: they hold what documents name, and editors' leftovers.
+/// Folders within the folder are not entered and hidden files not read: they hold what documents name, and editors' leftovers. A
+/// document that cannot be read is among the sources; `Err` says that there is none at all.
 pub fn sources(path: &Path) -> Result<Vec<Source>, Problems> {
     let problem = |path: &Path, message: String| -> Problems {
         let place = Place {
@@ -211,32 +258,18 @@ pub fn sources(path: &Path) -> Result<Vec<Source>, Problems> {
         };
         [Problem::error(place, message)].into_iter().collect()
     };
-    if !path.is_dir() {
-        let text = read(path).map_err(|error| problem(path, format!("cannot be read: {error}")))?;
-        return Ok(vec![Source {
-            path: path.to_owned(),
-            text,
-        }]);
-    }
-    let files = documents(path).map_err(|error| problem(path, unreadable(&error)))?;
+    let files = documents(path)
+        .map_err(|error| problem(path, format!("cannot be read: {}", reason(&error))))?;
     if files.is_empty() {
         let message =
             "no configuration: the folder holds no `.yaml`, `.yml` or `.json` file".to_owned();
         return Err(problem(path, message));
     }
-    let mut sources = Vec::new();
-    let mut problems = Problems::default();
-    for path in files {
-        match read(&path) {
-            Ok(text) => sources.push(Source { path, text }),
-            Err(error) => problems.extend(problem(&path, format!("cannot be read: {error}"))),
-        }
-    }
-    if problems.is_empty() {
-        Ok(sources)
-    } else {
-        Err(problems)
-    }
+    let sources = files.into_iter().map(|path| Source {
+        text: read(&path),
+        path,
+    });
+    Ok(sources.collect())
 }
 
 /// The documents that `path` stands for, as [`sources`] reads them.
@@ -253,10 +286,6 @@ pub fn documents(path: &Path) -> io::Result<Vec<PathBuf>> {
         .collect();
     files.sort();
     Ok(files)
-}
-
-fn unreadable(error: &io::Error) -> String {
-    format!("cannot be read: {}", reason(error))
 }
 
 fn is_document(path: &Path) -> bool {
@@ -276,7 +305,7 @@ pub fn is_document_name(path: &Path) -> bool {
 mod tests {
     use std::fs;
 
-    use super::sources;
+    use super::{Configuration, sources};
 
     #[test]
     fn a_folder_is_read_in_order_without_what_is_hidden_or_below() {
@@ -289,7 +318,7 @@ mod tests {
         let found: Vec<_> = sources(folder.path())
             .unwrap()
             .into_iter()
-            .map(|source| source.text)
+            .map(|source| source.text.unwrap())
             .collect();
         assert_eq!(found, ["a.json", "b.yaml", "c.yml"]);
     }
@@ -298,7 +327,8 @@ mod tests {
     fn what_cannot_be_read_is_a_problem_with_its_place() {
         let folder = tempfile::tempdir().unwrap();
         let check = |path: &std::path::Path, text: &str| {
-            let problems = sources(path).unwrap_err().to_string();
+            let (_, problems) = Configuration::new(path.to_owned()).check();
+            let problems = problems.to_string();
             assert!(problems.contains(text), "{problems}");
             assert!(problems.contains(&path.display().to_string()), "{problems}");
         };
@@ -310,5 +340,57 @@ mod tests {
         let binary = folder.path().join("binary.yaml");
         fs::write(&binary, b"a: b\n\xff").unwrap();
         check(&binary, "cannot be read: line 2 is not UTF-8 text");
+    }
+
+    /// One report for all: what the unreadable file may have held is not missed, what is wrong in the others is.
+    #[test]
+    fn a_file_that_cannot_be_read_does_not_hide_what_is_wrong_in_the_others() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("a.yaml"), b"\xff").unwrap();
+        let other = "region: us-west-2\nserviceNetworks:\n  - name: net\n    serviceAssociations: [{serviceIdentifier: elsewhere}]\n";
+        fs::write(
+            folder.path().join("b.yaml"),
+            format!("{other}nonsense: 1\n"),
+        )
+        .unwrap();
+        let (config, problems) = Configuration::new(folder.path().to_owned()).check();
+        assert!(config.is_none());
+        let told: Vec<_> = problems
+            .iter()
+            .map(|problem| problem.message.as_str())
+            .collect();
+        assert_eq!(
+            told,
+            [
+                "cannot be read: line 1 is not UTF-8 text",
+                "unknown key `nonsense`"
+            ]
+        );
+    }
+    #[test]
+    fn a_text_is_yaml_or_json_and_its_problems_have_lines() {
+        let check = |text: &[u8], told: &str| {
+            let configuration = Configuration::or_input("-".as_ref(), &mut &*text);
+            let (config, problems) = configuration.check();
+            assert_eq!(problems.to_string(), told);
+            assert_eq!(config.is_some(), told.is_empty());
+        };
+        check(b"account: \"111122223333\"\nregion: us-west-2\n", "");
+        check(
+            b"\xef\xbb\xbf\n {\"account\": \"111122223333\", \"region\": \"us-west-2\"}",
+            "",
+        );
+        check(
+            b"region: us-west-2\naccount: 1\n",
+            "stdin.yaml:2: account: `1` is not an account id of 12 digits",
+        );
+        check(
+            b"{\"region\": \"us-west-2\",\n}",
+            "stdin.json:2: expected a key in double quotes",
+        );
+        check(
+            b"\xff",
+            "stdin.yaml: cannot be read: line 1 is not UTF-8 text",
+        );
     }
 }

@@ -1,6 +1,9 @@
 //! `trellis validate`: every problem of a configuration at once.
 
-use std::{io::Write, path::PathBuf};
+use std::{
+    io::{self, Write},
+    path::PathBuf,
+};
 
 use clap::Args;
 use serde::Serialize;
@@ -21,7 +24,8 @@ use super::{
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub(super) struct Validate {
-    /// A configuration file, or a folder whose .yaml, .yml and .json files are one configuration.
+    /// A configuration file, a folder whose .yaml, .yml and .json files are one configuration, or `-` for standard input: JSON
+    /// where it begins with `{`, else YAML.
     #[arg(long, value_name = "PATH")]
     config: PathBuf,
     /// The form of the report.
@@ -32,7 +36,8 @@ pub(super) struct Validate {
 const AFTER_HELP: &str = "\
 Examples:
   trellis validate --config trellis.yaml
-  trellis validate --config ./conf.d --output json | jq '.problems[].message'";
+  trellis validate --config ./conf.d --output json | jq '.problems[].message'
+  kubectl get configmap trellis --output jsonpath='{.data.config}' | trellis validate --config -";
 
 /// The report for scripts.
 #[derive(Serialize)]
@@ -74,7 +79,8 @@ impl<'a> From<&'a Problem> for Entry<'a> {
 
 impl Validate {
     pub(super) fn run(&self, out: &mut dyn Write) -> Result<(), Failure> {
-        let (config, problems) = Configuration::new(self.config.clone()).check();
+        let (config, problems) =
+            Configuration::or_input(&self.config, &mut io::stdin().lock()).check();
         match self.output {
             OutputFormat::Json => write_json(
                 out,
@@ -89,11 +95,19 @@ impl Validate {
                 }
                 match &config {
                     Some(config) => writeln!(out, "valid: {}", summary(config))?,
-                    None => writeln!(out, "{} in `{}`", count(&problems), self.config.display())?,
+                    None => writeln!(out, "{} in {}", count(&problems), self.name())?,
                 }
             }
         }
         config.map(drop).ok_or(Failure::ConfigurationReported)
+    }
+
+    /// What was checked, for the report.
+    fn name(&self) -> String {
+        match self.config.to_str() {
+            Some("-") => "standard input".to_owned(),
+            _ => format!("`{}`", self.config.display()),
+        }
     }
 }
 

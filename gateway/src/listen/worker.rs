@@ -56,7 +56,7 @@ impl Worker {
             .enable_all()
             .build()?;
         let thread = thread::Builder::new()
-            .name(format!("worker-{}", index))
+            .name(format!("worker-{index}"))
             .spawn(log::inherit(move || {
                 runtime.block_on(run(index, shared, received))
             }))?;

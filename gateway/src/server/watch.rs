@@ -20,7 +20,7 @@ use tokio::{
 };
 use trellis_model::{load::Loaded, problem::Problems};
 
-use super::{Server, StartError};
+use super::{Locator, Server, StartError};
 use crate::{
     cli::inputs::{Configuration, documents, is_document_name},
     files::Marks,
@@ -44,6 +44,15 @@ pub enum ServeError {
     System(#[from] io::Error),
 }
 
+impl From<StartError> for ServeError {
+    fn from(error: StartError) -> Self {
+        match error {
+            StartError::Configuration(problems) => Self::Configuration(problems),
+            StartError::System(error) => Self::System(error),
+        }
+    }
+}
+
 /// Runs a gateway until SIGTERM or SIGINT; reloads on SIGHUP and when its files change. `ready` is called once it listens.
 pub fn serve(
     configuration: &Configuration,
@@ -58,10 +67,9 @@ pub fn serve(
     let mut known = Known::default();
     let (loaded, files) = known.load(configuration);
     let loaded = loaded.map_err(ServeError::Configuration)?;
-    let mut server = Server::start(loaded, seed).map_err(|error| match error {
-        StartError::Configuration(found) => ServeError::Configuration(configuration.locate(found)),
-        StartError::System(error) => ServeError::System(error),
-    })?;
+    let documents = configuration.clone();
+    let locator = Locator::new(move |problems| documents.locate(problems));
+    let mut server = Server::start(loaded, locator, seed)?;
     ready(&server);
     let changes = Changes::watch(configuration.path(), &files);
     runtime.block_on(run(
@@ -104,7 +112,7 @@ async fn run(
         let (loaded, files) = known.load(configuration);
         changes.follow(&files);
         // A refusal has been told, and the configuration before runs on: nothing is left to do about it here.
-        let _ = server.reload(loaded, &|problems| configuration.locate(problems));
+        let _ = server.reload(loaded);
     }
 }
 

@@ -266,9 +266,9 @@ async fn names_are_compared_without_case() {
 
 #[tokio::test]
 async fn something_else_than_tls_is_refused() {
-    let house = House::new();
     const REFUSED: &str = "handshake refused";
     const LOST: &str = "connection lost during the handshake";
+    let house = House::new();
     for (sent, outcome) in [
         (&b"GET / HTTP/1.1\r\nhost: a\r\n\r\n"[..], REFUSED),
         (b"\x16\x03\x01\x00\x05\x01\x00\x00\x01\x00", REFUSED),

@@ -10,6 +10,7 @@ mod principals;
 mod references;
 mod rules;
 mod services;
+mod strays;
 mod target_groups;
 mod values;
 mod vpcs;
@@ -26,7 +27,7 @@ use crate::{
     config::{Config, Organization},
     id::{ServiceId, ServiceNetworkId, TargetGroupId, VpcId},
     name::{AccountId, Region},
-    problem::{Place, Problem},
+    problem::{Place, Problem, Severity},
 };
 
 /// Builds the configuration of these files, without what is wrong. With errors in `problems` it cannot be used.
@@ -34,6 +35,11 @@ pub(super) fn build(files: &[File], inputs: &dyn Inputs, problems: &mut Vec<Prob
     let mut builder = Builder::new(files, inputs);
     let config = builder.config();
     problems.append(&mut builder.problems);
+    let wrong = |problem: &Problem| problem.severity == Severity::Error;
+    if !problems.iter().any(wrong) {
+        builder.warn_of_strays(&config);
+        problems.append(&mut builder.problems);
+    }
     config
 }
 

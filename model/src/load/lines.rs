@@ -67,5 +67,5 @@ fn document_with(path: &str, sources: &[Source]) -> Option<Arc<PathBuf>> {
 }
 
 fn tree_of(source: &Source) -> Option<Tree> {
-    Tree::parse(&source.text, Format::of(source)?).ok()
+    Tree::parse(source.text.as_ref().ok()?, Format::of(source)?).ok()
 }

@@ -105,23 +105,27 @@ pub(super) fn parse(source: &Source, problems: &mut Vec<Problem>) -> File {
         line,
         ..Place::default()
     };
-    let outcome = match Format::of(source) {
-        _ if source.text.len() > MAX_BYTES => Err(Problem::error(
+    let outcome = match (&source.text, Format::of(source)) {
+        (Err(reason), _) => Err(Problem::error(
+            place(None),
+            format!("cannot be read: {reason}"),
+        )),
+        (Ok(text), _) if text.len() > MAX_BYTES => Err(Problem::error(
             place(None),
             format!("larger than {} MiB", MAX_BYTES >> 20),
         )
         .hint("use several files")),
-        Some(format) => match straight(&source.text, format) {
+        (Ok(_), None) => Err(Problem::error(place(None), "neither YAML nor JSON")
+            .hint("a name that ends in `.yaml`, `.yml` or `.json`")),
+        (Ok(text), Some(format)) => match straight(text, format) {
             Some(document) => Ok(File {
                 path: Arc::clone(&path),
                 document,
                 ..File::default()
             }),
-            None => second_reading(source, format, &path, problems)
+            None => second_reading(text, format, &path, problems)
                 .map_err(|error| Problem::error(place(error.line), error.message)),
         },
-        None => Err(Problem::error(place(None), "neither YAML nor JSON")
-            .hint("a name that ends in `.yaml`, `.yml` or `.json`")),
     };
     outcome.unwrap_or_else(|problem| {
         problems.push(problem);
@@ -160,20 +164,20 @@ fn options() -> serde_saphyr::Options {
 }
 
 fn second_reading(
-    source: &Source,
+    text: &str,
     format: Format,
     path: &Arc<PathBuf>,
     problems: &mut Vec<Problem>,
 ) -> Result<File, SyntaxError> {
     if format == Format::Json
-        && let Err(error) = serde_json::from_str::<IgnoredAny>(without_mark(&source.text))
+        && let Err(error) = serde_json::from_str::<IgnoredAny>(without_mark(text))
     {
         return Err(SyntaxError {
             message: in_our_words(&error.to_string()),
             line: u32::try_from(error.line()).ok(),
         });
     }
-    let tree = Tree::parse(&source.text, format)?;
+    let tree = Tree::parse(text, format)?;
     let before = problems.len();
     let Checked { value, kept, lost } = check::check(&tree, path, problems);
     match serde_json::from_value(value) {
@@ -217,15 +221,11 @@ fn in_our_words(message: &str) -> String {
 #[cfg(test)]
 pub(super) fn verdicts(source: &Source) -> (bool, bool) {
     let format = Format::of(source).unwrap();
+    let text = source.text.as_ref().unwrap();
     let mut problems = Vec::new();
-    let careful = second_reading(
-        source,
-        format,
-        &Arc::new(source.path.clone()),
-        &mut problems,
-    );
+    let careful = second_reading(text, format, &Arc::new(source.path.clone()), &mut problems);
     (
-        straight(&source.text, format).is_some(),
+        straight(text, format).is_some(),
         careful.is_ok() && problems.is_empty(),
     )
 }

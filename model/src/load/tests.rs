@@ -42,7 +42,7 @@ impl Inputs for Given {
 fn source(path: &str, text: &str) -> Source {
     Source {
         path: PathBuf::from(path),
-        text: text.to_owned(),
+        text: Ok(text.to_owned()),
     }
 }
 

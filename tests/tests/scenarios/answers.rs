@@ -83,6 +83,10 @@ async fn a_service_outside_the_network_is_not_found_and_looks_like_a_missing_one
     };
     assert_eq!(names(&foreign), names(&missing));
     assert_eq!(target.count(), 0);
+    let told = gateway
+        .expect_log("service `orders` is in no service network")
+        .await;
+    assert!(told.contains("services[0]"), "{told}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -215,6 +215,29 @@ async fn a_bad_change_is_reported_and_changes_nothing() {
     );
 }
 
+/// What policies and certificates are warned of is found after the documents are read, and has its line all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn warnings_in_the_log_name_the_document_and_the_line() {
+    let target = Target::named("v1").await;
+    let never = |action: Value| {
+        Guard::By(trellis_tests::policy(&[
+            json!({"Effect": "Allow", "Principal": "*", "Action": action, "Resource": "*"}),
+        ]))
+    };
+    let warned = async |gateway: &trellis_tests::Gateway| {
+        let told = gateway.expect_log("Statement[0]").await;
+        assert!(told.contains("documents/0.yaml:"), "{told}");
+    };
+    let empty = never(json!([]));
+    let mut gateway = Setup::with_orders([&target])
+        .guarded(&Guard::Off, &empty)
+        .start()
+        .await;
+    warned(&gateway).await;
+    gateway.reload(|setup| setup.guarded(&empty, &Guard::Off));
+    warned(&gateway).await;
+}
+
 /// The first account's document has settings that only a start takes over.
 #[tokio::test(flavor = "multi_thread")]
 async fn settings_of_the_process_keep_their_value_with_a_warning() {

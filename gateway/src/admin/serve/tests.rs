@@ -66,7 +66,7 @@ impl load::Inputs for Nothing {
 fn ready() -> Shown {
     let source = load::Source {
         path: "trellis.yaml".into(),
-        text: "account: \"111122223333\"\nregion: us-west-2\n".to_owned(),
+        text: Ok("account: \"111122223333\"\nregion: us-west-2\n".to_owned()),
     };
     let config = load::load(&[source], &Nothing).unwrap().config;
     Shown {

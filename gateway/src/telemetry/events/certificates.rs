@@ -1,6 +1,6 @@
 //! Certificates from files.
 
-use trellis_model::problem::Problem;
+use trellis_model::problem::{Problem, Problems};
 
 use super::Event;
 use crate::telemetry::Telemetry;
@@ -11,14 +11,14 @@ pub struct CertificateLoaded<'a> {
     /// The name it is for.
     pub domain: &'a str,
     /// What clients may stumble over.
-    pub warnings: &'a [Problem],
+    pub warnings: &'a Problems,
 }
 
 impl Event for CertificateLoaded<'_> {
     fn emit(&self, telemetry: &Telemetry) {
         telemetry.gateway.certificates_loaded.increment(1);
         tracing::info!(domain = self.domain, "certificate loaded");
-        for problem in self.warnings {
+        for problem in self.warnings.iter() {
             tracing::warn!(domain = self.domain, %problem, "certificate");
         }
     }

@@ -178,6 +178,27 @@ fn what_clients_cause_is_below_the_usual_level() {
             )],
         );
     }
+    let client: IpAddr = peer().ip();
+    for outcome in DnsOutcome::ALL {
+        let word = outcome.as_str();
+        check(
+            &DnsQuery {
+                client,
+                name: Some("a.test"),
+                outcome,
+            },
+            &[&format!(
+                "DEBUG DNS query client=10.0.9.9 name=\"a.test\" outcome={word:?}"
+            )],
+            &[&format!(
+                "gateway_dns_queries_total{{outcome=\"{word}\"}} 1"
+            )],
+        );
+    }
+}
+
+#[test]
+fn handshakes_are_counted_by_what_ended_them_below_the_usual_level() {
     let handshakes =
         |outcome: &str| format!("gateway_tls_handshakes_total{{outcome=\"{outcome}\"}} 1");
     check(&Handshake::Ok, &[], &[&handshakes("ok")]);
@@ -219,23 +240,6 @@ fn what_clients_cause_is_below_the_usual_level() {
         &["DEBUG TLS handshake took too long peer=10.0.9.9:4242"],
         &[&handshakes("timeout")],
     );
-    let client: IpAddr = peer().ip();
-    for outcome in DnsOutcome::ALL {
-        let word = outcome.as_str();
-        check(
-            &DnsQuery {
-                client,
-                name: Some("a.test"),
-                outcome,
-            },
-            &[&format!(
-                "DEBUG DNS query client=10.0.9.9 name=\"a.test\" outcome={word:?}"
-            )],
-            &[&format!(
-                "gateway_dns_queries_total{{outcome=\"{word}\"}} 1"
-            )],
-        );
-    }
 }
 
 #[test]
@@ -344,9 +348,9 @@ fn a_target_that_fails_is_a_warning_and_other_changes_are_not() {
     };
     check(
         &TargetStatusChanged(&event),
-        &[&format!(
-            "INFO target status group=\"orders\" target=i-1 address=10.0.0.1:8080 before=\"DRAINING\" status=\"-\""
-        )],
+        &[
+            "INFO target status group=\"orders\" target=i-1 address=10.0.0.1:8080 before=\"DRAINING\" status=\"-\"",
+        ],
         &[r#"gateway_target_status_changes_total{status="gone"} 1"#],
     );
 }
@@ -358,7 +362,7 @@ fn certificates_are_loaded_or_not_and_end() {
     check(
         &CertificateLoaded {
             domain,
-            warnings: &[problem()],
+            warnings: &Problems::from_iter([problem()]),
         },
         &[
             r#"INFO certificate loaded domain="orders.test""#,

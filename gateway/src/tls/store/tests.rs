@@ -50,7 +50,7 @@ impl House {
         "#;
         let source = Source {
             path: folder.path().join("trellis.yaml"),
-            text: text.to_owned(),
+            text: Ok(text.to_owned()),
         };
         let config = load(&[source], &NoInputs).unwrap().config;
         Self { folder, config }

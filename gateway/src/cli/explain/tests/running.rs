@@ -17,7 +17,7 @@ use crate::{
     cli::inputs::Configuration,
     echo::{self, EchoHandle, EchoOptions},
     proxy::walk::{self, End, Sender, Supposed, Walk},
-    server::Server,
+    server::{Locator, Server},
     snapshot::Snapshot,
 };
 
@@ -57,7 +57,12 @@ impl Running {
         };
         let world = World::at(addresses);
         let configuration = Configuration::new(world.file().into());
-        let server = Server::start(configuration.load().unwrap(), SEED).unwrap();
+        let server = Server::start(
+            configuration.load().unwrap(),
+            Locator::new(|problems| problems),
+            SEED,
+        )
+        .unwrap();
         Self {
             server: Some(server),
             world,
