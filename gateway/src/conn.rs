@@ -10,6 +10,7 @@
 mod facts;
 mod http2;
 mod idle;
+mod opened;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -103,10 +104,10 @@ impl Conn {
         &self.facts
     }
 
-    /// From now on the client speaks HTTP/2.
-    pub fn speak_http2(&mut self) {
+    /// From now on the client speaks HTTP/2, and the fields of a request may count `list_bytes`.
+    pub fn speak_http2(&mut self, list_bytes: usize) {
         self.mode = Mode::Http2;
-        self.http2 = Some(Box::new(http2::Http2::new(Instant::now())));
+        self.http2 = Some(Box::new(http2::Http2::new(list_bytes, Instant::now())));
     }
 
     /// Bytes read and not yet handed out.

@@ -17,8 +17,8 @@ mod head;
 mod tests;
 
 pub use body::{Body, ChunkScanner};
-pub(crate) use head::is_token;
 pub use head::{Head, HeadEnd, HeadLimits, Version, check, find_end, is_disguised, is_target_text};
+pub(crate) use head::{is_field_text, is_token, parse_length};
 
 /// Why a request is refused before anything routes on it. The texts go to the client, so they quote nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

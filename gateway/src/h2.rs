@@ -5,21 +5,28 @@
 //! read by RFC 9113 to the letter, and frames that bring no request forward are paid for from a budget. What breaks a
 //! rule ends the connection with GOAWAY and the code that the RFC gives. Nothing here does I/O.
 //!
-//! Where the RFC leaves the choice, an error of a stream is treated as one of the connection (§5.4.1 allows it): well-behaved clients
-//! make none, and a connection that goes on is what floods are made of.
+//! Header blocks are read here as well (`hpack`), because the engine gives up the whole connection over one bad field. A malformed
+//! request costs its own stream only (§8.1.1): others of the connection may be somebody else's. Where a frame is malformed, the
+//! error is one of the connection (§5.4.1 allows it): well-behaved clients make none, and a connection that goes on is what floods are
+//! made of.
 
 mod answers;
 mod budget;
 mod frame;
 mod guard;
-mod names;
+mod hpack;
+mod huffman;
+mod message;
+mod passage;
 mod streams;
 #[cfg(test)]
 mod tests;
 
 pub use answers::Answers;
 pub use frame::go_away;
-pub use guard::Guard;
+pub use guard::{Guard, Opened};
+pub use message::{Fault, check_request};
+pub use passage::Passed;
 
 /// Why a connection is ended. Spec: RFC 9113 §7.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

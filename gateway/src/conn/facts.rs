@@ -10,7 +10,8 @@ use bytes::Bytes;
 use http::HeaderValue;
 use trellis_model::id::VpcId;
 
-use crate::tls::Negotiated;
+use super::opened::Openings;
+use crate::{h2::Opened, tls::Negotiated};
 
 /// What is known about a connection for as long as it lives, and the few signals between its owner and its requests.
 #[derive(Debug)]
@@ -39,10 +40,8 @@ pub struct Facts {
     idle_millis: AtomicU32,
     /// Requests running side by side (HTTP/2).
     running: AtomicU32,
-    /// Streams that the client has opened (HTTP/2).
-    streams: AtomicU32,
-    /// Streams that the engine has reset because the client broke a rule (HTTP/2).
-    resets: AtomicU32,
+    /// Requests that are not yet the engine's (HTTP/2).
+    openings: Openings,
 }
 
 /// Why a connection is cut while requests are running on it.
@@ -79,8 +78,7 @@ impl Facts {
             deadline: AtomicU64::new(u64::MAX),
             idle_millis: AtomicU32::new(0),
             running: AtomicU32::new(0),
-            streams: AtomicU32::new(0),
-            resets: AtomicU32::new(0),
+            openings: Openings::default(),
         };
         facts.set_idle(Some(idle));
         facts
@@ -179,18 +177,30 @@ impl Facts {
         self.running.load(Ordering::Relaxed) == 0
     }
 
-    /// So many streams were opened by the client, and so many reset for breaking a rule.
-    pub fn count_streams(&self, opened: u32, resets: u32) {
-        self.streams.store(opened, Ordering::Relaxed);
-        self.resets.store(resets, Ordering::Relaxed);
+    /// The client has opened a stream.
+    pub(super) fn open(&self, opened: Opened) {
+        self.openings.open(opened);
     }
 
-    /// How many streams the client has opened, and how many of them the engine has reset for breaking a rule.
-    pub fn streams(&self) -> (u32, u32) {
-        (
-            self.streams.load(Ordering::Relaxed),
-            self.resets.load(Ordering::Relaxed),
-        )
+    /// The engine has reset these streams for what the client did.
+    pub(super) fn reset(&self, streams: impl Iterator<Item = u32>) {
+        self.openings.reset(streams);
+    }
+
+    /// The engine has handed out the stream of this request.
+    pub fn accept(&self, method: &[u8], path: &[u8]) {
+        self.openings.accept(method, path);
+    }
+
+    /// The requests that were refused by their heads, or reset before the engine handed them out, since the last call; for when it
+    /// has handed out whatever it will.
+    pub fn refused(&self) -> Vec<Opened> {
+        self.openings.refused()
+    }
+
+    /// Those, and all that were never handed out; for when the connection has ended.
+    pub fn left(&self) -> Vec<Opened> {
+        self.openings.rest()
     }
 
     /// The end of the wait in course, if it has one.

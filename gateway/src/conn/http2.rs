@@ -13,21 +13,41 @@ use super::{
     Conn,
     idle::{LINGER, LINGER_BYTES},
 };
-use crate::h2::{Answers, Code, Guard, go_away};
+use crate::h2::{Answers, Code, Guard, Passed, go_away};
 
 /// The frames in both directions.
 #[derive(Debug)]
 pub(super) struct Http2 {
     guard: Guard,
     answers: Answers,
+    /// Bytes for the engine that differ from what the client sent; those before `handed` have been handed out.
+    inbound: Vec<u8>,
+    handed: usize,
 }
 
 impl Http2 {
-    pub(super) fn new(now: Instant) -> Self {
+    pub(super) fn new(list_bytes: usize, now: Instant) -> Self {
         Self {
-            guard: Guard::new(now),
+            guard: Guard::new(list_bytes, now),
             answers: Answers::default(),
+            inbound: Vec::new(),
+            handed: 0,
         }
+    }
+
+    /// Hands out what was put in the place of the client's bytes; false when there is nothing.
+    fn hand_out(&mut self, out: &mut ReadBuf<'_>) -> bool {
+        let left = self.inbound.get(self.handed..).unwrap_or_default();
+        if left.is_empty() {
+            return false;
+        }
+        let count = left.len().min(out.remaining());
+        out.put_slice(left.get(..count).unwrap_or_default());
+        self.handed += count;
+        if self.handed == self.inbound.len() {
+            (self.inbound, self.handed) = (Vec::new(), 0);
+        }
+        true
     }
 }
 
@@ -60,28 +80,51 @@ impl Conn {
         cx: &mut Context<'_>,
         out: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.ending.is_some() {
-            return self.poll_ending(cx);
+        loop {
+            if self.ending.is_some() {
+                return self.poll_ending(cx);
+            }
+            if self.http2.as_mut().is_some_and(|http2| http2.hand_out(out)) {
+                return Poll::Ready(Ok(()));
+            }
+            let before = out.filled().len();
+            if self.pending().is_empty() {
+                ready!(self.transport.poll_read(cx, out))?;
+            } else {
+                self.hand_out(usize::MAX, out);
+            }
+            if out.filled().len() == before {
+                // The client has closed its side.
+                return Poll::Ready(Ok(()));
+            }
+            self.guard_http2(before, out);
+            // Nothing is an end to the engine: what is held back is waited for, and a refusal has begun the end.
+            if out.filled().len() > before {
+                return Poll::Ready(Ok(()));
+            }
         }
-        let before = out.filled().len();
-        if self.pending().is_empty() {
-            ready!(self.transport.poll_read(cx, out))?;
-        } else {
-            self.hand_out(usize::MAX, out);
-        }
+    }
+
+    /// Leaves in `out`, behind what it held before, what the engine may have of it.
+    fn guard_http2(&mut self, before: usize, out: &mut ReadBuf<'_>) {
         let Some(http2) = &mut self.http2 else {
-            return Poll::Ready(Ok(()));
+            return;
         };
         let bytes = out.filled().get(before..).unwrap_or_default();
         let judged = http2.guard.take(bytes, Instant::now());
-        self.facts
-            .count_streams(http2.guard.opened(), http2.answers.resets());
+        for opened in http2.guard.opened() {
+            self.facts.open(opened);
+        }
         match judged {
-            Ok(()) => Poll::Ready(Ok(())),
+            Ok(Passed::First(count)) => out.set_filled(before + count),
+            Ok(Passed::Instead(bytes)) => {
+                out.set_filled(before);
+                http2.inbound = bytes;
+                http2.hand_out(out);
+            }
             Err(code) => {
                 out.set_filled(before);
                 self.refuse_http2(code);
-                self.poll_ending(cx)
             }
         }
     }
@@ -114,25 +157,19 @@ impl Conn {
             return self.transport.poll_write(cx, bytes);
         };
         let seen = http2.answers.take(bytes, &mut http2.guard, Instant::now());
-        self.facts
-            .count_streams(http2.guard.opened(), http2.answers.resets());
+        self.facts.reset(http2.answers.resets());
         if http2.answers.gave_up() {
             self.facts.find_malformed();
         }
-        match seen {
-            Ok(None) => {
-                let taken = match self.transport.poll_write(cx, bytes) {
-                    Poll::Ready(taken) => taken?,
-                    Poll::Pending => 0,
-                };
-                let rest = bytes.get(taken..).unwrap_or_default();
-                self.outbound.extend_from_slice(rest);
-            }
-            Ok(Some(corrected)) => self.outbound.extend_from_slice(&corrected),
-            Err(code) => {
-                self.outbound.extend_from_slice(bytes);
-                self.refuse_http2(code);
-            }
+        let taken = match self.transport.poll_write(cx, bytes) {
+            Poll::Ready(taken) if seen.is_ok() => taken?,
+            Poll::Ready(Ok(taken)) => taken,
+            Poll::Ready(Err(_)) | Poll::Pending => 0,
+        };
+        let rest = bytes.get(taken..).unwrap_or_default();
+        self.outbound.extend_from_slice(rest);
+        if let Err(code) = seen {
+            self.refuse_http2(code);
         }
         Poll::Ready(Ok(bytes.len()))
     }

@@ -337,7 +337,7 @@ fn parse_codings(value: &[u8]) -> Result<bool, Violation> {
 }
 
 /// A plain decimal number: no sign, no list, no blanks, no overflow.
-fn parse_length(value: &[u8]) -> Option<u64> {
+pub(crate) fn parse_length(value: &[u8]) -> Option<u64> {
     if value.is_empty() || value.len() > 18 {
         return None;
     }
@@ -355,6 +355,6 @@ pub(crate) fn is_token(byte: u8) -> bool {
 }
 
 /// Spec: RFC 9110 §5.5: visible characters, blanks and obs-text; no other control character.
-pub(super) fn is_field_text(byte: u8) -> bool {
+pub(crate) fn is_field_text(byte: u8) -> bool {
     matches!(byte, b'\t' | b' '..=b'~' | 0x80..=0xff)
 }

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::{
     Code,
-    frame::{Frames, HEAD_BYTES, Head, Kind, Step, go_away},
+    frame::{Frames, Head, KEPT_BYTES, Kind, Step},
     guard::Guard,
 };
 
@@ -21,7 +21,7 @@ const REFUSED_STREAM: u32 = 0x7;
 #[derive(Debug, Default)]
 pub struct Answers {
     frames: Frames,
-    resets: u32,
+    resets: Vec<u32>,
     gave_up: bool,
 }
 
@@ -31,9 +31,9 @@ impl Answers {
         self.frames.is_between()
     }
 
-    /// How many streams the engine has reset because the client broke a rule.
-    pub fn resets(&self) -> u32 {
-        self.resets
+    /// The streams that the engine has reset for what the client did, since the last call.
+    pub fn resets(&mut self) -> std::vec::Drain<'_, u32> {
+        self.resets.drain(..)
     }
 
     /// Has the engine ended the connection because the client broke a rule?
@@ -41,27 +41,21 @@ impl Answers {
         self.gave_up
     }
 
-    /// Takes in bytes that are on their way, with what they mean for the client's guard. Gives other bytes to be sent in their
-    /// place, where the engine names the wrong code.
-    pub fn take(
-        &mut self,
-        bytes: &[u8],
-        guard: &mut Guard,
-        now: Instant,
-    ) -> Result<Option<Vec<u8>>, Code> {
-        let mut rest = bytes;
-        let mut corrected = None;
+    /// Takes in bytes that are on their way, with what they mean for the client's guard.
+    pub fn take(&mut self, mut bytes: &[u8], guard: &mut Guard, now: Instant) -> Result<(), Code> {
         loop {
-            match self.frames.step(&mut rest) {
-                Step::More => return Ok(corrected),
+            match self.frames.step(&mut bytes) {
+                Step::More => return Ok(()),
                 Step::Head(head) => earn(&head, guard),
                 Step::End(head) => {
                     let (kept, _) = self.frames.kept();
                     match head.kind {
-                        Kind::RstStream => self.see_reset(number(kept), guard, now)?,
+                        Kind::RstStream => {
+                            self.see_reset(head.stream, number(kept), guard, now)?;
+                        }
                         Kind::GoAway => {
-                            let end = bytes.len() - rest.len();
-                            corrected = self.see_go_away(kept, guard, &head, bytes, end);
+                            let [_, _, _, _, code @ ..] = kept;
+                            self.gave_up |= !code.starts_with(&[0; 4]);
                         }
                         _ => {}
                     }
@@ -70,7 +64,13 @@ impl Answers {
         }
     }
 
-    fn see_reset(&mut self, code: u32, guard: &mut Guard, now: Instant) -> Result<(), Code> {
+    fn see_reset(
+        &mut self,
+        stream: u32,
+        code: u32,
+        guard: &mut Guard,
+        now: Instant,
+    ) -> Result<(), Code> {
         let made = [
             Code::Protocol,
             Code::FlowControl,
@@ -78,41 +78,18 @@ impl Answers {
             Code::FrameSize,
         ];
         let cost = if made.iter().any(|made| *made as u32 == code) {
-            self.resets += 1;
             MADE_RESET_COST
         } else if code == REFUSED_STREAM {
             REFUSED_COST
         } else {
-            0
+            return Ok(());
         };
+        self.resets.push(stream);
         if guard.budget().spend(cost, now) {
             Ok(())
         } else {
             Err(Code::EnhanceYourCalm)
         }
-    }
-
-    fn see_go_away(
-        &mut self,
-        kept: [u8; super::frame::KEPT_BYTES],
-        guard: &Guard,
-        head: &Head,
-        bytes: &[u8],
-        end: usize,
-    ) -> Option<Vec<u8>> {
-        let [s0, s1, s2, s3, c0, c1, c2, c3, ..] = kept;
-        let code = u32::from_be_bytes([c0, c1, c2, c3]);
-        self.gave_up |= code != 0;
-        if code != Code::Protocol as u32 {
-            return None;
-        }
-        let code = guard.blame_block()?;
-        let last = u32::from_be_bytes([s0, s1, s2, s3]);
-        let start = end.checked_sub(HEAD_BYTES + head.length)?;
-        let mut corrected = bytes.get(..start)?.to_vec();
-        corrected.extend_from_slice(&go_away(last, code));
-        corrected.extend_from_slice(bytes.get(end..)?);
-        Some(corrected)
     }
 }
 
@@ -126,7 +103,7 @@ fn earn(head: &Head, guard: &mut Guard) {
 }
 
 /// The first four bytes as a number.
-fn number(kept: [u8; super::frame::KEPT_BYTES]) -> u32 {
+fn number(kept: [u8; KEPT_BYTES]) -> u32 {
     let [b0, b1, b2, b3, ..] = kept;
     u32::from_be_bytes([b0, b1, b2, b3])
 }

@@ -1,5 +1,8 @@
 //! Frames in a stream of bytes: their heads and the first bytes of their payloads.
 
+/// Largest payload of a frame: we announce no other size than the smallest. Spec: RFC 9113 §4.2.
+pub(super) const FRAME_BYTES: usize = 1 << 14;
+
 /// Length of a frame's head. Spec: RFC 9113 §4.1.
 pub(super) const HEAD_BYTES: usize = 9;
 
@@ -173,10 +176,29 @@ impl Frames {
         Step::Head(head)
     }
 
+    /// Is the next byte one of a payload?
+    pub(super) fn is_in_payload(&self) -> bool {
+        self.current.is_some()
+    }
+
     /// Does the next byte begin a frame?
     pub(super) fn is_between(&self) -> bool {
         self.current.is_none() && self.head_length == 0
     }
+}
+
+/// The head of a HEADERS or CONTINUATION frame that ends the stream, its block, both or neither. Spec: RFC 9113 §4.1.
+pub(super) fn head(
+    length: usize,
+    kind: Kind,
+    (ends_stream, ends_block): (bool, bool),
+    stream: u32,
+) -> [u8; HEAD_BYTES] {
+    let [.., l0, l1, l2] = length.to_be_bytes();
+    let [s0, s1, s2, s3] = stream.to_be_bytes();
+    let kind = if kind == Kind::Headers { 1 } else { 9 };
+    let flags = u8::from(ends_stream) | u8::from(ends_block) << 2;
+    [l0, l1, l2, kind, flags, s0, s1, s2, s3]
 }
 
 /// A GOAWAY frame. Spec: RFC 9113 §6.8.

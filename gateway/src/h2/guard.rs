@@ -5,25 +5,49 @@ use std::time::Instant;
 use super::{
     Code,
     budget::Budget,
-    frame::{Frames, Head, Kind, Step},
-    names::has_bad_name,
+    frame::{FRAME_BYTES, Frames, Head, Kind, Step},
+    hpack::{self, Undecodable},
+    message::{Fault, Request, Trailers},
+    passage::{self, Passage, Passed},
     streams::{State, Streams},
 };
 
 /// What every client sends first. Spec: RFC 9113 §3.4.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// Largest payload of a frame: we announce no other size than the smallest. Spec: RFC 9113 §4.2.
-const FRAME_BYTES: usize = 1 << 14;
-
 /// Settings in one frame. RFC 9113 has seven, and each needs to be sent once.
 const SETTINGS: usize = 64;
 
-/// Bytes of a header block that are kept for a closer look.
-const KEPT_BLOCK: usize = 1024;
+/// A header block up to this size leaves its buffer for the next one.
+const KEPT_BLOCK: usize = 2048;
 
 /// Frames of the budget that a stream costs which the client resets. One that runs to its end earns as much as half of it.
 const RESET_COST: u32 = 2;
+
+/// A stream that a client has opened with a whole header block.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Opened {
+    /// Its number.
+    pub stream: u32,
+    /// Why it is refused; none when the engine gets to see its request.
+    pub fault: Option<Fault>,
+    /// `:method`, as far as it is known.
+    pub method: Option<Vec<u8>>,
+    /// `:path`, as far as it is known.
+    pub path: Option<Vec<u8>>,
+    /// `:authority`, as far as it is known.
+    pub authority: Option<Vec<u8>>,
+}
+
+/// A header block as it comes.
+#[derive(Debug)]
+struct Block {
+    stream: u32,
+    /// Does it end the stream?
+    ends: bool,
+    /// Is it the first of its stream?
+    opens: bool,
+}
 
 /// Holds what a client sends to the rules.
 #[derive(Debug)]
@@ -32,57 +56,101 @@ pub struct Guard {
     preface: usize,
     frames: Frames,
     streams: Streams,
-    /// The stream whose header block is being sent, and whether the block ends that stream.
-    block: Option<(u32, bool)>,
-    /// Was the block the first of its stream?
-    opens: bool,
-    /// Streams opened so far.
-    opened: u32,
+    /// The header block that is being sent.
+    block: Option<Block>,
+    /// Its bytes, without padding and priority.
+    block_bytes: Vec<u8>,
+    decoder: hpack::Decoder,
+    /// Does the engine's decoder lack a block? Then it gets later ones spelled out, without reference to any table.
+    spells: bool,
+    /// Most that the fields of a request may count.
+    list_bytes: usize,
     /// Has the client sent its settings?
     settled: bool,
-    /// The first bytes of the last header block, and how many of them stand before its fields.
-    last_block: (Vec<u8>, usize),
-    /// Has nothing come after it?
-    block_is_last: bool,
+    /// Bytes that have come and must not be passed on yet.
+    held: Vec<u8>,
+    opened: Vec<Opened>,
     budget: Budget,
 }
 
 impl Guard {
-    /// Nothing sent yet.
-    pub fn new(now: Instant) -> Self {
+    /// Nothing sent yet. A request's fields may count `list_bytes`, as in `SETTINGS_MAX_HEADER_LIST_SIZE`.
+    pub fn new(list_bytes: usize, now: Instant) -> Self {
         Self {
             preface: PREFACE.len(),
             frames: Frames::default(),
             streams: Streams::default(),
             block: None,
-            opens: false,
-            opened: 0,
+            block_bytes: Vec::new(),
+            decoder: hpack::Decoder::default(),
+            spells: false,
+            list_bytes,
             settled: false,
-            last_block: (Vec::new(), 0),
-            block_is_last: false,
+            held: Vec::new(),
+            opened: Vec::new(),
             budget: Budget::new(now),
         }
     }
 
-    /// Takes in bytes of the client's. After an error nothing more is to be taken.
-    pub fn take(&mut self, bytes: &[u8], now: Instant) -> Result<(), Code> {
-        let mut bytes = self.take_preface(bytes)?;
+    /// Takes in bytes of the client's, and says what the engine gets. After an error nothing more is to be taken.
+    pub fn take(&mut self, bytes: &[u8], now: Instant) -> Result<Passed, Code> {
+        let mut passage = Passage::new(bytes, std::mem::take(&mut self.held));
+        let mut rest = self.take_preface(bytes)?;
+        let mut at = bytes.len() - rest.len();
+        if at > 0 {
+            passage.pass(at);
+        }
         loop {
-            let before = bytes;
-            let step = self.frames.step(&mut bytes);
-            let used = before.get(..before.len() - bytes.len()).unwrap_or_default();
-            if self.block.is_some() && !matches!(step, Step::Head(_)) {
-                self.keep(used);
-            }
+            let step = self.frames.step(&mut rest);
+            let used = bytes.get(at..bytes.len() - rest.len()).unwrap_or_default();
+            at += used.len();
             match step {
-                Step::More => return Ok(()),
-                Step::Head(head) => self.begin(&head)?,
+                Step::More if self.frames.is_in_payload() => {
+                    self.take_payload(used)?;
+                    if self.block.is_none() {
+                        passage.pass(at);
+                    }
+                    break;
+                }
+                Step::More => break,
+                Step::Head(head) => {
+                    self.begin(&head)?;
+                    if self.block.is_none() {
+                        passage.pass(at);
+                    }
+                }
                 Step::End(head) => {
-                    let (kept, length) = self.frames.kept();
-                    self.end(&head, kept.get(..length).unwrap_or_default(), now)?;
+                    self.take_payload(used)?;
+                    let instead = self.end(&head, now)?;
+                    match instead {
+                        Some(frames) => passage.replace(at, &frames),
+                        None if self.block.is_none() => passage.pass(at),
+                        None => {}
+                    }
                 }
             }
         }
+        let (passed, held) = passage.end();
+        self.held = held;
+        Ok(passed)
+    }
+
+    /// The streams opened since the last call.
+    pub fn opened(&mut self) -> std::vec::Drain<'_, Opened> {
+        self.opened.drain(..)
+    }
+
+    /// Keeps the payload of a header block.
+    fn take_payload(&mut self, bytes: &[u8]) -> Result<(), Code> {
+        if self.block.is_none() {
+            return Ok(());
+        }
+        if self.block_bytes.len() + bytes.len() > self.list_bytes + FRAME_BYTES {
+            // No encoder needs more bytes for a list than the list counts.
+            return Err(Code::EnhanceYourCalm);
+        }
+        self.block_bytes.extend_from_slice(bytes);
+        Ok(())
     }
 
     fn take_preface<'a>(&mut self, bytes: &'a [u8]) -> Result<&'a [u8], Code> {
@@ -102,26 +170,6 @@ impl Guard {
         self.streams.newest()
     }
 
-    /// How many streams were let through.
-    pub fn opened(&self) -> u32 {
-        self.opened
-    }
-
-    /// Why the engine refuses the last header block, when nothing has come after it.
-    ///
-    /// The rules leave two reasons: a forbidden name in it, or bytes that it cannot decompress.
-    pub(super) fn blame_block(&self) -> Option<Code> {
-        if !self.block_is_last {
-            return None;
-        }
-        let (block, skipped) = &self.last_block;
-        Some(if has_bad_name(block.get(*skipped..)?) {
-            Code::Protocol
-        } else {
-            Code::Compression
-        })
-    }
-
     pub(super) fn budget(&mut self) -> &mut Budget {
         &mut self.budget
     }
@@ -135,8 +183,8 @@ impl Guard {
             return Err(Code::FrameSize);
         }
         // Spec: RFC 9113 §4.3: nothing may come between the frames of a header block.
-        match (self.block, head.kind) {
-            (Some((stream, _)), Kind::Continuation) if stream == head.stream => {}
+        match (&self.block, head.kind) {
+            (Some(block), Kind::Continuation) if block.stream == head.stream => {}
             (None, kind) if kind != Kind::Continuation => {}
             _ => return Err(Code::Protocol),
         }
@@ -156,16 +204,16 @@ impl Guard {
 
     /// Spec: RFC 9113 §5.1, §5.1.1, §8.1: a stream's first header block opens it, a second one is its trailer section.
     fn begin_headers(&mut self, head: &Head) -> Result<(), Code> {
-        self.opens = self.streams.state(head.stream) == State::Idle;
-        if !self.opens {
+        let opens = self.streams.state(head.stream) == State::Idle;
+        if !opens {
             self.check_open(head.stream)?;
-            if !head.ends_stream() {
-                return Err(Code::Protocol);
-            }
         }
-        self.block = Some((head.stream, head.ends_stream()));
-        self.last_block.0.clear();
-        self.last_block.1 = usize::from(head.is_padded()) + head.priority_bytes();
+        self.block = Some(Block {
+            stream: head.stream,
+            ends: head.ends_stream(),
+            opens,
+        });
+        self.block_bytes.clear();
         Ok(())
     }
 
@@ -177,9 +225,11 @@ impl Guard {
         }
     }
 
-    /// Judges a complete frame by the first bytes of its payload.
-    fn end(&mut self, head: &Head, kept: &[u8], now: Instant) -> Result<(), Code> {
-        self.block_is_last = matches!(head.kind, Kind::Headers | Kind::Continuation);
+    /// Judges a complete frame. Gives the frames that the engine gets in its place, if it gets others.
+    fn end(&mut self, head: &Head, now: Instant) -> Result<Option<Vec<u8>>, Code> {
+        let (kept, length) = self.frames.kept();
+        let kept = kept.get(..length).unwrap_or_default();
+        let mut instead = None;
         let cost = match head.kind {
             Kind::Data => {
                 check_padding(head, kept)?;
@@ -190,15 +240,14 @@ impl Guard {
             }
             Kind::Headers => {
                 let content = check_padding(head, kept)?;
+                self.strip(head, kept);
+                instead = self.end_block(head)?;
+                // After the block: a request that takes the connection down with it has a record.
                 check_dependency(head, content)?;
-                if !self.opens && is_pseudo_header(fields(head, content)) {
-                    return Err(Code::Protocol);
-                }
-                self.end_block(head);
                 0
             }
             Kind::Continuation => {
-                self.end_block(head);
+                instead = self.end_block(head)?;
                 1
             }
             Kind::RstStream => {
@@ -220,33 +269,104 @@ impl Guard {
             Kind::GoAway | Kind::PushPromise => 0,
         };
         if self.budget.spend(cost, now) {
-            Ok(())
+            Ok(instead)
         } else {
             Err(Code::EnhanceYourCalm)
         }
     }
 
-    /// Keeps bytes of a header block for [`Guard::blame_block`].
-    fn keep(&mut self, bytes: &[u8]) {
-        let block = &mut self.last_block.0;
-        let room = KEPT_BLOCK.saturating_sub(block.len()).min(bytes.len());
-        block.extend_from_slice(bytes.get(..room).unwrap_or_default());
+    /// Takes padding and priority off the block's first frame, whose payload begins with `kept`.
+    fn strip(&mut self, head: &Head, kept: &[u8]) {
+        let (mut front, mut back) = (head.priority_bytes(), 0);
+        if head.is_padded() {
+            front += 1;
+            back = usize::from(kept.first().copied().unwrap_or_default());
+        }
+        self.block_bytes
+            .truncate(self.block_bytes.len().saturating_sub(back));
+        self.block_bytes.drain(..front.min(self.block_bytes.len()));
     }
 
-    fn end_block(&mut self, head: &Head) {
+    /// Reads the header block, if this frame is its last.
+    fn end_block(&mut self, head: &Head) -> Result<Option<Vec<u8>>, Code> {
         if !head.ends_block() {
-            return;
+            return Ok(None);
         }
-        if let Some((stream, ends)) = self.block.take() {
-            if self.opens {
-                self.streams.open(stream);
-                self.opened += 1;
-            }
-            if ends {
-                self.streams.end(stream);
-            }
+        let Some(block) = self.block.take() else {
+            return Ok(None);
+        };
+        let bytes = std::mem::take(&mut self.block_bytes);
+        let mut spelled = Vec::new();
+        let fault = if block.opens {
+            self.streams.open(block.stream);
+            self.read_request(&block, &bytes, &mut spelled)
+        } else {
+            self.read_trailers(&block, &bytes, &mut spelled)
         }
+        .map_err(|Undecodable| Code::Compression)?;
+        if block.ends {
+            self.streams.end(block.stream);
+        }
+        if bytes.capacity() <= KEPT_BLOCK {
+            self.block_bytes = bytes;
+        }
+        if fault.is_some() {
+            self.spells = true;
+            return Ok(Some(refused(&block)));
+        }
+        Ok(self
+            .spells
+            .then(|| passage::header_frames(block.stream, block.ends, &spelled)))
     }
+
+    fn read_request(
+        &mut self,
+        block: &Block,
+        bytes: &[u8],
+        spelled: &mut Vec<u8>,
+    ) -> Result<Option<Fault>, Undecodable> {
+        let mut request = Request::new(self.list_bytes);
+        let spells = self.spells;
+        let read = self.decoder.decode(bytes, |name, value| {
+            request.see(name, value);
+            if spells && request.is_sound() {
+                hpack::spell(name, value, spelled);
+            }
+        });
+        let fault = request.finish(block.ends).err();
+        self.opened.push(Opened {
+            stream: block.stream,
+            fault: fault.or(read.is_err().then_some(Fault::Undecodable)),
+            method: request.method,
+            path: request.path,
+            authority: request.authority,
+        });
+        read.map(|()| fault)
+    }
+
+    fn read_trailers(
+        &mut self,
+        block: &Block,
+        bytes: &[u8],
+        spelled: &mut Vec<u8>,
+    ) -> Result<Option<Fault>, Undecodable> {
+        let mut trailers = Trailers::new(self.list_bytes);
+        let spells = self.spells;
+        self.decoder.decode(bytes, |name, value| {
+            trailers.see(name, value);
+            if spells && trailers.is_sound() {
+                hpack::spell(name, value, spelled);
+            }
+        })?;
+        Ok(trailers.finish(block.ends).err())
+    }
+}
+
+/// What the engine gets in place of a refused block: one that it refuses too, by resetting the stream and nothing else.
+///
+/// An empty block lacks `:method`, and as a trailer section it must end the stream, which this one does not.
+fn refused(block: &Block) -> Vec<u8> {
+    passage::header_frames(block.stream, block.opens && block.ends, &[])
 }
 
 /// Spec: RFC 9113 §6.3 to §6.9.
@@ -306,37 +426,6 @@ fn check_dependency(head: &Head, content: &[u8]) -> Result<(), Code> {
         return Err(Code::Protocol);
     }
     Ok(())
-}
-
-/// The beginning of the header block.
-fn fields<'a>(head: &Head, content: &'a [u8]) -> &'a [u8] {
-    content.get(head.priority_bytes()..).unwrap_or_default()
-}
-
-/// Does a header block begin with a pseudo-header, by an index of the static table or spelled out? Trailers must not have any.
-///
-/// Spec: RFC 9113 §8.1; RFC 7541 §6 and appendices A and B (`:` is 1011100 in Huffman's code). A name out of the dynamic table, or
-/// one that comes later, is not seen; the engine drops those, and no target gets them.
-fn is_pseudo_header(block: &[u8]) -> bool {
-    let Some(first) = block.first() else {
-        return false;
-    };
-    let index = match first {
-        0x80.. => first & 0x7f,
-        0x40..0x80 => first & 0x3f,
-        0x20..0x40 => return false,
-        _ => first & 0x0f,
-    };
-    let spelled = || {
-        block
-            .get(1)
-            .zip(block.get(2))
-            .is_some_and(|(length, name)| match length {
-                0x80.. => name >> 1 == 0b101_1100,
-                _ => *name == b':',
-            })
-    };
-    (1..=14).contains(&index) || (index == 0 && *first < 0x80 && spelled())
 }
 
 /// Spec: RFC 9113 §6.5.2. Other settings are judged by the engine, which names the right code for them.

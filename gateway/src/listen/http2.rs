@@ -23,12 +23,10 @@ use trellis_model::config::Limits;
 
 use crate::{
     conn::{Conn, Facts},
+    h2::Opened,
     proxy::{self, Engine},
     shared::Shared,
 };
-
-/// Streams that the engine refuses before the connection is closed: whoever sends that many is not a client with a mistake.
-const REFUSALS: u32 = 32;
 
 /// Bytes of answers held for one stream until the client has room for them.
 const SEND_BYTES: usize = 64 * 1024;
@@ -50,12 +48,12 @@ pub(super) async fn serve(
         ..Digest::default()
     });
     let mut options = default_h2_options();
-    options.max_header_list_size(head_size(&limits));
+    options.max_header_list_size(u32::try_from(list_bytes(&limits)).unwrap_or(u32::MAX));
     // Bounds what a client that does not read holds, stream by stream.
     options.max_send_buffer_size(SEND_BYTES);
     let Ok(mut connection) = handshake(conn, Some(options)).await else {
         if facts.is_malformed() {
-            record_refused(1, &shared, &facts);
+            proxy::record_refused_stream(&shared, &facts, None);
         }
         return;
     };
@@ -63,7 +61,6 @@ pub(super) async fn serve(
     let (running, mut ended) = mpsc::channel::<()>(1);
     let stopping = goaway.clone();
     let mut told = false;
-    let mut tally = Tally::default();
     loop {
         // Nothing is lost with a branch not taken: accepting is safe to drop, the channel keeps its value.
         let accepted = tokio::select! {
@@ -80,7 +77,7 @@ pub(super) async fn serve(
                 poll_fn(|cx| {
                     let accepted = accepting.as_mut().poll(cx);
                     if accepted.is_pending() {
-                        record_refused(tally.refused(facts.streams()), &shared, &facts);
+                        record_refused(facts.refused(), &shared, &facts);
                     }
                     accepted
                 })
@@ -89,7 +86,8 @@ pub(super) async fn serve(
         };
         match accepted {
             Ok(Some(H2Accept::Session(session))) => {
-                tally.seen += 1;
+                let head = session.req_header();
+                facts.accept(head.method.as_str().as_bytes(), head.raw_path());
                 let (engine, stopping, running) =
                     (Arc::clone(&engine), stopping.clone(), running.clone());
                 // Not owned by the connection: a stream outlives it by the time that its record takes.
@@ -99,62 +97,31 @@ pub(super) async fn serve(
                     drop(running);
                 });
             }
-            Ok(Some(H2Accept::Rejected)) => {
-                tally.seen += 1;
-                tally.answered += 1;
-                record_refused(1, &shared, &facts);
-                if tally.answered == REFUSALS {
-                    break;
-                }
-            }
+            // Our own rules leave the engine none to refuse; if it finds one, its stream is recorded with the end of the connection.
+            Ok(Some(H2Accept::Rejected)) => facts.find_malformed(),
             // An error is a client that is gone without a word; its streams notice for themselves.
             Ok(None) | Err(_) => break,
         }
     }
-    if facts.is_malformed() {
-        // One record at least says why the connection ended.
-        record_refused(tally.lost(facts.streams()).max(1), &shared, &facts);
+    let left = facts.left();
+    if facts.is_malformed() && left.is_empty() && running.strong_count() == 1 {
+        // No request will tell why the connection ended.
+        proxy::record_refused_stream(&shared, &facts, None);
+    } else {
+        let refused = |opened: &Opened| opened.fault.is_some() || facts.is_malformed();
+        record_refused(left.into_iter().filter(refused), &shared, &facts);
     }
     drop((connection, running));
     while ended.recv().await.is_some() {}
 }
 
-fn record_refused(streams: u32, shared: &Arc<Shared>, facts: &Facts) {
-    for _ in 0..streams {
-        proxy::record_refused_stream(shared, facts);
+fn record_refused(streams: impl IntoIterator<Item = Opened>, shared: &Arc<Shared>, facts: &Facts) {
+    for opened in streams {
+        proxy::record_refused_stream(shared, facts, Some(&opened));
     }
 }
 
-/// The streams of a connection that the engine keeps to itself, because it refuses their heads: it resets them and tells nobody.
-#[derive(Debug, Default)]
-struct Tally {
-    /// Streams that have become requests, or were told or found to be refused.
-    seen: u32,
-    /// Streams that the engine told us it has answered with a refusal.
-    answered: u32,
-    /// Resets that were accounted for.
-    resets: u32,
-}
-
-impl Tally {
-    /// How many more streams were refused without a word, given how many were opened and how many reset.
-    fn refused(&mut self, (opened, resets): (u32, u32)) -> u32 {
-        let unseen = opened.saturating_sub(self.seen);
-        let refused = unseen.min(resets.saturating_sub(self.resets));
-        self.resets = resets;
-        self.seen += refused;
-        refused
-    }
-
-    /// How many streams went down with the connection, never seen.
-    fn lost(&self, (opened, _): (u32, u32)) -> u32 {
-        opened.saturating_sub(self.seen)
-    }
-}
-
-/// Twice what a head may have: what is a little too large gets our own answer and a record, and only what is far too large is left
-/// to the engine's codec.
-fn head_size(limits: &Limits) -> u32 {
-    let size = 2 * (limits.header_bytes + limits.headers * FIELD_OVERHEAD);
-    u32::try_from(size).unwrap_or(u32::MAX)
+/// Twice what a head may have: what is a little too large gets our own answer, and only what is far too large has its stream reset.
+pub(super) fn list_bytes(limits: &Limits) -> usize {
+    2 * (limits.header_bytes + limits.headers * FIELD_OVERHEAD)
 }

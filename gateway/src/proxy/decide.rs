@@ -85,14 +85,11 @@ pub(super) struct Head<'a> {
 }
 
 impl<'a> Head<'a> {
-    /// HTTP/1 heads have passed [`crate::h1`] already; HTTP/2 ones are held to the same rules here.
+    /// HTTP/1 heads have passed [`crate::h1`] already, and HTTP/2 ones [`crate::h2`].
     pub(super) fn check(header: &'a RequestHeader, snapshot: &Snapshot) -> Result<Self, Violation> {
         let target = header.raw_path();
         if header.method == Method::CONNECT {
             return Err(Violation::Connect);
-        }
-        if !h1::is_target_text(target) {
-            return Err(Violation::Target);
         }
         if header.version == Version::HTTP_2 {
             check_http2(header, snapshot)?;
@@ -159,7 +156,7 @@ impl<'a> Head<'a> {
     }
 }
 
-/// Limits and host of an HTTP/2 head. Spec: RFC 9113 §8.3.1: `:authority` and `Host`, where both are given, must agree.
+/// What of an HTTP/2 head is well formed, and refused nevertheless: too much of it, and names that a target may misread.
 fn check_http2(header: &RequestHeader, snapshot: &Snapshot) -> Result<(), Violation> {
     let limits = &snapshot.limits;
     let fields = &header.headers;
@@ -176,25 +173,7 @@ fn check_http2(header: &RequestHeader, snapshot: &Snapshot) -> Result<(), Violat
     {
         return Err(Violation::Field);
     }
-    let mut hosts = fields.get_all(http::header::HOST).iter();
-    let host = hosts.next();
-    let differs = host
-        .zip(header.uri.authority())
-        .is_some_and(|(host, authority)| {
-            !host
-                .as_bytes()
-                .eq_ignore_ascii_case(authority.as_str().as_bytes())
-        });
-    if differs || hosts.next().is_some() {
-        return Err(Violation::Host);
-    }
-    let forms_agree = header.raw_path().starts_with(b"/")
-        || (header.raw_path() == b"*" && header.method == Method::OPTIONS);
-    if forms_agree {
-        Ok(())
-    } else {
-        Err(Violation::Target)
-    }
+    Ok(())
 }
 
 /// Host → service, port → listener, head → rule. What is missing and what is foreign look the same.

@@ -112,11 +112,14 @@ fn of_target(etype: &ErrorType, exchange: &Exchange) -> (u16, FailureReason) {
 /// for a client that still reads; one that reset its connection or stream has no status.
 fn of_client(etype: &ErrorType, error: &Error) -> (u16, FailureReason) {
     use ErrorType as E;
+    if reset_for_fault(error) {
+        return (0, FailureReason::ClientProtocolError);
+    }
     match (etype, violation(error)) {
         (_, Some(Violation::Incomplete)) => (400, FailureReason::ClientConnectionClosed),
         (_, Some(_)) => (400, FailureReason::ClientProtocolError),
         (E::ReadTimedout, _) => (408, FailureReason::ClientProtocolError),
-        // On HTTP/2, an error of the client's stream is its reset: what breaks the protocol never becomes a stream.
+        // On HTTP/2, any other error of the client's stream is its reset.
         (
             E::ReadError
             | E::WriteError
@@ -133,6 +136,12 @@ fn of_client(etype: &ErrorType, error: &Error) -> (u16, FailureReason) {
 fn broke_http2(exchange: &Exchange) -> bool {
     let facts = exchange.facts.as_ref();
     facts.is_some_and(|facts| facts.is_malformed())
+}
+
+/// Did the engine reset the client's stream, for a malformed trailer section or a body of another length than was announced?
+fn reset_for_fault(error: &Error) -> bool {
+    let cause = error.root_cause().downcast_ref::<h2::Error>();
+    cause.is_some_and(h2::Error::is_library)
 }
 
 /// What the connection itself said about the bytes of a body. See [`crate::conn`].

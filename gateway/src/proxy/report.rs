@@ -19,7 +19,7 @@ use super::{
     decide::is_policed,
     exchange::{Exchange, new_request_id},
 };
-use crate::{conn::Facts, h1::Violation, shared::Shared, tls::Negotiated};
+use crate::{conn::Facts, h1::Violation, h2::Opened, shared::Shared, tls::Negotiated};
 
 /// Writes the record and counts.
 pub(super) fn record(
@@ -66,29 +66,34 @@ pub(super) fn record(
 pub fn refuse_malformed(shared: &Arc<Shared>, facts: &Facts, violation: Violation) -> Vec<u8> {
     let request_id = new_request_id();
     let answer = Answer::refused(violation);
-    record_malformed(shared, facts, &answer, &request_id, None);
+    let mut record = Record::new(SystemTime::now(), facts.peer);
+    record.response_code = Some(answer.status());
+    record_malformed(shared, facts, &request_id, record);
     answer.to_bytes(&request_id)
 }
 
-/// Counts an HTTP/2 stream that the engine refused by itself: a malformed target, authority or content length. It answers with
-/// 400 or resets the stream, and tells us only that it did.
-pub fn record_refused_stream(shared: &Arc<Shared>, facts: &Facts) {
-    let (answer, request_id) = (Answer::malformed(), new_request_id());
-    record_malformed(shared, facts, &answer, &request_id, Some(Protocol::Http2));
+/// Counts an HTTP/2 request whose stream was reset before anything was decided, or whatever it was that ended the connection. No
+/// status was sent.
+pub fn record_refused_stream(shared: &Arc<Shared>, facts: &Facts, opened: Option<&Opened>) {
+    let mut record = Record::new(SystemTime::now(), facts.peer);
+    record.protocol = Some(Protocol::Http2);
+    if let Some(opened) = opened {
+        record.method = opened.method.as_deref();
+        record.path = opened.path.as_deref().and_then(path);
+        record.host = opened.authority.as_deref();
+    }
+    record_malformed(shared, facts, &new_request_id(), record);
 }
 
 /// No service is known, so the record goes to those who subscribed to the network of the VPC.
 fn record_malformed(
     shared: &Arc<Shared>,
     facts: &Facts,
-    answer: &Answer,
     request_id: &http::HeaderValue,
-    protocol: Option<Protocol>,
+    record: Record<'_>,
 ) {
     let snapshot = shared.snapshot.load();
-    let mut record = Record::new(SystemTime::now(), facts.peer);
-    record.protocol = protocol;
-    record.response_code = Some(answer.status());
+    let mut record = record;
     record.failure = Some(FailureReason::ClientProtocolError);
     record.request_id = Some(request_id.as_bytes());
     record.tls = facts.tls.as_ref().map(describe_tls);
@@ -127,10 +132,15 @@ fn target_times(exchange: &Exchange, now: Instant) -> (Duration, Duration) {
     }
 }
 
+/// A target without its query.
+fn path(target: &[u8]) -> Option<&[u8]> {
+    target.split(|byte| *byte == b'?').next()
+}
+
 fn describe_head<'a>(record: &mut Record<'a>, head: &'a RequestHeader) {
     let target = head.raw_path();
     record.method = Some(head.method.as_str().as_bytes());
-    record.path = target.split(|byte| *byte == b'?').next();
+    record.path = path(target);
     record.protocol = match head.version {
         Version::HTTP_10 => Some(Protocol::Http10),
         Version::HTTP_11 => Some(Protocol::Http11),

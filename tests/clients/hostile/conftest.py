@@ -69,6 +69,16 @@ class Front:
             f"{count} records after {position}",
         )
 
+    def records_of(self, sock, count):
+        """The records of one connection, at least `count` of them."""
+        source = "%s:%d" % sock.getsockname()
+
+        def find():
+            found = [one for one in self.new_records() if one["sourceIpPort"] == source]
+            return found if len(found) >= count else None
+
+        return wire.wait_for(find, f"{count} records of {source}")
+
     def descriptors(self):
         """Open descriptors: those of clients' connections, and all others except connections kept to targets."""
         folder = pathlib.Path(f"/proc/{self.child.pid}")

@@ -1,23 +1,15 @@
 //! The head of a supposed request, as the engine would hand it to the request path.
 
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version, header, request::Parts};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version, request::Parts};
 use pingora_http::RequestHeader;
 use trellis_model::config::Limits;
 
 use super::{End, Supposed, refused};
 use crate::{
     h1::{self, HeadEnd, HeadLimits, Violation},
+    h2,
     proxy::answer::Answer,
 };
-
-/// Fields that HTTP/2 forbids, because they belong to one connection. Spec: RFC 9113 §8.2.2.
-const CONNECTION_FIELDS: [HeaderName; 5] = [
-    header::CONNECTION,
-    header::TRANSFER_ENCODING,
-    header::UPGRADE,
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
-];
 
 /// The head, or the end that a request with such a head finds before anything is decided.
 pub(super) fn of(supposed: &Supposed, limits: &Limits) -> Result<RequestHeader, End> {
@@ -76,32 +68,50 @@ fn written(supposed: &Supposed) -> Vec<u8> {
     text.into_bytes()
 }
 
-/// Puts the head together; the error says what the engine's HTTP/2 takes for a malformed request.
+/// Puts the head together; the error says why the stream of such a request would be reset.
 fn http2(supposed: &Supposed) -> Result<RequestHeader, String> {
+    let scheme = if supposed.tls.is_some() {
+        "https"
+    } else {
+        "http"
+    };
+    // Clients send names in lower case, however they were given to them.
+    let fields: Vec<(String, &str)> = supposed
+        .fields
+        .iter()
+        .map(|(name, value)| (name.to_ascii_lowercase(), value.as_str()))
+        .collect();
+    let pseudo = [
+        (":method", supposed.method.as_str()),
+        (":authority", &supposed.authority),
+        (":scheme", scheme),
+        (":path", &supposed.target),
+    ];
+    // Spec: RFC 9113 §8.5: a tunnel has neither scheme nor path.
+    let pseudo_count = if supposed.method == "CONNECT" { 2 } else { 4 };
+    let all = pseudo
+        .into_iter()
+        .take(pseudo_count)
+        .chain(fields.iter().map(|(name, value)| (name.as_str(), *value)))
+        .map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+    h2::check_request(all, false).map_err(|fault| fault.to_string())?;
     let uri = Uri::builder()
-        .scheme(if supposed.tls.is_some() {
-            "https"
-        } else {
-            "http"
-        })
+        .scheme(scheme)
         .authority(supposed.authority.as_str())
         .path_and_query(supposed.target.as_str())
         .build()
         .map_err(|error| error.to_string())?;
-    let mut fields = HeaderMap::new();
-    for (name, value) in &supposed.fields {
+    let mut headers = HeaderMap::new();
+    for (name, value) in &fields {
         let name = HeaderName::from_bytes(name.as_bytes()).map_err(|error| error.to_string())?;
-        if CONNECTION_FIELDS.contains(&name) || (name == header::TE && value != "trailers") {
-            return Err(format!("HTTP/2 forbids the header `{name}`"));
-        }
         let value = HeaderValue::from_str(value).map_err(|error| error.to_string())?;
-        fields.append(name, value);
+        headers.append(name, value);
     }
     let mut parts: Parts = http::Request::new(()).into_parts().0;
     parts.method =
         Method::from_bytes(supposed.method.as_bytes()).map_err(|error| error.to_string())?;
     parts.uri = uri;
     parts.version = Version::HTTP_2;
-    parts.headers = fields;
+    parts.headers = headers;
     Ok(RequestHeader::from(parts))
 }

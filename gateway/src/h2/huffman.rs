@@ -1,119 +1,85 @@
-//! Looking into a header block that the engine has refused, to tell a bad field name from bytes that cannot be decompressed.
-//!
-//! Only for the code of a GOAWAY: nothing is decided here, and no table of the connection is kept.
+//! Huffman's code for texts in header blocks. Spec: RFC 7541 §5.2 and appendix B.
 
-/// Does a header block spell out a field name that RFC 9113 §8.2.1 and §8.3 forbid: an upper-case letter, another character that no
-/// name has, or a pseudo-header of no request?
-pub(super) fn has_bad_name(mut block: &[u8]) -> bool {
-    while let Some((first, rest)) = block.split_first() {
-        let (bits, spelled) = match first {
-            0x80.. => (7, false),
-            0x40..0x80 => (6, true),
-            0x20..0x40 => (5, false),
-            _ => (4, true),
-        };
-        let Some((index, mut rest)) = integer(*first, bits, rest) else {
-            return false;
-        };
-        if spelled && index == 0 {
-            let Some((name, after)) = text(rest) else {
-                return false;
-            };
-            if is_bad(&name) {
-                return true;
-            }
-            rest = after;
+use std::sync::LazyLock;
+
+/// Length of the longest code, in bits.
+const LONGEST: usize = 30;
+
+/// The codes by length. All of one length are consecutive numbers, and each is greater than every shorter one's beginning, so one
+/// comparison for each length finds a symbol without a tree of bits.
+static LENGTHS: LazyLock<Vec<Length>> = LazyLock::new(|| {
+    let mut lengths: Vec<Length> = Vec::new();
+    for bits in 1..=LONGEST {
+        let mut codes: Vec<(u32, u16)> = (0..)
+            .zip(&CODES)
+            .filter(|(_, (_, length))| usize::from(*length) == bits)
+            .map(|(symbol, (code, _))| (*code, symbol))
+            .collect();
+        codes.sort_unstable();
+        if let Some((first, _)) = codes.first() {
+            lengths.push(Length {
+                bits,
+                first: *first,
+                symbols: codes.iter().map(|(_, symbol)| *symbol).collect(),
+            });
         }
-        if spelled {
-            let Some((_, after)) = text(rest) else {
-                return false;
-            };
-            rest = after;
-        }
-        block = rest;
     }
-    false
+    lengths
+});
+
+/// The codes of one length.
+struct Length {
+    bits: usize,
+    /// The smallest of them.
+    first: u32,
+    /// What they stand for, in the order of their numbers.
+    symbols: Vec<u16>,
 }
 
-fn is_bad(name: &[u8]) -> bool {
-    let known = [
-        &b":method"[..],
-        b":scheme",
-        b":path",
-        b":authority",
-        b":protocol",
-    ];
-    match name {
-        [b':', ..] => !known.contains(&name),
-        _ => {
-            name.is_empty()
-                || !name
-                    .iter()
-                    .all(|byte| crate::h1::is_token(*byte) && !byte.is_ascii_uppercase())
-        }
-    }
-}
-
-/// Spec: RFC 7541 §5.1.
-fn integer(first: u8, bits: u8, mut rest: &[u8]) -> Option<(usize, &[u8])> {
-    let most = (1_u8 << bits) - 1;
-    let mut value = usize::from(first & most);
-    if first & most < most {
-        return Some((value, rest));
-    }
-    let mut shift = 0;
+/// Decodes `bytes` behind what `text` holds; `None` when they are no text.
+pub(super) fn decode(bytes: &[u8], text: &mut Vec<u8>) -> Option<()> {
+    let lengths: &[Length] = &LENGTHS;
+    // The bits not decoded yet stand at the top.
+    let (mut window, mut held) = (0_u64, 0_usize);
+    let mut bytes = bytes.iter();
     loop {
-        let (byte, after) = rest.split_first()?;
-        rest = after;
-        value += usize::from(byte & 0x7f) << shift;
-        shift += 7;
-        if byte & 0x80 == 0 {
-            return Some((value, rest));
+        while held <= 56 {
+            let Some(byte) = bytes.next() else { break };
+            window |= u64::from(*byte) << (56 - held);
+            held += 8;
         }
-        if shift > 21 {
+        match symbol(lengths, window, held) {
+            Some((symbol, bits)) => {
+                // EOS is no byte, and no text may contain it.
+                text.push(u8::try_from(symbol).ok()?);
+                window <<= bits;
+                held -= bits;
+            }
+            // Padding: fewer than eight bits, all ones as at the beginning of EOS.
+            None => return (held < 8 && window.count_ones() as usize == held).then_some(()),
+        }
+    }
+}
+
+/// The symbol at the top of the window, and its length.
+fn symbol(lengths: &[Length], window: u64, held: usize) -> Option<(u16, usize)> {
+    for length in lengths {
+        if length.bits > held {
             return None;
         }
-    }
-}
-
-/// Spec: RFC 7541 §5.2.
-fn text(block: &[u8]) -> Option<(Vec<u8>, &[u8])> {
-    let (first, rest) = block.split_first()?;
-    let (length, rest) = integer(*first, 7, rest)?;
-    let (text, rest) = rest.split_at_checked(length)?;
-    let text = if first & 0x80 == 0 {
-        text.to_vec()
-    } else {
-        decode(text)?
-    };
-    Some((text, rest))
-}
-
-/// Decodes Huffman's code bit by bit: slow, and used once in the life of a connection.
-fn decode(bytes: &[u8]) -> Option<Vec<u8>> {
-    let mut text = Vec::new();
-    let (mut code, mut length) = (0_u32, 0_u8);
-    for byte in bytes {
-        for bit in (0..8).rev() {
-            code = code << 1 | u32::from(byte >> bit & 1);
-            length += 1;
-            if length > 30 {
-                return None;
-            }
-            if let Some(symbol) = CODES.iter().position(|known| *known == (code, length)) {
-                text.push(u8::try_from(symbol).ok()?);
-                (code, length) = (0, 0);
-            }
+        let code = u32::try_from(window >> (64 - length.bits)).ok()?;
+        let place = code.checked_sub(length.first)? as usize;
+        if let Some(symbol) = length.symbols.get(place) {
+            return Some((*symbol, length.bits));
         }
     }
-    // What is left is padding: the first bits of EOS, and fewer than a byte of them.
-    (length < 8 && code == (1 << length) - 1).then_some(text)
+    None
 }
 
 /// Source: RFC 7541 appendix B: code and its length for each byte, and for EOS.
 #[rustfmt::skip]
 #[expect(clippy::unreadable_literal, reason = "written as in the RFC, to be compared with it")]
-const CODES: [(u32, u8); 257] = [
+pub(super) const CODES: [(u32, u8); 257] = [
     (0x1ff8, 13), (0x7fffd8, 23), (0xfffffe2, 28), (0xfffffe3, 28), (0xfffffe4, 28),
     (0xfffffe5, 28), (0xfffffe6, 28), (0xfffffe7, 28), (0xfffffe8, 28), (0xffffea, 24),
     (0x3ffffffc, 30), (0xfffffe9, 28), (0xfffffea, 28), (0x3ffffffd, 30), (0xfffffeb, 28),
