@@ -18,7 +18,10 @@ mod tests;
 pub use facts::{Cut, Facts};
 pub use idle::NextHead;
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use pingora_core::protocols::raw_connect::ProxyDigest;
 use tokio::net::TcpStream;
@@ -104,10 +107,13 @@ impl Conn {
         &self.facts
     }
 
-    /// From now on the client speaks HTTP/2, and the fields of a request may count `list_bytes`.
-    pub fn speak_http2(&mut self, list_bytes: usize) {
+    /// From now on the client speaks HTTP/2. The fields of a request may count `list_bytes`; preface, settings and each header block
+    /// must be complete within `head_timeout` of their beginning.
+    pub fn speak_http2(&mut self, list_bytes: usize, head_timeout: Duration) {
         self.mode = Mode::Http2;
-        self.http2 = Some(Box::new(http2::Http2::new(list_bytes, Instant::now())));
+        let now = Instant::now();
+        self.facts.wait_for_head(Some(now + head_timeout));
+        self.http2 = Some(Box::new(http2::Http2::new(list_bytes, head_timeout, now)));
     }
 
     /// Bytes read and not yet handed out.

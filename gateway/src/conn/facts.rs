@@ -36,6 +36,8 @@ pub struct Facts {
     expired: AtomicBool,
     /// Milliseconds after `opened` at which the wait in course has lasted too long; `u64::MAX` when none is.
     deadline: AtomicU64,
+    /// The same for a head that is being sent while requests may be running (HTTP/2).
+    head_deadline: AtomicU64,
     /// Idle timeout of the last service called, in milliseconds; `u32::MAX` for none.
     idle_millis: AtomicU32,
     /// Requests running side by side (HTTP/2).
@@ -76,6 +78,7 @@ impl Facts {
             retired: AtomicBool::new(false),
             expired: AtomicBool::new(false),
             deadline: AtomicU64::new(u64::MAX),
+            head_deadline: AtomicU64::new(u64::MAX),
             idle_millis: AtomicU32::new(0),
             running: AtomicU32::new(0),
             openings: Openings::default(),
@@ -147,11 +150,21 @@ impl Facts {
 
     /// A wait begins that may last until `deadline`, or for ever.
     pub fn wait_until(&self, deadline: Option<Instant>) {
-        let millis = deadline.map_or(u64::MAX, |deadline| {
+        self.deadline
+            .store(self.millis_until(deadline), Ordering::Relaxed);
+    }
+
+    /// What the client has begun to send before a request is whole must be complete by this time, whatever else runs.
+    pub fn wait_for_head(&self, deadline: Option<Instant>) {
+        self.head_deadline
+            .store(self.millis_until(deadline), Ordering::Relaxed);
+    }
+
+    fn millis_until(&self, deadline: Option<Instant>) -> u64 {
+        deadline.map_or(u64::MAX, |deadline| {
             u64::try_from(deadline.saturating_duration_since(self.opened).as_millis())
                 .unwrap_or(u64::MAX)
-        });
-        self.deadline.store(millis, Ordering::Relaxed);
+        })
     }
 
     /// No request is running since `now`: the idle timeout begins.
@@ -205,7 +218,10 @@ impl Facts {
 
     /// The end of the wait in course, if it has one.
     pub fn deadline(&self) -> Option<Instant> {
-        let millis = self.deadline.load(Ordering::Relaxed);
+        let millis = self
+            .deadline
+            .load(Ordering::Relaxed)
+            .min(self.head_deadline.load(Ordering::Relaxed));
         (millis != u64::MAX).then(|| self.opened + Duration::from_millis(millis))
     }
 }

@@ -4,7 +4,7 @@ use std::{
     io,
     pin::Pin,
     task::{Context, Poll, ready},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use tokio::{io::ReadBuf, time::Sleep};
@@ -23,15 +23,20 @@ pub(super) struct Http2 {
     /// Bytes for the engine that differ from what the client sent; those before `handed` have been handed out.
     inbound: Vec<u8>,
     handed: usize,
+    head_timeout: Duration,
+    /// Has the client begun something that must be complete soon?
+    in_head: bool,
 }
 
 impl Http2 {
-    pub(super) fn new(list_bytes: usize, now: Instant) -> Self {
+    pub(super) fn new(list_bytes: usize, head_timeout: Duration, now: Instant) -> Self {
         Self {
             guard: Guard::new(list_bytes, now),
             answers: Answers::default(),
             inbound: Vec::new(),
             handed: 0,
+            head_timeout,
+            in_head: true,
         }
     }
 
@@ -111,7 +116,13 @@ impl Conn {
             return;
         };
         let bytes = out.filled().get(before..).unwrap_or_default();
-        let judged = http2.guard.take(bytes, Instant::now());
+        let now = Instant::now();
+        let judged = http2.guard.take(bytes, now);
+        if http2.in_head != http2.guard.is_in_head() {
+            http2.in_head = !http2.in_head;
+            self.facts
+                .wait_for_head(http2.in_head.then(|| now + http2.head_timeout));
+        }
         for opened in http2.guard.opened() {
             self.facts.open(opened);
         }

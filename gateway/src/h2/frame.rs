@@ -176,6 +176,11 @@ impl Frames {
         Step::Head(head)
     }
 
+    /// Has the head of a frame begun, and not ended?
+    pub(super) fn is_in_head(&self) -> bool {
+        self.current.is_none() && self.head_length > 0
+    }
+
     /// Is the next byte one of a payload?
     pub(super) fn is_in_payload(&self) -> bool {
         self.current.is_some()

@@ -135,6 +135,12 @@ impl Guard {
         Ok(passed)
     }
 
+    /// Has the client begun something that it cannot have reason to interrupt: the preface and its settings, a header block, the head
+    /// of a frame?
+    pub fn is_in_head(&self) -> bool {
+        !self.settled || self.block.is_some() || self.frames.is_in_head()
+    }
+
     /// The streams opened since the last call.
     pub fn opened(&mut self) -> std::vec::Drain<'_, Opened> {
         self.opened.drain(..)

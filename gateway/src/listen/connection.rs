@@ -256,7 +256,7 @@ async fn serve_http2(
     limits: Limits,
     goaway: watch::Receiver<bool>,
 ) {
-    conn.speak_http2(http2::list_bytes(&limits));
+    conn.speak_http2(http2::list_bytes(&limits), limits.header_timeout);
     conn.facts().idle_since(Instant::now());
     http2::serve(conn, engine, shared, limits, goaway).await;
 }

@@ -7,6 +7,8 @@ import os
 import pathlib
 import subprocess
 import sys
+import threading
+import time
 
 import pytest
 
@@ -19,6 +21,8 @@ HOST = "hostile.test"
 OTHER = "other.test"
 HEADER_SECONDS = 1
 IDLE_SECONDS = 2
+# Longest that a bystander may wait for an answer while another client attacks. Builds for tests are slow, and so are busy machines.
+SLOWEST_SECONDS = 3
 # The state of a listening socket in /proc/net/tcp.
 LISTENS = "0A"
 
@@ -69,12 +73,13 @@ class Front:
             f"{count} records after {position}",
         )
 
-    def records_of(self, sock, count):
+    def records_of(self, peer, count):
         """The records of one connection, at least `count` of them."""
-        source = "%s:%d" % sock.getsockname()
+        source = "%s:%d" % peer.sock.getsockname()
 
         def find():
-            found = [one for one in self.new_records() if one["sourceIpPort"] == source]
+            # Earlier connections may have had the same port.
+            found = [one for one in self.new_records()[peer.since :] if one["sourceIpPort"] == source]
             return found if len(found) >= count else None
 
         return wire.wait_for(find, f"{count} records of {source}")
@@ -100,6 +105,11 @@ class Front:
         """Resident memory in KiB."""
         status = pathlib.Path(f"/proc/{self.child.pid}/status").read_text()
         return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS:"))
+
+    def cpu(self):
+        """Seconds of processor time so far."""
+        fields = pathlib.Path(f"/proc/{self.child.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def configuration(ports, target):
@@ -182,6 +192,54 @@ def front(tmp_path_factory, target):
         except PortTaken as taken:
             print(f"attempt {attempt}: {taken}", file=sys.stderr)
     raise AssertionError("no free ports to be had")
+
+
+class Watch:
+    """Another client's requests, one after the other while an attack runs; and what the attack costs the gateway."""
+
+    def __init__(self, front, call):
+        self.front, self.call = front, call
+        self.over = threading.Event()
+        self.served = 0
+        self.slowest = 0.0
+        self.fault = None
+
+    def __enter__(self):
+        self.memory, self.cpu = self.front.memory(), self.front.cpu()
+        self.thread = threading.Thread(target=self.run)
+        self.thread.start()
+        return self
+
+    def run(self):
+        while not self.over.is_set():
+            began = time.monotonic()
+            try:
+                self.call()
+            except Exception as fault:  # noqa: BLE001 - told by the test's own thread
+                self.fault = fault
+                return
+            self.slowest = max(self.slowest, time.monotonic() - began)
+            self.served += 1
+
+    def __exit__(self, *unused):
+        wire.wait_for(lambda: self.served or self.fault, "a bystander to be served")
+        self.over.set()
+        self.thread.join()
+
+    def check(self, mebibytes, seconds):
+        """The bystander was served throughout, and the attack cost no more memory and processor time than this."""
+        assert self.fault is None, self.fault
+        grown = (self.front.memory() - self.memory) / 1024
+        spent = self.front.cpu() - self.cpu
+        print(f"bystander: {self.served} served, slowest {self.slowest:.3f} s; grown {grown:.1f} MiB, spent {spent:.2f} s")
+        assert grown < mebibytes
+        assert spent < seconds
+        assert self.slowest < SLOWEST_SECONDS
+
+
+@pytest.fixture
+def watch(front, bystander):
+    return Watch(front, bystander)
 
 
 @pytest.fixture

@@ -107,8 +107,9 @@ class Closed(Exception):
 class Peer:
     """A client's end of a connection, with the preface behind it unless told otherwise."""
 
-    def __init__(self, sock, *pairs, preface=True, scheme="http"):
+    def __init__(self, sock, *pairs, preface=True, scheme="http", since=0):
         self.sock = sock
+        self.since = since
         self.stream = wire.Stream(sock)
         self.decoder = hpack.Decoder()
         self.scheme = scheme
@@ -188,8 +189,9 @@ class Answer:
 def connect(front, over="plain", *pairs, **more):
     """A connection, over TLS with ALPN or plain with prior knowledge."""
     if over == "plain":
+        since = len(front.new_records())
         with wire.connect(front.http) as sock:
-            yield Peer(sock, *pairs, **more)
+            yield Peer(sock, *pairs, since=since, **more)
         return
     context = ssl.create_default_context(cafile=str(front.ca))
     context.set_alpn_protocols(["h2"])

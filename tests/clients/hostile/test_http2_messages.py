@@ -141,7 +141,7 @@ def test_a_malformed_request_costs_its_stream_only(front, target, peer, name):
     assert sorted(one.line for one in seen) == ["GET /before", "GET /next/5", "GET /next/7"], raw
     assert [one.value("x-table") for one in seen if "next" in one.line] == ["kept", "kept"]
     assert faults == []
-    records = front.records_of(peer.sock, 4)
+    records = front.records_of(peer, 4)
     refused = [one for one in records if one["failureReason"] == "ClientProtocolError"]
     assert len(records) == 4 and len(refused) == 1
     [record] = refused
@@ -196,7 +196,7 @@ def test_a_malformed_body_or_trailer_section_costs_its_stream_only(front, target
     end = peer.until(lambda got: got.stream == 1 or got.kind == GOAWAY)
     assert (end.kind, end.code) == (RST_STREAM, "PROTOCOL_ERROR")
     goes_on(peer, 3)
-    records = front.records_of(peer.sock, 3)
+    records = front.records_of(peer, 3)
     assert len(records) == 3
     [record] = [one for one in records if one["requestPath"] == "/upload"]
     assert (record["requestMethod"], record["failureReason"], record["responseCode"]) == ("POST", "ClientProtocolError", "-")
@@ -209,7 +209,7 @@ def test_only_the_number_of_streams_announced_is_served_and_each_other_is_record
     for _ in range(20):
         assert peer.until(lambda got: got.kind == RST_STREAM).code == "REFUSED_STREAM"
     peer.send(*(reset(2 * at + 1) for at in range(100)))
-    records = front.records_of(peer.sock, 120)
+    records = front.records_of(peer, 120)
     assert sorted(one["requestPath"] for one in records) == sorted(f"/many/{at}" for at in range(120))
     refused = [one for one in records if one["failureReason"] == "ClientProtocolError"]
     assert sorted(one["requestPath"] for one in refused) == sorted(f"/many/{at}" for at in range(100, 120))
@@ -238,7 +238,7 @@ def test_a_broken_connection_has_one_record_for_each_of_its_requests(front, targ
     assert peer.until(lambda got: got.kind == GOAWAY).code in ("COMPRESSION_ERROR", "PROTOCOL_ERROR", "FRAME_SIZE_ERROR")
     with pytest.raises(http2.Closed):
         peer.next()
-    records = front.records_of(peer.sock, 1 if running and "size" in name else 2)
+    records = front.records_of(peer, 1 if running and "size" in name else 2)
     faults = [one["failureReason"] for one in records if one["requestPath"] == "/running"]
     assert faults == (["ClientProtocolError"] if running else ["-"])
     others = [one for one in records if one["requestPath"] != "/running"]
