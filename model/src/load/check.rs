@@ -5,6 +5,9 @@
 //! when its list is one of independent things. The positions of the items that stay are kept, because problems name the positions
 //! that the user sees.
 
+mod choices;
+mod policies;
+
 use std::{
     collections::{HashMap, HashSet},
     path::PathBuf,
@@ -14,14 +17,12 @@ use std::{
 use serde_json::{Map, Value};
 
 use super::{
-    nearest::nearest,
     parse::Lost,
     path::{Step, push_step},
     scalar,
     tree::{Entry, NodeId, Shape, Tree},
 };
 use crate::{
-    document::Policy,
     problem::{Place, Problem},
     schema::{SCHEMA, definition, referred},
 };
@@ -43,37 +44,6 @@ const INDEPENDENT: [&str; 14] = [
     "Vpc",
     "VpcAssociation",
 ];
-
-/// Members that VPC Lattice has and this version does not support, and what to do instead.
-const UNSUPPORTED_MEMBERS: [(&str, &str); 12] = [
-    (
-        "certificateArn",
-        "`certificate` with the paths of two files",
-    ),
-    (
-        "destinationArn",
-        "`destination`: `stdout` or `{file: path}`",
-    ),
-    ("dnsOptions", ""),
-    ("lambdaEventStructureVersion", ""),
-    ("privateDnsEnabled", ""),
-    ("resourceConfigurations", ""),
-    ("resourceGateways", ""),
-    (
-        "securityGroupIds",
-        "`sources` of the VPC's attachments limit who may connect",
-    ),
-    (
-        "securityGroups",
-        "`sources` of the VPC's attachments limit who may connect",
-    ),
-    ("serviceNetworkLogType", ""),
-    ("sharingConfig", ""),
-    ("subnets", "`cidrs` of the VPC"),
-];
-
-/// Values that VPC Lattice has and this version does not support.
-const UNSUPPORTED_VALUES: [&str; 3] = ["LAMBDA", "TCP", "TLS_PASSTHROUGH"];
 
 /// What the careful reading gives.
 #[derive(Debug)]
@@ -204,33 +174,6 @@ impl<'c> Checker<'c> {
         }
     }
 
-    fn one_of(&mut self, id: NodeId, text: String, schema: &'c Value) -> Option<Value> {
-        let values: Vec<&str> = schema
-            .get("enum")?
-            .as_array()?
-            .iter()
-            .filter_map(Value::as_str)
-            .collect();
-        if values.contains(&text.as_str()) {
-            return Some(Value::String(text));
-        }
-        let listed = quoted(&values);
-        if UNSUPPORTED_VALUES.contains(&text.as_str()) {
-            let message =
-                format!("`{text}` is part of VPC Lattice, but this version does not support it");
-            self.problem(id, message, Some(format!("one of {listed}")));
-        } else {
-            let hint = nearest(&text.to_ascii_uppercase(), values)
-                .map(|value| format!("did you mean `{value}`?"));
-            self.problem(
-                id,
-                format!("`{}` is not one of {listed}", scalar::short(&text)),
-                hint,
-            );
-        }
-        None
-    }
-
     fn object(&mut self, id: NodeId, entries: &'c [Entry], schema: &'c Value) -> Option<Value> {
         let mut whole = true;
         let mut object = Map::new();
@@ -291,32 +234,6 @@ impl<'c> Checker<'c> {
         }
     }
 
-    fn unknown(&mut self, entry: &Entry, schema: &Value) {
-        let key = entry.key.as_str();
-        if let Some((_, instead)) = UNSUPPORTED_MEMBERS.iter().find(|(name, _)| *name == key) {
-            let hint = (!instead.is_empty()).then(|| (*instead).to_owned());
-            let message =
-                format!("`{key}` is part of VPC Lattice, but this version does not support it");
-            return self.report(entry.line, message, hint);
-        }
-        let known: Vec<&str> = schema
-            .get("properties")
-            .and_then(Value::as_object)
-            .into_iter()
-            .flatten()
-            .map(|(name, _)| name.as_str())
-            .collect();
-        let hint = match nearest(key, known.iter().copied()) {
-            Some(name) => format!("did you mean `{name}`?"),
-            None => format!("known here are {}", quoted(&known)),
-        };
-        self.report(
-            entry.line,
-            format!("unknown key `{}`", scalar::short(key)),
-            Some(hint),
-        );
-    }
-
     fn list(&mut self, items: &'c [NodeId], schema: &'c Value) -> Option<Value> {
         let independent = referred(schema).is_some_and(|name| INDEPENDENT.contains(&name));
         let (mut values, mut kept, mut whole) = (Vec::with_capacity(items.len()), Vec::new(), true);
@@ -360,149 +277,6 @@ impl<'c> Checker<'c> {
         match name {
             Some(Shape::Plain(name) | Shape::Text(name)) => self.lost.names.push(name.clone()),
             _ => self.lost.members.push(list.to_owned()),
-        }
-    }
-
-    /// Exactly one of several members, or one of several words. What stands where a secret's source should be may be the secret.
-    fn union(&mut self, id: NodeId, alternatives: &'c [Value], secret: bool) -> Option<Value> {
-        let words: Vec<_> = alternatives
-            .iter()
-            .filter_map(|alternative| alternative.get("const")?.as_str())
-            .collect();
-        let members: Vec<_> = alternatives
-            .iter()
-            .filter_map(|alternative| alternative.get("properties")?.as_object())
-            .flatten()
-            .map(|(name, schema)| (name.as_str(), schema))
-            .collect();
-        let names: Vec<_> = members.iter().map(|(name, _)| *name).collect();
-        match self.shape(id) {
-            Shape::Plain(text) | Shape::Text(text) if words.contains(&text.as_str()) => {
-                Some(Value::String(text.clone()))
-            }
-            Shape::Object(entries) => self.only_member(id, entries, &members, &names),
-            shape => {
-                let shown = if secret {
-                    "this".to_owned()
-                } else {
-                    scalar::shown(shape)
-                };
-                let words = if words.is_empty() {
-                    String::new()
-                } else {
-                    format!("{}, or ", quoted(&words))
-                };
-                self.problem(
-                    id,
-                    format!("{shown} does not fit here"),
-                    Some(format!("{words}an object with {}", either(&names))),
-                );
-                None
-            }
-        }
-    }
-
-    fn only_member(
-        &mut self,
-        id: NodeId,
-        entries: &'c [Entry],
-        members: &[(&'c str, &'c Value)],
-        names: &[&str],
-    ) -> Option<Value> {
-        let mut found: Option<(&str, Option<Value>)> = None;
-        let mut wrong = false;
-        for entry in entries {
-            let step = Step::Member(&entry.key);
-            let (here, inside) = self.enter(step, step);
-            match (members.iter().find(|(name, _)| *name == entry.key), &found) {
-                (Some((name, schema)), None) => {
-                    let value = self.value(entry.value, schema);
-                    found = Some((name, value));
-                }
-                (Some(_), Some((other, _))) => {
-                    let message = if *other == entry.key {
-                        "this key appears twice".to_owned()
-                    } else {
-                        format!("`{}` and `{other}` exclude each other", entry.key)
-                    };
-                    self.report(entry.line, message, None);
-                    wrong = true;
-                }
-                (None, _) => {
-                    let hint = nearest(&entry.key, names.iter().copied())
-                        .map_or_else(|| either(names), |name| format!("did you mean `{name}`?"));
-                    self.report(
-                        entry.line,
-                        format!("unknown key `{}`", scalar::short(&entry.key)),
-                        Some(hint),
-                    );
-                    wrong = true;
-                }
-            }
-            self.leave(here, inside);
-        }
-        match found {
-            Some((name, Some(value))) => {
-                Some(Value::Object(Map::from_iter([(name.to_owned(), value)])))
-            }
-            Some((_, None)) => None,
-            None => {
-                if !wrong {
-                    self.problem(id, format!("{} is missing", either(names)), None);
-                }
-                None
-            }
-        }
-    }
-
-    fn policy(&mut self, id: NodeId) -> Option<Value> {
-        let value = self.json(id)?;
-        let mistake = match &value {
-            Value::Object(object) => Policy::from_object(object.clone()).err(),
-            Value::String(_) => None,
-            _ => Some("neither an object nor a text"),
-        };
-        if let Some(mistake) = mistake {
-            let hint =
-                "an IAM policy with `Statement`, its JSON text, `{file: path}` or `{cedar: text}`";
-            self.problem(id, mistake.to_owned(), Some(hint.to_owned()));
-            return None;
-        }
-        Some(value)
-    }
-
-    /// Any JSON value: the content of an IAM policy, which another crate checks.
-    fn json(&mut self, id: NodeId) -> Option<Value> {
-        match self.shape(id) {
-            Shape::List(items) => {
-                let mut values = Vec::with_capacity(items.len());
-                for (index, item) in items.iter().enumerate() {
-                    let (here, inside) = self.enter(Step::Index(index), Step::Index(index));
-                    values.push(self.json(*item));
-                    self.leave(here, inside);
-                }
-                values
-                    .into_iter()
-                    .collect::<Option<Vec<_>>>()
-                    .map(Value::Array)
-            }
-            Shape::Object(entries) => {
-                let (mut object, mut whole) = (Map::new(), true);
-                for entry in entries {
-                    let step = Step::Member(&entry.key);
-                    let (here, inside) = self.enter(step, step);
-                    if object.contains_key(&entry.key) {
-                        self.report(entry.line, "this key appears twice".to_owned(), None);
-                    } else if let Some(value) = self.json(entry.value) {
-                        object.insert(entry.key.clone(), value);
-                    } else {
-                        whole = false;
-                    }
-                    self.leave(here, inside);
-                }
-                whole.then_some(Value::Object(object))
-            }
-            shape => Some(scalar::untyped(shape)),
         }
     }
 
@@ -550,18 +324,4 @@ fn first_sentence(text: &str) -> String {
         .map_or(text, |(first, _)| first)
         .trim_end_matches('.')
         .to_owned()
-}
-
-/// `a`, `b`, `c`
-fn quoted(names: &[&str]) -> String {
-    names
-        .iter()
-        .map(|name| format!("`{name}`"))
-        .collect::<Vec<_>>()
-        .join(", ")
-}
-
-/// one of `a`, `b`
-fn either(names: &[&str]) -> String {
-    format!("one of {}", quoted(names))
 }

@@ -1,0 +1,71 @@
+//! Settings of the gateway process.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
+
+/// Settings of the gateway process.
+#[derive(Debug, Clone)]
+pub struct GatewaySettings {
+    /// Address of metrics, health and the running configuration; none means no admin listener.
+    pub admin: Option<SocketAddr>,
+    /// Address of the control API.
+    pub control: Option<SocketAddr>,
+    /// DNS, where wanted.
+    pub dns: Option<DnsSettings>,
+    /// Folder for what must survive a restart: the internal CA.
+    pub data_dir: PathBuf,
+    /// Number of worker threads; `None` means one per core.
+    pub workers: Option<std::num::NonZeroUsize>,
+    /// Limits and timeouts of the data plane.
+    pub limits: Limits,
+}
+
+/// Limits and timeouts of the data plane. Defaults are VPC Lattice's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Largest request header block in bytes, request line included. Default 61 440 (60 KiB).
+    pub header_bytes: usize,
+    /// Most header fields in a request. Default 100.
+    pub headers: usize,
+    /// Age at which a client connection stops taking new requests; `None` for no limit. Default 600 s.
+    pub connection_lifetime: Option<Duration>,
+    /// How long requests and streams still running at the end of the lifetime may go on; `None` for no limit. Default 60 s.
+    pub wind_down: Option<Duration>,
+    /// Longest wait for the complete header block of a request, once its first byte came. Default 10 s.
+    pub header_timeout: Duration,
+    /// Longest wait for a connection to a target, TLS included. Default 5 s.
+    pub connect_timeout: Duration,
+    /// Most open client connections per gateway; further ones are closed at once. Default 100 000.
+    pub connections: usize,
+    /// Grace period of a stop: how long running requests may go on after SIGTERM. Default 30 s.
+    pub stop_grace: Duration,
+    /// Are `Upgrade` requests (WebSocket) passed through? VPC Lattice drops the header. Default yes.
+    pub upgrades: Upgrades,
+    /// Allowed difference between a signature's date and the gateway's clock. Default 300 s.
+    pub clock_skew: Duration,
+}
+
+/// What happens to requests with an `Upgrade` header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Upgrades {
+    /// Passed through; a `101` from the target turns the connection into a tunnel.
+    Pass,
+    /// The header is dropped and the request goes on as an ordinary one, as VPC Lattice does.
+    Drop,
+}
+
+/// The DNS server.
+#[derive(Debug, Clone)]
+pub struct DnsSettings {
+    /// Addresses to answer on, UDP and TCP.
+    pub listen: Vec<SocketAddr>,
+    /// The gateway's addresses given in answers. Empty: those that the asking VPC's attachments listen on.
+    pub answers: Vec<IpAddr>,
+    /// Resolvers that everything else is forwarded to; empty means REFUSED.
+    pub forward: Vec<SocketAddr>,
+    /// Time to live of answers. Default 60 s.
+    pub ttl: Duration,
+}

@@ -1,0 +1,77 @@
+//! Tenant networks, and the networks in which their clients meet services.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use super::{AuthType, PolicyText};
+use crate::{
+    arn::Arn,
+    id::{ServiceAssociationId, ServiceId, ServiceNetworkId, VpcAssociationId, VpcId},
+    name::{AccountId, Name},
+};
+
+/// A tenant network.
+#[derive(Debug, Clone)]
+pub struct Vpc {
+    /// Its id, given or derived.
+    pub id: VpcId,
+    /// Its ARN.
+    pub arn: Arn,
+    /// Its name, unique in the account.
+    pub name: Name,
+    /// Its owner.
+    pub account: AccountId,
+    /// Address ranges in use inside; IP targets must lie in one of them when any is given.
+    pub cidrs: Vec<IpNet>,
+    /// The ways in which the gateway touches it.
+    pub attachments: Vec<Attachment>,
+}
+
+/// One way in which the gateway touches a VPC. The attachment, and nothing the client sends, decides the caller's VPC.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attachment {
+    /// Local addresses to listen on; connections that arrive there may belong to the VPC.
+    pub listen: Vec<IpAddr>,
+    /// Source ranges of the VPC's clients; empty means every source. The longest matching prefix wins between VPCs.
+    pub sources: Vec<IpNet>,
+}
+
+/// Boundary within which associated services and clients may meet.
+#[derive(Debug, Clone)]
+pub struct ServiceNetwork {
+    /// Its id.
+    pub id: ServiceNetworkId,
+    /// Its ARN.
+    pub arn: Arn,
+    /// Its name, unique in the account.
+    pub name: Name,
+    /// Its owner.
+    pub account: AccountId,
+    /// Does its policy count?
+    pub auth_type: AuthType,
+    /// Its policy.
+    pub auth_policy: Option<PolicyText>,
+    /// VPCs whose clients may call. A VPC is in at most one network.
+    pub vpcs: Vec<VpcAssociation>,
+    /// Services that may be called.
+    pub services: Vec<ServiceAssociation>,
+}
+
+/// Membership of a VPC in a service network.
+#[derive(Debug, Clone)]
+pub struct VpcAssociation {
+    /// Its id.
+    pub id: VpcAssociationId,
+    /// The VPC.
+    pub vpc: VpcId,
+}
+
+/// Membership of a service in a service network.
+#[derive(Debug, Clone)]
+pub struct ServiceAssociation {
+    /// Its id.
+    pub id: ServiceAssociationId,
+    /// The service.
+    pub service: ServiceId,
+}
