@@ -112,6 +112,7 @@ fn service_network(network: &ServiceNetwork) -> Value {
                 "serviceIdentifier": association.service.to_string(),
             })
         }),
+        "tags": network.tags,
     })
 }
 
@@ -211,6 +212,7 @@ fn target_group(group: &TargetGroup) -> Value {
         "targets": list(&group.targets, |target| {
             json!({"id": target.id, "address": target.address})
         }),
+        "tags": group.tags,
     })
 }
 

@@ -82,6 +82,7 @@ pub(crate) fn group(name: &str, targets: impl IntoIterator<Item = u16>) -> Targe
                 address: address(number),
             })
             .collect(),
+        tags: std::collections::BTreeMap::default(),
     }
 }
 

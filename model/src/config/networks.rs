@@ -1,6 +1,6 @@
 //! Tenant networks, and the networks in which their clients meet services.
 
-use std::net::IpAddr;
+use std::{collections::BTreeMap, net::IpAddr};
 
 use ipnet::IpNet;
 
@@ -56,6 +56,8 @@ pub struct ServiceNetwork {
     pub vpcs: Vec<VpcAssociation>,
     /// Services that may be called.
     pub services: Vec<ServiceAssociation>,
+    /// Tags, for those who look at the running configuration.
+    pub tags: BTreeMap<String, String>,
 }
 
 /// Membership of a VPC in a service network.

@@ -1,6 +1,6 @@
 //! Targets and how they are checked.
 
-use std::{net::SocketAddr, ops::RangeInclusive, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, ops::RangeInclusive, time::Duration};
 
 use crate::{
     arn::Arn,
@@ -62,6 +62,8 @@ pub struct TargetGroup {
     pub health_check: Option<HealthCheck>,
     /// The targets, no (id, port) twice.
     pub targets: Vec<Target>,
+    /// Tags, for those who look at the running configuration.
+    pub tags: BTreeMap<String, String>,
 }
 
 /// One address and port.

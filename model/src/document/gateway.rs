@@ -17,7 +17,7 @@ use crate::ranges;
 pub struct Gateway {
     /// Address and port of metrics, health and the running configuration, `127.0.0.1:9901`. Absent: no admin listener.
     pub admin: Option<String>,
-    /// Address and port of the control API. Accepted, but this version does not serve it.
+    /// Address and port of the control API. Accepted with a warning: this version does not serve it, nothing will listen there.
     pub control: Option<String>,
     /// The DNS server. Absent: no DNS.
     pub dns: Option<Dns>,

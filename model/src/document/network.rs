@@ -80,7 +80,7 @@ pub struct ServiceNetwork {
     pub auth_type: Option<AuthType>,
     /// Who may call services through this network. Counts only with `authType: AWS_IAM`.
     pub auth_policy: Option<Policy>,
-    /// Tags, 50 at most.
+    /// Tags, 50 at most, shown with the running configuration.
     #[serde(default, deserialize_with = "unique_keys")]
     pub tags: BTreeMap<String, String>,
     /// VPCs whose clients may call. A VPC is in one network at most.

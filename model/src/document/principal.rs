@@ -55,7 +55,7 @@ pub struct Role {
         regex(pattern = r"^[A-Za-z0-9_+=,.@-]+$")
     )]
     pub name: String,
-    /// Who may assume the role.
+    /// Who may assume the role. Shown with the running configuration, and not evaluated by this version.
     pub trust_policy: Option<Policy>,
     /// Identity-based policies: what the role may do.
     #[serde(default)]

@@ -27,7 +27,7 @@ pub struct TargetGroup {
     /// The targets; each pair of id and port appears once.
     #[serde(default)]
     pub targets: Vec<Target>,
-    /// Tags, 50 at most.
+    /// Tags, 50 at most, shown with the running configuration.
     #[serde(default, deserialize_with = "unique_keys")]
     pub tags: BTreeMap<String, String>,
 }

@@ -85,6 +85,7 @@ fn config(targets: impl IntoIterator<Item = u16>) -> TargetGroup {
         version: ProtocolVersion::Http1,
         health_check: Some(health_check()),
         targets: targets.into_iter().map(target).collect(),
+        tags: BTreeMap::new(),
     }
 }
 

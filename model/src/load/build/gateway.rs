@@ -68,8 +68,13 @@ impl Builder<'_> {
         let control = gateway.control.as_ref().map(|text| {
             let at = at.member("control");
             let address = self.socket(&at, text);
-            self.warning(&at, "the control API is not served by this version")
-                .hint("change the files; the gateway reloads them");
+            self.warning(
+                &at,
+                format!(
+                    "not served: this version has no control API, nothing will listen on `{text}`"
+                ),
+            )
+            .hint("change the files; the gateway reloads them");
             address
         });
         let dns = gateway

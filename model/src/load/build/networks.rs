@@ -94,7 +94,7 @@ impl<'a> Builder<'a> {
         );
         let auth_type = written.auth_type.unwrap_or_default();
         let auth_policy = self.auth_policy(at, auth_type, written.auth_policy.as_ref());
-        self.tags(&at.member("tags"), &written.tags);
+        let tags = self.tags(&at.member("tags"), &written.tags);
         let vpcs = self.vpc_associations(at, file, written, members);
         let services = self.service_associations(at, file, written, members);
         let id = ServiceNetworkId::derive(&account, &self.region, &[&written.name]);
@@ -114,6 +114,7 @@ impl<'a> Builder<'a> {
             auth_policy,
             vpcs,
             services,
+            tags,
         })
     }
 

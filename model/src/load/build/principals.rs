@@ -78,6 +78,13 @@ impl<'a> Builder<'a> {
             .trust_policy
             .as_ref()
             .map(|policy| self.policy(&at.member("trustPolicy"), policy));
+        if trust_policy.is_some() {
+            self.warning(
+                &at.member("trustPolicy"),
+                "not evaluated: this version gives nobody temporary credentials of a role",
+            )
+            .hint("`accessKeys` of the role make sessions that last");
+        }
         let policies = self.policies(&at.member("policies"), &written.policies);
         let list = at.member("accessKeys");
         let keys: Vec<_> = written

@@ -124,7 +124,7 @@ impl<'a> Builder<'a> {
             &config.vpc_identifier,
         );
         let health_check = self.group_health_check(&in_config, written, version);
-        self.tags(&at.member("tags"), &written.tags);
+        let tags = self.tags(&at.member("tags"), &written.tags);
         let home = Home {
             kind: written.kind.into(),
             family,
@@ -151,6 +151,7 @@ impl<'a> Builder<'a> {
             vpc: vpc?,
             health_check: health_check?,
             targets: targets?,
+            tags,
         })
     }
 
