@@ -11,7 +11,7 @@ use std::{
 };
 
 use trellis_model::{
-    config::{Config, DnsSettings},
+    config::{Config, DnsSettings, LogDestination},
     load::{self, Examined, Inputs, Loaded, Source},
     problem::{Place, Problem, Problems, Severity},
 };
@@ -150,9 +150,11 @@ impl Configuration {
             mut config,
             mut problems,
         } = load::examine(&sources, &inputs);
+        let read = inputs.read.into_inner();
+        problems.extend(self.written_and_read(&config, &read));
         let loaded = if problems.has_errors() {
             problems.extend(check::check(&config));
-            Err(load::locate(problems, &sources, &inputs))
+            Err(load::locate(problems, &sources, &SystemInputs::default()))
         } else {
             self.overrides.apply(&mut config);
             Ok(Loaded {
@@ -161,8 +163,39 @@ impl Configuration {
             })
         };
         let mut files: Vec<_> = sources.into_iter().map(|source| source.path).collect();
-        files.append(&mut inputs.read.into_inner());
+        files.extend(read);
         (loaded, files)
+    }
+
+    /// Destinations of access records that are a part of the configuration: records would be read as configuration, and make it be
+    /// loaded again with every request.
+    fn written_and_read(&self, config: &Config, read: &[PathBuf]) -> Problems {
+        let folder = |path: &Path| {
+            let folder = path.parent().unwrap_or(Path::new(""));
+            fs::canonicalize(Path::new(".").join(folder)).ok()
+        };
+        let same = |one: &Path, other: &Path| {
+            one.file_name() == other.file_name() && folder(one) == folder(other)
+        };
+        let root = self.path();
+        let is_read = |path: &Path| {
+            let document = if root.is_dir() {
+                is_document_name(path) && folder(path) == fs::canonicalize(root).ok()
+            } else {
+                same(path, root)
+            };
+            document || read.iter().any(|other| same(path, other))
+        };
+        let wrong = config.access_log_subscriptions.iter().filter_map(|subscription| {
+            let LogDestination::File(path) = &subscription.destination else {
+                return None;
+            };
+            let message = format!("`{}` is a part of the configuration", path.display());
+            let problem = Problem::error(subscription.place.below(".destination"), message)
+                .hint("a file that the configuration does not name; in its folder, one whose name does not end in `.yaml`, `.yml` or `.json`");
+            is_read(path).then_some(problem)
+        });
+        wrong.collect()
     }
 
     /// Everything that can be found out without starting anything. No configuration: it cannot be used.
@@ -302,95 +335,4 @@ pub fn is_document_name(path: &Path) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::fs;
-
-    use super::{Configuration, sources};
-
-    #[test]
-    fn a_folder_is_read_in_order_without_what_is_hidden_or_below() {
-        let folder = tempfile::tempdir().unwrap();
-        for name in ["b.yaml", "a.json", "c.yml", ".hidden.yaml", "notes.txt"] {
-            fs::write(folder.path().join(name), name).unwrap();
-        }
-        fs::create_dir(folder.path().join("policies")).unwrap();
-        fs::write(folder.path().join("policies/orders.json"), "{}").unwrap();
-        let found: Vec<_> = sources(folder.path())
-            .unwrap()
-            .into_iter()
-            .map(|source| source.text.unwrap())
-            .collect();
-        assert_eq!(found, ["a.json", "b.yaml", "c.yml"]);
-    }
-
-    #[test]
-    fn what_cannot_be_read_is_a_problem_with_its_place() {
-        let folder = tempfile::tempdir().unwrap();
-        let check = |path: &std::path::Path, text: &str| {
-            let (_, problems) = Configuration::new(path.to_owned()).check();
-            let problems = problems.to_string();
-            assert!(problems.contains(text), "{problems}");
-            assert!(problems.contains(&path.display().to_string()), "{problems}");
-        };
-        check(
-            &folder.path().join("missing.yaml"),
-            "cannot be read: there is no such file or folder",
-        );
-        check(folder.path(), "no configuration: the folder holds no");
-        let binary = folder.path().join("binary.yaml");
-        fs::write(&binary, b"a: b\n\xff").unwrap();
-        check(&binary, "cannot be read: line 2 is not UTF-8 text");
-    }
-
-    /// One report for all: what the unreadable file may have held is not missed, what is wrong in the others is.
-    #[test]
-    fn a_file_that_cannot_be_read_does_not_hide_what_is_wrong_in_the_others() {
-        let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("a.yaml"), b"\xff").unwrap();
-        let other = "region: us-west-2\nserviceNetworks:\n  - name: net\n    serviceAssociations: [{serviceIdentifier: elsewhere}]\n";
-        fs::write(
-            folder.path().join("b.yaml"),
-            format!("{other}nonsense: 1\n"),
-        )
-        .unwrap();
-        let (config, problems) = Configuration::new(folder.path().to_owned()).check();
-        assert!(config.is_none());
-        let told: Vec<_> = problems
-            .iter()
-            .map(|problem| problem.message.as_str())
-            .collect();
-        assert_eq!(
-            told,
-            [
-                "cannot be read: line 1 is not UTF-8 text",
-                "unknown key `nonsense`"
-            ]
-        );
-    }
-    #[test]
-    fn a_text_is_yaml_or_json_and_its_problems_have_lines() {
-        let check = |text: &[u8], told: &str| {
-            let configuration = Configuration::or_input("-".as_ref(), &mut &*text);
-            let (config, problems) = configuration.check();
-            assert_eq!(problems.to_string(), told);
-            assert_eq!(config.is_some(), told.is_empty());
-        };
-        check(b"account: \"111122223333\"\nregion: us-west-2\n", "");
-        check(
-            b"\xef\xbb\xbf\n {\"account\": \"111122223333\", \"region\": \"us-west-2\"}",
-            "",
-        );
-        check(
-            b"region: us-west-2\naccount: 1\n",
-            "stdin.yaml:2: account: `1` is not an account id of 12 digits",
-        );
-        check(
-            b"{\"region\": \"us-west-2\",\n}",
-            "stdin.json:2: expected a key in double quotes",
-        );
-        check(
-            b"\xff",
-            "stdin.yaml: cannot be read: line 1 is not UTF-8 text",
-        );
-    }
-}
+mod tests;

@@ -2,32 +2,22 @@
 //!
 //! Changes are heard of in two ways: the system tells of them at once, and every few seconds the files are looked at.
 
-use std::{
-    collections::{BTreeMap, HashSet},
-    ffi::OsString,
-    io,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+mod changes;
 
-use notify::{RecursiveMode, Watcher};
-use parking_lot::Mutex;
+use std::{collections::BTreeMap, io, path::PathBuf, time::Duration};
+
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
-    sync::mpsc,
     time::{MissedTickBehavior, interval},
 };
 use trellis_model::{load::Loaded, problem::Problems};
 
+use self::changes::Changes;
 use super::{Locator, Server, StartError};
 use crate::{
-    cli::inputs::{Configuration, documents, is_document_name},
+    cli::inputs::{Configuration, documents},
     files::Marks,
 };
-
-/// Files are often written in several steps; a change is taken up when nothing more has happened for this long.
-const SETTLE: Duration = Duration::from_millis(200);
 
 /// How often files are looked at, whatever the system tells of changes: nothing is told of a folder that was replaced as a whole, of a
 /// link above the watched folder that points elsewhere now, or by a file system over the network.
@@ -101,7 +91,11 @@ async fn run(
                 server.reopen_records();
                 server.refresh_certificates();
             }
-            () = changes.settled() => {}
+            () = changes.settled() => {
+                if !known.changed(configuration) {
+                    continue;
+                }
+            }
             _ = looks.tick() => {
                 server.refresh_certificates();
                 if !known.changed(configuration) {
@@ -163,85 +157,5 @@ impl Signals {
             interrupt: signal(SignalKind::interrupt())?,
             hangup: signal(SignalKind::hangup())?,
         })
-    }
-}
-
-/// Changes of the configuration's files. Folders are watched, not files: editors and deployments replace files rather than write
-/// them.
-struct Changes {
-    /// Holds one: that something changed, not how often.
-    changed: mpsc::Receiver<()>,
-    watcher: Option<notify::RecommendedWatcher>,
-    /// Names of the files that matter; a log in the same folder does not.
-    names: Arc<Mutex<HashSet<OsString>>>,
-}
-
-impl Changes {
-    fn watch(root: &Path, files: &[PathBuf]) -> Self {
-        let (report, changed) = mpsc::channel(1);
-        let names = Arc::new(Mutex::new(HashSet::new()));
-        let (relevant, any_document) = (Arc::clone(&names), root.is_dir());
-        let matters = move |path: &PathBuf| {
-            path.file_name().is_some_and(|name| {
-                // Mounted configuration is swapped by a link whose name begins with two dots.
-                relevant.lock().contains(name)
-                    || name.as_encoded_bytes().starts_with(b"..")
-                    || (any_document && is_document_name(path))
-            })
-        };
-        let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-            // Reading a file is an event too, and reloading reads files.
-            if event.is_ok_and(|event| !event.kind.is_access() && event.paths.iter().any(&matters))
-            {
-                // A full channel says already what there is to say.
-                let _ = report.try_send(());
-            }
-        });
-        let watcher = watcher
-            .inspect_err(|error| tracing::warn!(%error, "files are not watched; SIGHUP reloads"))
-            .ok();
-        let mut this = Self {
-            changed,
-            watcher,
-            names,
-        };
-        this.follow(&[root.to_owned()]);
-        this.follow(files);
-        this
-    }
-
-    /// Watches the folders of these files as well. A folder watched already is watched on.
-    fn follow(&mut self, files: &[PathBuf]) {
-        self.names.lock().extend(
-            files
-                .iter()
-                .filter_map(|file| file.file_name().map(OsString::from)),
-        );
-        let Some(watcher) = &mut self.watcher else {
-            return;
-        };
-        for file in files {
-            let folder = if file.is_dir() {
-                file.as_path()
-            } else {
-                file.parent().unwrap_or(file)
-            };
-            let folder = if folder.as_os_str().is_empty() {
-                Path::new(".")
-            } else {
-                folder
-            };
-            if let Err(error) = watcher.watch(folder, RecursiveMode::NonRecursive) {
-                tracing::warn!(folder = %folder.display(), %error, "folder is not watched; SIGHUP reloads");
-            }
-        }
-    }
-
-    /// Waits for a change, and for the end of the changes that follow it closely.
-    async fn settled(&mut self) {
-        if self.changed.recv().await.is_none() {
-            std::future::pending::<()>().await;
-        }
-        while tokio::time::timeout(SETTLE, self.changed.recv()).await == Ok(Some(())) {}
     }
 }
