@@ -374,7 +374,7 @@ fn elements(pattern: &Pattern) -> Vec<PatternElem> {
         elements.extend(whole.chars().map(PatternElem::Char));
         literal.clear();
     };
-    for part in pattern.parts() {
+    for part in &pattern.parts() {
         match part {
             Part::Byte(byte) => literal.push(*byte),
             Part::Many | Part::One => {
