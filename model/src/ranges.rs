@@ -75,8 +75,9 @@ pub const HEADER_MATCHES: usize = 5;
 pub const FORWARD_GROUPS: usize = 10;
 /// Most tags of a resource. Source: VPC Lattice user guide, "Quotas".
 pub const TAGS: usize = 50;
-/// Size of an auth policy in bytes, white space outside texts not counted. Source: VPC Lattice user guide, "Quotas".
-pub const AUTH_POLICY_BYTES: usize = 10_240;
+/// Most bytes of an auth policy in IAM JSON, white space outside texts not counted. The upper end is the API model's `max` of
+/// `AuthPolicyString`.
+pub const AUTH_POLICY_BYTES: Range = 1024..=102_400;
 
 /// Largest header block of a request, in bytes. The upper end is what the HTTP engine takes.
 pub const HEADER_BYTES: Range = 1024..=1_048_575;

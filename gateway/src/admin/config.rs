@@ -79,6 +79,7 @@ fn limits(limits: &Limits) -> Value {
             Upgrades::Drop => "DROP",
         },
         "clockSkewSeconds": limits.clock_skew.as_secs(),
+        "authPolicyBytes": limits.auth_policy_bytes,
     })
 }
 

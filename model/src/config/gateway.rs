@@ -46,6 +46,8 @@ pub struct Limits {
     pub upgrades: Upgrades,
     /// Allowed difference between a signature's date and the gateway's clock. Default 300 s.
     pub clock_skew: Duration,
+    /// Most bytes of an auth policy in IAM JSON, white space outside texts not counted. Default 10 240.
+    pub auth_policy_bytes: usize,
 }
 
 /// What happens to requests with an `Upgrade` header.

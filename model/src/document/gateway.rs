@@ -88,6 +88,10 @@ pub struct GatewayLimits {
     /// Allowed difference between the date of a signature and the gateway's clock, in seconds.
     #[schemars(range(min = *ranges::CLOCK_SKEW.start(), max = *ranges::CLOCK_SKEW.end()), extend("default" = 300))]
     pub clock_skew_seconds: Option<i64>,
+    /// Most bytes of an auth policy in IAM JSON, white space outside texts not counted. The default is the quota of VPC Lattice, the
+    /// upper end what its API takes.
+    #[schemars(range(min = *ranges::AUTH_POLICY_BYTES.start(), max = *ranges::AUTH_POLICY_BYTES.end()), extend("default" = 10_240))]
+    pub auth_policy_bytes: Option<i64>,
 }
 
 /// What happens to requests with an `Upgrade` header: `PASS` lets them through, `DROP` removes the header as VPC Lattice does.

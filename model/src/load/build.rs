@@ -72,6 +72,8 @@ struct Builder<'a> {
     lost_everything: bool,
     /// Ids of access keys seen so far.
     access_keys: HashSet<&'a str>,
+    /// Most bytes of an auth policy, once the settings of the gateway are known.
+    auth_policy_bytes: usize,
 }
 
 impl<'a> Builder<'a> {
@@ -93,6 +95,7 @@ impl<'a> Builder<'a> {
             lost_members: HashSet::new(),
             lost_everything: false,
             access_keys: HashSet::new(),
+            auth_policy_bytes: 0,
         };
         for file in files {
             builder
@@ -111,6 +114,7 @@ impl<'a> Builder<'a> {
 
     fn config(&mut self) -> Config {
         let gateway = self.gateway();
+        self.auth_policy_bytes = gateway.limits.auth_policy_bytes;
         let (vpcs, address_books) = self.build_vpcs();
         let target_groups = self.build_target_groups(&vpcs, &address_books);
         let services = self.build_services();

@@ -173,6 +173,12 @@ impl Builder<'_> {
             &ranges::CLOCK_SKEW,
             300,
         );
+        let auth_policy_bytes = self.number(
+            &at.member("authPolicyBytes"),
+            limits.auth_policy_bytes,
+            &ranges::AUTH_POLICY_BYTES,
+            10_240,
+        );
         let upgrades = match limits.upgrades {
             None | Some(document::Upgrades::Pass) => Upgrades::Pass,
             Some(document::Upgrades::Drop) => Upgrades::Drop,
@@ -188,6 +194,7 @@ impl Builder<'_> {
             stop_grace: stop_grace?,
             upgrades,
             clock_skew: clock_skew?,
+            auth_policy_bytes: auth_policy_bytes?,
         })
     }
 

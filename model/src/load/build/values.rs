@@ -298,15 +298,16 @@ impl<'a> Builder<'a> {
         let at = at.member("authPolicy");
         let text = self.policy(&at, policy?)?;
         let size = size_of_json(&text.text);
-        if text.language == PolicyLanguage::Iam && size > ranges::AUTH_POLICY_BYTES {
+        let most = self.auth_policy_bytes;
+        if text.language == PolicyLanguage::Iam && size > most {
+            let most_of_all = *ranges::AUTH_POLICY_BYTES.end();
             self.error(
                 &at,
-                format!(
-                    "a policy of {size} bytes is larger than {}",
-                    ranges::AUTH_POLICY_BYTES
-                ),
+                format!("a policy of {size} bytes is larger than {most}"),
             )
-            .hint("white space outside texts is not counted");
+            .hint(format!(
+                "white space outside texts is not counted; `gateway.limits.authPolicyBytes` may be up to {most_of_all}"
+            ));
         }
         Some(text)
     }
