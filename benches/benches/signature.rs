@@ -22,7 +22,7 @@ use sha2::{Digest as _, Sha256};
 use trellis_model::config::Secret;
 use trellis_policy::{
     PrincipalIndex,
-    sigv4::{DEFAULT_SKEW, KeyRing, SERVICE, SignedParts, Verifier},
+    sigv4::{DEFAULT_SKEW, KeyRing, Presigned, SERVICE, SignedParts, Verifier},
 };
 
 const REGION: &str = "us-west-2";
@@ -99,6 +99,7 @@ impl Signed {
             query: self.query.map(str::as_bytes),
             authority: HOST.as_bytes(),
             headers: &self.headers,
+            presigned: Presigned::Counts,
         }
     }
 }

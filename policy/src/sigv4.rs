@@ -68,6 +68,20 @@ pub struct SignedParts<'a> {
     pub authority: &'a [u8],
     /// All header fields.
     pub headers: &'a HeaderMap,
+    /// Can the query be a signature?
+    pub presigned: Presigned,
+}
+
+/// Is a query with the parameters of a presigned URL meant for the gateway?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Presigned {
+    /// Yes: an auth policy asks who is calling.
+    Counts,
+    /// No: nobody here asks, so the parameters belong to the application behind, which may well be a store with presigned URLs of
+    /// its own. An `Authorization` header of AWS must verify even so.
+    ///
+    /// Source: VPC Lattice user guide, "`SIGv4` authenticated requests", which knows the header only.
+    Ignored,
 }
 
 /// Verifies signatures against one key ring.

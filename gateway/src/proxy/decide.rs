@@ -10,7 +10,7 @@ use pingora_http::RequestHeader;
 use trellis_model::config::{AuthType, ProtocolVersion};
 use trellis_policy::{
     self as policy, Caller,
-    sigv4::{SignatureError, SignedParts},
+    sigv4::{Presigned, SignatureError, SignedParts},
 };
 use trellis_routing::{Authority, RequestParts};
 
@@ -21,7 +21,7 @@ use super::{
 use crate::{
     conn::Facts,
     h1::{self, Violation},
-    snapshot::{Action, Snapshot, View},
+    snapshot::{Action, Network, Service, Snapshot, View},
 };
 
 /// Takes a request from its head to a permit, or to what stops it here.
@@ -36,7 +36,7 @@ pub(super) fn decide(head: &RequestHeader, exchange: &mut Exchange) -> Result<()
 pub(super) fn decide_as(
     head: &RequestHeader,
     exchange: &mut Exchange,
-    identify: impl FnOnce(&Head<'_>, &Arrival<'_>) -> Result<Caller, SignatureError>,
+    identify: impl FnOnce(&Head<'_>, &Arrival<'_>, Match) -> Result<Caller, SignatureError>,
 ) -> Result<(), Halt> {
     let (Some(snapshot), Some(facts)) = (exchange.snapshot.clone(), exchange.facts.clone()) else {
         return Err(Halt::Internal);
@@ -53,7 +53,7 @@ pub(super) fn decide_as(
     exchange.stage = Stage::Matched(matched);
     facts.set_idle(exchange.idle());
 
-    let caller = identify(&request, &arrival).map_err(Halt::Signature)?;
+    let caller = identify(&request, &arrival, matched).map_err(Halt::Signature)?;
     exchange.caller = Some(caller);
 
     let permit = authorize(&request, &arrival, matched, caller)?;
@@ -217,13 +217,22 @@ fn find(request: &Head<'_>, arrival: &Arrival<'_>) -> Result<Match, Halt> {
 pub(super) fn authenticate(
     request: &Head<'_>,
     arrival: &Arrival<'_>,
+    matched: Match,
 ) -> Result<Caller, SignatureError> {
+    let network = arrival.snapshot.networks.get(matched.network);
+    let service = arrival.snapshot.service(matched.service);
+    let presigned = if asks_for_callers(network, service) {
+        Presigned::Counts
+    } else {
+        Presigned::Ignored
+    };
     let parts = SignedParts {
         method: request.header.method.as_str(),
         path: request.path,
         query: request.query,
         authority: request.authority,
         headers: &request.header.headers,
+        presigned,
     };
     arrival.snapshot.verifier.verify(&parts, arrival.at)
 }
@@ -278,7 +287,12 @@ pub(super) fn check_versions(
 
 /// Do policies count for this exchange?
 pub(super) fn is_policed(exchange: &Exchange) -> bool {
-    let network = exchange.network().map(|network| network.auth_type);
-    let service = exchange.service().map(|service| service.auth_type);
+    asks_for_callers(exchange.network(), exchange.service())
+}
+
+/// Does the auth type of one of them put a policy before requests?
+fn asks_for_callers(network: Option<&Network>, service: Option<&Service>) -> bool {
+    let network = network.map(|network| network.auth_type);
+    let service = service.map(|service| service.auth_type);
     network == Some(AuthType::AwsIam) || service == Some(AuthType::AwsIam)
 }

@@ -241,8 +241,8 @@ impl Walk {
         if !head.headers.contains_key("x-amzn-requestid") {
             exchange.request_id = NEW_REQUEST_ID;
         }
-        let decided = decide::decide_as(head, &mut exchange, |head, arrival| {
-            identify(supposed.sender, head, arrival)
+        let decided = decide::decide_as(head, &mut exchange, |head, arrival, matched| {
+            identify(supposed.sender, head, arrival, matched)
         });
         self.matched = exchange.matched();
         self.caller = exchange.caller;
@@ -343,9 +343,10 @@ fn identify(
     sender: Sender,
     head: &Head<'_>,
     arrival: &Arrival<'_>,
+    matched: Match,
 ) -> Result<Caller, SignatureError> {
     match sender {
-        Sender::Signature => decide::authenticate(head, arrival),
+        Sender::Signature => decide::authenticate(head, arrival, matched),
         Sender::Supposed(caller) => Ok(caller),
     }
 }

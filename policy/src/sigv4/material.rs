@@ -6,21 +6,21 @@ use http::header::AUTHORIZATION;
 use memchr::memmem;
 
 use super::{
-    SignatureError, SignedParts,
+    Presigned, SignatureError, SignedParts,
     authorization::{ALGORITHM, split_scheme, trim},
     error::quote,
 };
 
 /// Names of query parameters that make a request a presigned one.
 ///
-/// Compared without case and after percent-decoding: a signer writes them exactly so, but what a server behind might read as
+/// Where a query can be a signature at all ([`Presigned`]). Compared without case and after percent-decoding: a signer writes them exactly so, but what a server behind might read as
 /// signed must not be anonymous here.
 const PRESIGNED: [&[u8]; 3] = [b"x-amz-algorithm", b"x-amz-credential", b"x-amz-signature"];
 
 /// The parameters of the request's `AWS4-HMAC-SHA256` authorization; none if it is not signed at all.
 pub(super) fn find<'a>(parts: &SignedParts<'a>) -> Result<Option<&'a [u8]>, SignatureError> {
     let header = authorization(parts)?;
-    let presigned = parts.query.is_some_and(is_presigned);
+    let presigned = parts.presigned == Presigned::Counts && parts.query.is_some_and(is_presigned);
     match (header, presigned) {
         (None, false) => Ok(None),
         (None, true) => Err(SignatureError::Presigned),

@@ -40,6 +40,7 @@ struct Sent {
     query: Option<Vec<u8>>,
     authority: Vec<u8>,
     headers: HeaderMap,
+    presigned: Presigned,
 }
 
 impl Sent {
@@ -56,6 +57,7 @@ impl Sent {
             query,
             authority: b"orders.test".to_vec(),
             headers: HeaderMap::new(),
+            presigned: Presigned::Counts,
         }
         .header("x-amz-date", NOON)
         .header("x-amz-content-sha256", "UNSIGNED-PAYLOAD")
@@ -112,6 +114,7 @@ impl Sent {
             query: self.query.as_deref(),
             authority: &self.authority,
             headers: &self.headers,
+            presigned: self.presigned,
         };
         verifier.verify(&parts, now)
     }

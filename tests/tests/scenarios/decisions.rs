@@ -188,6 +188,27 @@ async fn a_request_needs_the_word_of_every_layer_that_counts() {
     }
 }
 
+/// Where no policy asks who is calling, the parameters of a presigned URL are the application's; where one does, they are refused.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_presigned_query_is_the_applications_where_nobody_asks_for_callers() {
+    let target = Target::named("v1").await;
+    let mut gateway = everybody(&target).start().await;
+    let (off, all) = (Guard::Off, Guard::By(allow(&json!("*"))));
+    let presigned = "/a?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=x&X-Amz-Signature=00";
+    for (network, service, expected) in [
+        (&off, &off, (200, 1)),
+        (&all, &off, (403, 0)),
+        (&off, &all, (403, 0)),
+    ] {
+        guarded(&mut gateway, network, service).await;
+        let before = target.count();
+        let request = Request::get("orders.test", presigned);
+        let answer = gateway.send(Via::Http1, request).await;
+        let got = (answer.status, target.count() - before);
+        assert_eq!(got, expected, "network {network:?}, service {service:?}");
+    }
+}
+
 /// The last row of §6.3: a signed caller needs an identity-based policy too, in the same account as well, once anything counts.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_signed_caller_needs_the_word_of_its_own_policies() {

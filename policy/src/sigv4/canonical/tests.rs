@@ -88,6 +88,7 @@ fn check(name: &str, files: &Value, kind: &str, written: &Written) -> String {
         query: written.query.as_deref().map(str::as_bytes),
         authority: written.host.as_bytes(),
         headers: &written.headers,
+        presigned: crate::sigv4::Presigned::Counts,
     };
     let signed_headers = parse_signed_headers(signed_headers.as_bytes()).unwrap();
     let signed_at = Timestamp::parse(date.as_bytes()).unwrap();

@@ -335,6 +335,25 @@ fn what_is_not_signed_is_anonymous() {
     }
 }
 
+/// Where no policy asks who is calling, the parameters of a presigned URL are the application's.
+#[test]
+fn a_presigned_query_is_the_applications_where_nobody_asks_for_callers() {
+    let query = "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=a&X-Amz-Signature=00";
+    let theirs = |sent: Sent| Sent {
+        presigned: Presigned::Ignored,
+        ..sent
+    };
+    let unsigned = Sent::new("GET /").query(query);
+    assert_eq!(theirs(unsigned.clone()).outcome(), "anonymous");
+    assert!(unsigned.outcome().starts_with(INCOMPLETE));
+    // A header that looks signed must verify everywhere.
+    assert_eq!(theirs(good()).outcome(), "owner");
+    assert_eq!(theirs(good().query("a=1&b=3")).outcome(), MISMATCH);
+    let both = good().query(&format!("a=1&b=2&{query}"));
+    assert_eq!(theirs(both.clone()).outcome(), MISMATCH);
+    assert!(both.outcome().starts_with(INCOMPLETE));
+}
+
 #[test]
 fn what_looks_signed_is_never_anonymous() {
     for value in [
