@@ -94,6 +94,7 @@ impl<'a> Facts<'a> {
             Key::SourceVpc => one(request.source_vpc.as_str()),
             Key::SourceVpcOwnerAccount => one(request.source_vpc_owner.as_str()),
             Key::ResourceTag(tag) => self.service_tag(tag).and_then(one),
+            Key::Absent => None,
             Key::PrincipalArn
             | Key::PrincipalAccount
             | Key::PrincipalType

@@ -5,10 +5,17 @@
 //! Source: IAM user guide, "IAM JSON policy elements reference" and "Grammar of the IAM JSON policy language".
 
 pub(crate) mod condition;
+pub(crate) mod date;
 pub(crate) mod number;
 pub(crate) mod read;
+pub(crate) mod template;
 
-use crate::{iam::condition::Condition, request::Action, wildcard::Pattern};
+use crate::{
+    facts::Facts,
+    iam::{condition::Condition, template::Template},
+    request::Action,
+    wildcard::Pattern,
+};
 
 /// A policy.
 #[derive(Debug, Clone)]
@@ -79,4 +86,21 @@ pub(crate) struct Resources {
     pub(crate) negated: bool,
     /// Patterns over the ARN of the service and the path.
     pub(crate) patterns: Vec<Pattern>,
+    /// Those with variables.
+    pub(crate) templates: Box<[Template]>,
+}
+
+impl Resources {
+    /// Does one of them fit, whether or not they are negated?
+    pub(crate) fn any_fits(&self, resource: &str, facts: &Facts<'_>) -> bool {
+        let filled = |template: &Template| {
+            template
+                .fill_pattern(facts)
+                .is_some_and(|pattern| pattern.matches(resource))
+        };
+        self.patterns
+            .iter()
+            .any(|pattern| pattern.matches(resource))
+            || self.templates.iter().any(filled)
+    }
 }

@@ -34,6 +34,24 @@ pub(crate) enum Key {
     SecureTransport,
     CurrentTime,
     EpochTime,
+    /// A key that no request here has: a global one about things that do not exist here, or one of another service.
+    Absent,
+}
+
+/// What the values of a key are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Something that is no number, date, Boolean, address or ARN.
+    Text,
+    /// Digits.
+    Number,
+    /// A date; IAM compares seconds since 1970 as dates too.
+    Date,
+    Boolean,
+    Address,
+    Arn,
+    /// Whatever somebody wrote.
+    Any,
 }
 
 /// Keys without a variable part, by the name that the documentation uses.
@@ -62,6 +80,42 @@ const PLAIN: [(&str, Key); 19] = [
     ("aws:EpochTime", Key::EpochTime),
 ];
 
+/// Global keys about things that no request here has: calls through other services, multi-factor devices, endpoints.
+const ABSENT: [&str; 32] = [
+    "aws:AssumedRoot",
+    "aws:CalledVia",
+    "aws:CalledViaFirst",
+    "aws:CalledViaLast",
+    "aws:ChatbotSourceArn",
+    "aws:Ec2InstanceSourcePrivateIPv4",
+    "aws:Ec2InstanceSourceVpc",
+    "aws:FederatedProvider",
+    "aws:MultiFactorAuthAge",
+    "aws:MultiFactorAuthPresent",
+    "aws:PrincipalIsAWSService",
+    "aws:PrincipalServiceName",
+    "aws:PrincipalServiceNamesList",
+    "aws:RequestedRegion",
+    "aws:ResourceAccount",
+    "aws:ResourceOrgID",
+    "aws:ResourceOrgPaths",
+    "aws:SourceAccount",
+    "aws:SourceArn",
+    "aws:SourceIdentity",
+    "aws:SourceOrgID",
+    "aws:SourceOrgPaths",
+    "aws:SourceOwner",
+    "aws:SourceVpcArn",
+    "aws:SourceVpce",
+    "aws:TagKeys",
+    "aws:TokenIssueTime",
+    "aws:ViaAWSService",
+    "aws:VpcSourceIp",
+    "aws:VpceAccount",
+    "aws:VpceOrgID",
+    "aws:VpceOrgPaths",
+];
+
 /// What comes before the variable part of a key.
 const PREFIXES: [&str; 4] = [
     "vpc-lattice-svcs:RequestHeader/",
@@ -69,6 +123,9 @@ const PREFIXES: [&str; 4] = [
     "aws:PrincipalTag/",
     "aws:ResourceTag/",
 ];
+
+/// Global keys that are the values of headers.
+const HEADERS: [(&str, &str); 2] = [("aws:UserAgent", "user-agent"), ("aws:Referer", "referer")];
 
 /// Why a text is not a condition key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,8 +145,10 @@ fn same_name(known: &str, text: &str) -> bool {
 impl Key {
     /// Reads a key.
     pub(crate) fn parse(text: &str) -> Result<Self, UnknownKey> {
-        if same_name("aws:UserAgent", text) {
-            return Ok(Self::RequestHeader("user-agent".into()));
+        for (name, header) in HEADERS {
+            if same_name(name, text) {
+                return Ok(Self::RequestHeader(header.into()));
+            }
         }
         if let Some((_, key)) = PLAIN.iter().find(|(name, _)| same_name(name, text)) {
             return Ok(key.clone());
@@ -109,6 +168,9 @@ impl Key {
                 "aws:PrincipalTag/" => Self::PrincipalTag(name.to_lowercase().into()),
                 _ => Self::ResourceTag(name.to_lowercase().into()),
             });
+        }
+        if is_absent(text) {
+            return Ok(Self::Absent);
         }
         Err(UnknownKey {
             nearest: nearest(text),
@@ -141,8 +203,97 @@ impl Key {
             | Self::PrincipalTag(_)
             | Self::ResourceTag(_)
             | Self::UserId
-            | Self::UserName => return None,
+            | Self::UserName
+            | Self::Absent => return None,
         })
+    }
+
+    /// What its values are.
+    pub(crate) fn kind(&self) -> Kind {
+        match self {
+            Self::Port => Kind::Number,
+            Self::ServiceNetworkArn | Self::ServiceArn | Self::PrincipalArn => Kind::Arn,
+            Self::SourceIp => Kind::Address,
+            Self::SecureTransport => Kind::Boolean,
+            Self::CurrentTime => Kind::Date,
+            Self::EpochTime => Kind::Number,
+            Self::RequestPath
+            | Self::SourceVpc
+            | Self::PrincipalType
+            | Self::PrincipalOrgId
+            | Self::PrincipalOrgPaths
+            | Self::UserId => Kind::Text,
+            // A method and a user's name are free, and the id of an account is a number.
+            Self::RequestMethod
+            | Self::RequestHeader(_)
+            | Self::RequestQueryString(_)
+            | Self::SourceVpcOwnerAccount
+            | Self::PrincipalAccount
+            | Self::PrincipalTag(_)
+            | Self::ResourceTag(_)
+            | Self::UserName
+            | Self::Absent => Kind::Any,
+        }
+    }
+
+    /// Does a connection that is passed through have it?
+    ///
+    /// Source: VPC Lattice user guide, "Auth policies for TLS listeners".
+    pub(crate) fn is_of_connections(&self) -> bool {
+        match self {
+            Self::RequestMethod
+            | Self::RequestPath
+            | Self::RequestHeader(_)
+            | Self::RequestQueryString(_)
+            | Self::SourceIp
+            | Self::SecureTransport
+            | Self::CurrentTime
+            | Self::EpochTime
+            | Self::Absent => false,
+            Self::Port
+            | Self::ServiceNetworkArn
+            | Self::ServiceArn
+            | Self::SourceVpc
+            | Self::SourceVpcOwnerAccount
+            | Self::PrincipalArn
+            | Self::PrincipalAccount
+            | Self::PrincipalType
+            | Self::PrincipalOrgId
+            | Self::PrincipalOrgPaths
+            | Self::PrincipalTag(_)
+            | Self::ResourceTag(_)
+            | Self::UserId
+            | Self::UserName => true,
+        }
+    }
+
+    /// Can a request have several values of it?
+    pub(crate) fn is_multivalued(&self) -> bool {
+        matches!(self, Self::RequestQueryString(_) | Self::PrincipalOrgPaths)
+    }
+}
+
+/// Is it the key of something that does not exist here? Keys of other services are, unless they look like a slip of the pen for one
+/// of ours; of the services whose keys are known here only the listed ones.
+fn is_absent(text: &str) -> bool {
+    let Some((service, name)) = text.split_once(':') else {
+        return false;
+    };
+    let is_name = |text: &str| {
+        !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+    };
+    match service.to_ascii_lowercase().as_str() {
+        "aws" => {
+            ABSENT.iter().any(|known| known.eq_ignore_ascii_case(text))
+                || name
+                    .split_at_checked("RequestTag/".len())
+                    .is_some_and(|(head, tag)| {
+                        head.eq_ignore_ascii_case("RequestTag/") && !tag.is_empty()
+                    })
+        }
+        // Of its control plane.
+        "vpc-lattice" => !name.is_empty(),
+        other => is_name(other) && !name.is_empty() && nearest(text).is_none(),
     }
 }
 
@@ -153,7 +304,8 @@ fn nearest(text: &str) -> Option<&'static str> {
         .iter()
         .map(|(name, _)| *name)
         .chain(PREFIXES)
-        .chain(["aws:UserAgent"])
+        .chain(HEADERS.map(|(name, _)| name))
+        .chain(ABSENT)
         .map(|name| {
             (
                 strsim::osa_distance(&lower, &name.to_ascii_lowercase()),

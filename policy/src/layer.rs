@@ -22,7 +22,7 @@ use crate::{
         translate::{self, Meaning, ResourceClause, Slot, Translation},
     },
     facts::{Fact, Facts, epoch_seconds, path_text},
-    iam::{Effect, Principals, Resources, Statement},
+    iam::{Effect, Principals, Resources, Statement, condition::Condition, template::Template},
     principal::{Principal, PrincipalType},
     request::Action,
     wildcard::Reach,
@@ -163,7 +163,7 @@ impl Layer {
             policies.add(policy.clone()).map_err(CedarError::new)?;
             reads.extend(own_reads.iter().cloned());
             for slot in own_slots {
-                demand.extend(compiled.slot_fact(slot));
+                demand.extend(compiled.slot_facts(slot));
                 slots.push((kept.position, slot.clone()));
             }
         }
@@ -414,14 +414,22 @@ impl Compiled {
         matches!(self.body, Body::Native(_))
     }
 
-    /// The fact that a slot depends on.
-    fn slot_fact(&self, slot: &Slot) -> Option<Fact> {
-        match (&self.body, slot.meaning) {
-            (_, Meaning::Resource) => Some(Fact::Resource),
-            (Body::Iam(iam), Meaning::Condition(position)) => {
-                iam.statement.conditions.get(position)?.key.fact()
+    /// The facts that a slot depends on.
+    fn slot_facts(&self, slot: &Slot) -> Vec<Fact> {
+        let Body::Iam(iam) = &self.body else {
+            return Vec::new();
+        };
+        let statement = &iam.statement;
+        match slot.meaning {
+            Meaning::Resource => {
+                let templates = statement.resources.templates.iter();
+                let variables = templates.flat_map(Template::facts);
+                variables.chain([Fact::Resource]).collect()
             }
-            (Body::Native(_), _) => None,
+            Meaning::Condition(position) => {
+                let conditions = statement.conditions.get(position).into_iter();
+                conditions.flat_map(Condition::facts).collect()
+            }
         }
     }
 
@@ -432,14 +440,7 @@ impl Compiled {
         };
         let statement = &iam.statement;
         match slot.meaning {
-            Meaning::Resource => {
-                let resource = facts.resource();
-                statement
-                    .resources
-                    .patterns
-                    .iter()
-                    .any(|pattern| pattern.matches(&resource))
-            }
+            Meaning::Resource => statement.resources.any_fits(&facts.resource(), facts),
             Meaning::Condition(position) => statement
                 .conditions
                 .get(position)
@@ -489,6 +490,16 @@ fn can_be(principals: &Principals, principal: Option<&Principal>) -> bool {
 /// Does the service alone already decide whether a resource fits?
 fn reach(resources: &Resources, action: Action, service_arn: &str, beginning: &str) -> Reach {
     let mut reached = Reach::Never;
+    for template in &resources.templates {
+        let outline = template.outline();
+        let possible = match action {
+            Action::Invoke => outline.reach(beginning) != Reach::Never,
+            Action::Connect => outline.matches(service_arn),
+        };
+        if possible {
+            reached = Reach::Depends;
+        }
+    }
     for pattern in &resources.patterns {
         let one = match action {
             Action::Invoke => pattern.reach(beginning),

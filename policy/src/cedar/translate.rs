@@ -241,6 +241,11 @@ fn access(key: &Key) -> Access {
         Key::PrincipalOrgPaths => of(Var::Principal, "organizationPaths", Shape::Texts),
         Key::UserId => of(Var::Principal, "userId", Shape::Text),
         Key::UserName => of(Var::Principal, "username", Shape::Text),
+        Key::Absent => Access {
+            present: boolean(false),
+            value: text(""),
+            shape: Shape::Text,
+        },
         Key::PrincipalTag(name) => tag(Expr::Var(Var::Principal), name, Shape::Text),
         Key::ResourceTag(name) => tag(Expr::Var(Var::Resource), name, Shape::Text),
     }
@@ -273,7 +278,9 @@ impl Writer {
     }
 
     fn resources(&mut self, resources: &Resources) -> Expr {
-        let fits = if resources.patterns.iter().any(Pattern::has_single) {
+        let beyond =
+            resources.patterns.iter().any(Pattern::has_single) || !resources.templates.is_empty();
+        let fits = if beyond {
             self.slot(Meaning::Resource)
         } else {
             self.reads.insert(Fact::Resource);
@@ -289,6 +296,9 @@ impl Writer {
         let access = access(&condition.key);
         let direct = match &condition.test {
             Test::Null(wanted) => Some(null(access.present, wanted)),
+            // A key that is never there needs no test.
+            _ if condition.key == Key::Absent => Some(boolean(condition.when_missing())),
+            _ if !condition.templates.is_empty() => None,
             test => equal(test, &access, condition.quantifier, condition.negated).map(|holds| {
                 if condition.when_missing() {
                     Expr::IfThenElse {

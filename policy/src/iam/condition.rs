@@ -10,10 +10,10 @@ use std::{cmp::Ordering, net::IpAddr};
 use ipnet::IpNet;
 
 use crate::{
-    facts::{Facts, Values},
-    iam::number::Number,
+    facts::{Fact, Facts, Values},
+    iam::{date::Moment, number::Number, template::Template},
     key::Key,
-    wildcard::Pattern,
+    wildcard::{Part, Pattern},
 };
 
 /// One operator with one key and its values.
@@ -28,6 +28,8 @@ pub(crate) struct Condition {
     pub(crate) if_exists: bool,
     pub(crate) key: Key,
     pub(crate) test: Test,
+    /// Values with variables, beside those of the test.
+    pub(crate) templates: Box<[Template]>,
 }
 
 /// How the values of a multivalued key are taken.
@@ -58,11 +60,15 @@ pub(crate) enum Test {
     Null(Vec<bool>),
     /// `Numeric…`: the value stands in this relation to one of the numbers.
     Numeric(Relation, Vec<Number>),
+    /// `Date…`: the value stands in this relation to one of the moments.
+    Date(Relation, Vec<Moment>),
     /// `IpAddress`.
     Ip(Vec<IpNet>),
+    /// `BinaryEquals`: the bytes of the value.
+    Binary(Vec<Box<[u8]>>),
 }
 
-/// How a number is compared.
+/// How a number or a date is compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Relation {
     Equal,
@@ -89,9 +95,17 @@ impl Relation {
 pub(crate) struct ArnPattern([Pattern; 6]);
 
 impl ArnPattern {
-    /// A pattern from its parts, already read.
-    pub(crate) fn new(parts: [Pattern; 6]) -> Self {
-        Self(parts)
+    /// A pattern from its steps. A colon that stands for itself parts it; `*` alone is any ARN. `None` when it has fewer than six
+    /// parts.
+    pub(crate) fn from_steps(steps: &[Part]) -> Option<Self> {
+        if steps == [Part::Many] {
+            return Some(Self(std::array::from_fn(|_| Pattern::parse("*"))));
+        }
+        let parts = steps.splitn(6, |step| *step == Part::Byte(b':'));
+        let parts: Vec<Pattern> = parts
+            .map(|part| Pattern::new(part.iter().copied()))
+            .collect();
+        parts.try_into().ok().map(Self)
     }
 
     fn matches(&self, text: &str) -> bool {
@@ -110,7 +124,7 @@ impl Condition {
             return wanted.contains(&values.is_none());
         }
         match values {
-            Some(values) => self.holds_for(&values),
+            Some(values) => self.holds_for(&values, facts),
             None => self.when_missing(),
         }
     }
@@ -125,8 +139,18 @@ impl Condition {
         }
     }
 
-    fn holds_for(&self, values: &Values<'_>) -> bool {
-        let mut equal = values.iter().map(|value| self.test.matches(value));
+    /// The facts of a request that it depends on.
+    pub(crate) fn facts(&self) -> impl Iterator<Item = Fact> {
+        let templates = self.templates.iter().flat_map(Template::facts);
+        self.key.fact().into_iter().chain(templates)
+    }
+
+    fn holds_for(&self, values: &Values<'_>, facts: &Facts<'_>) -> bool {
+        let mut equal = values.iter().map(|value| {
+            let mut templates = self.templates.iter();
+            self.test.matches(value)
+                || templates.any(|template| self.test.matches_filled(template, value, facts))
+        });
         match self.quantifier {
             Quantifier::Plain => equal.any(|equal| equal) != self.negated,
             Quantifier::Any => equal.any(|equal| equal != self.negated),
@@ -153,8 +177,36 @@ impl Test {
                 let mut orders = numbers.iter().map(|number| value.cmp(number));
                 orders.any(|order| relation.holds(order))
             }),
+            Self::Date(relation, moments) => Moment::parse(value).is_some_and(|value| {
+                let mut orders = moments.iter().map(|moment| value.cmp(moment));
+                orders.any(|order| relation.holds(order))
+            }),
             Self::Ip(networks) => parse_ip(value)
                 .is_some_and(|address| networks.iter().any(|network| network.contains(&address))),
+            Self::Binary(wanted) => wanted.iter().any(|bytes| **bytes == *value.as_bytes()),
+        }
+    }
+
+    /// Does one value compare equal with a text whose variables are filled in? Only texts and ARNs have variables.
+    fn matches_filled(&self, template: &Template, value: &str, facts: &Facts<'_>) -> bool {
+        match self {
+            Self::Equals(_) => template.fill_plain(facts).is_some_and(|text| text == value),
+            Self::EqualsIgnoreCase(_) => template
+                .fill_plain(facts)
+                .is_some_and(|text| text.to_lowercase() == value.to_lowercase()),
+            Self::Like(_) => template
+                .fill_pattern(facts)
+                .is_some_and(|pattern| pattern.matches(value)),
+            Self::Arn(_) => template
+                .fill(facts)
+                .and_then(|steps| ArnPattern::from_steps(&steps))
+                .is_some_and(|pattern| pattern.matches(value)),
+            Self::Bool(_)
+            | Self::Null(_)
+            | Self::Numeric(..)
+            | Self::Date(..)
+            | Self::Ip(_)
+            | Self::Binary(_) => false,
         }
     }
 }

@@ -319,8 +319,9 @@ impl Reader<'_> {
         let principals = self.principals(find("Principal"), find("NotPrincipal"), effect, spot);
         let actions = self.actions(find("Action"), find("NotAction"), spot);
         let resources = self.resources(find("Resource"), find("NotResource"), spot);
+        let about = actions.as_deref().unwrap_or(&Action::ALL);
         let conditions = find("Condition")
-            .map(|(node, spot)| self.conditions(node, &spot))
+            .map(|(node, spot)| self.conditions(node, &spot, about))
             .unwrap_or_default();
         Some(Statement {
             sid: self.sid.clone(),
@@ -436,9 +437,12 @@ impl Reader<'_> {
             self.either(plain, negated, ("Resource", "NotResource"), statement)?;
         let texts = self.members_of_list(node, &spot, negated)?;
         let mut patterns = Vec::new();
+        let mut templates = Vec::new();
         for (text, spot) in texts {
-            let pattern = self.pattern(&text, &spot)?;
-            if pattern.reach("arn:") == Reach::Never {
+            let template = self.template(&text, &spot)?;
+            let pattern = template.pattern();
+            let outline = pattern.clone().unwrap_or_else(|| template.outline());
+            if outline.reach("arn:") == Reach::Never {
                 let hint = format!(
                     "write `*{}{text}`, or the ARN of the service and the path",
                     if text.starts_with('/') { "" } else { "/" }
@@ -446,9 +450,16 @@ impl Reader<'_> {
                 self.error(&spot, format!("`{text}` is not a resource"), hint);
                 return None;
             }
-            patterns.push(pattern);
+            match pattern {
+                Some(pattern) => patterns.push(pattern),
+                None => templates.push(template),
+            }
         }
-        Some(Resources { negated, patterns })
+        Some(Resources {
+            negated,
+            patterns,
+            templates: templates.into(),
+        })
     }
 
     fn principals(

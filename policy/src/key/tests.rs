@@ -19,6 +19,7 @@ fn names_of_the_service_are_case_sensitive_and_global_ones_are_not() {
     check("aws:SourceVpc", Ok(Key::SourceVpc));
     check("vpc-lattice-svcs:SourceVpc", Ok(Key::SourceVpc));
     check("aws:UserAgent", Ok(Key::RequestHeader("user-agent".into())));
+    check("aws:referer", Ok(Key::RequestHeader("referer".into())));
 }
 
 #[test]
@@ -45,7 +46,28 @@ fn variable_parts_keep_the_case_that_matters() {
 #[test]
 fn what_is_not_known_is_refused_with_the_nearest() {
     check("aws:SourceIps", Err(Some("aws:SourceIp")));
-    check("s3:prefix", Err(None));
+    check("aws:TagKey", Err(Some("aws:TagKeys")));
+    check("vpc-lattice-svc:Port", Err(Some("vpc-lattice-svcs:Port")));
+    check("VPC-Lattice-SVCS:X", Err(Some("vpc-lattice-svcs:Port")));
+    check("prefix", Err(None));
+    check("s3:", Err(None));
+    check(":prefix", Err(None));
+    check("s 3:prefix", Err(None));
+    check("aws:RequestTag/", Err(Some("aws:ResourceTag/")));
     check("", Err(None));
     check("é", Err(None));
+}
+
+#[test]
+fn keys_about_what_no_request_has_are_known_as_such() {
+    for text in [
+        "s3:prefix",
+        "vpc-lattice:AuthType",
+        "aws:MultiFactorAuthPresent",
+        "AWS:tagkeys",
+        "aws:RequestTag/team",
+        "kms:EncryptionContext:a/b",
+    ] {
+        check(text, Ok(Key::Absent));
+    }
 }

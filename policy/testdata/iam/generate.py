@@ -13,11 +13,13 @@ caller, and one letter per request. `.` allowed; `N`, `S`, `I` denied by a state
 `n`, `s`, `i` not allowed by it.
 """
 
+import base64
 import ipaddress
 import json
 import random
 import re
 import sys
+from datetime import datetime, timezone
 from decimal import Decimal
 
 HOME, ABROAD = "111122223333", "444455556666"
@@ -45,6 +47,8 @@ CALLERS = {
     },
 }
 SERVICE_TAGS = {"env": "prod", "tier": "1"}
+# Keys of other services, and global ones about what no request of this service has.
+NOWHERE = ["s3:prefix", "aws:MultiFactorAuthPresent", "aws:RequestTag/team", "aws:SourceAccount"]
 ORG = "o-home"
 ORG_PATHS = ["o-home/r-1/ou-a/", "o-home/r-1/ou-b/"]
 
@@ -78,6 +82,8 @@ def values_of(key, request):
     lower = name.lower()
     http = request["action"] == "Invoke"
 
+    if key in NOWHERE:
+        return []
     if name == "vpc-lattice-svcs:Port":
         return [str(request["port"])]
     if name == "vpc-lattice-svcs:ServiceArn":
@@ -114,8 +120,8 @@ def values_of(key, request):
         return [request["path"]]
     if name == "vpc-lattice-svcs:RequestQueryString":
         return query_of(request).get(rest, [])
-    if name == "vpc-lattice-svcs:RequestHeader" or lower == "aws:useragent":
-        wanted = "user-agent" if lower == "aws:useragent" else rest.lower()
+    if name == "vpc-lattice-svcs:RequestHeader" or lower in ("aws:useragent", "aws:referer"):
+        wanted = {"aws:useragent": "user-agent", "aws:referer": "referer"}.get(lower, rest.lower())
         lines = [value for header, value in request["headers"] if header == wanted]
         return [("; " if wanted == "cookie" else ",").join(lines)] if lines else []
     if lower == "aws:sourceip":
@@ -124,22 +130,99 @@ def values_of(key, request):
         return ["true" if request["tls"] else "false"]
     if lower == "aws:epochtime":
         return [str(request["time"])]
+    if lower == "aws:currenttime":
+        return [datetime.fromtimestamp(request["time"], timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")]
     raise KeyError(key)
 
 
 # ---- How values compare ---------------------------------------------------------------------------------------------------------
 
 
-def wildcard(pattern, text):
-    parts = [".*" if c == "*" else "." if c == "?" else re.escape(c) for c in pattern]
+# A text of a policy is a list of pairs: a character, and whether it is written, so that it may be a wildcard, or stands for itself.
+
+ESCAPED = {"*", "?", "$"}
+VARIABLE = re.compile(r"\s*([^,}]*?)\s*(?:,\s*'((?:[^']|'')*)'\s*)?}")
+
+
+def written(text):
+    return [(c, True) for c in text]
+
+
+def expand(text, version, request):
+    """Puts values in the place of policy variables; None if one has no value."""
+    if version != "2012-10-17":
+        return written(text)
+    before, *rest = text.split("${")
+    pieces = written(before)
+    for after in rest:
+        match = VARIABLE.match(after)
+        name, default = match[1], match[2]
+        if name in ESCAPED:
+            pieces.append((name, False))
+        else:
+            # "Policy variables with no value": "the value is effectively null. There is no equal or like value."
+            values = values_of(name, request)
+            if len(values) != 1:
+                if default is None:
+                    return None
+                values = [default.replace("''", "'")]
+            pieces += [(c, False) for c in values[0]]
+        pieces += written(after[match.end():])
+    return pieces
+
+
+def plain(pieces):
+    return "".join(c for c, _ in pieces)
+
+
+def wildcard(pieces, text):
+    parts = [".*" if piece == ("*", True) else "." if piece == ("?", True) else re.escape(piece[0]) for piece in pieces]
     return re.fullmatch("".join(parts), text, re.DOTALL) is not None
 
 
-def arn_matches(pattern, text):
-    if pattern == "*":
-        pattern = "*:*:*:*:*:*"
-    wanted, found = pattern.split(":", 5), text.split(":", 5)
+def arn_matches(pieces, text):
+    if pieces == written("*"):
+        pieces = written("*:*:*:*:*:*")
+    wanted = [[]]
+    for piece in pieces:
+        if piece[0] == ":" and len(wanted) < 6:
+            wanted.append([])
+        else:
+            wanted[-1].append(piece)
+    found = text.split(":", 5)
     return len(found) == 6 and len(wanted) == 6 and all(map(wildcard, wanted, found))
+
+
+def moment(text):
+    """Seconds since 1970, exactly; None for what is neither a date of the W3C's forms nor a number of seconds."""
+    if re.fullmatch(r"-?[0-9]{1,18}(\.[0-9]{1,9})?", text):
+        return Decimal(text)
+    match = re.fullmatch(
+        r"([0-9]{4})-([0-9]{2})(?:-([0-9]{2})(?:T([0-9]{2}):([0-9]{2})(?::([0-9]{2})(\.[0-9]{1,9})?)?(Z|[+-][0-9]{2}:?[0-9]{2})?)?)?",
+        text, re.ASCII | re.IGNORECASE,
+    )
+    if not match:
+        return None
+    year, month, day, hour, minute, second, fraction, zone = match.groups()
+    try:
+        at = datetime(int(year), int(month), int(day or 1), int(hour or 0), int(minute or 0), int(second or 0), tzinfo=timezone.utc)
+    except ValueError:
+        return None
+    offset = 0
+    if zone and zone not in "Zz":
+        hours, minutes = int(zone[1:3]), int(zone[-2:])
+        if hours > 23 or minutes > 59:
+            return None
+        offset = (hours * 60 + minutes) * (60 if zone[0] == "+" else -60)
+    return Decimal(int((at - datetime(1970, 1, 1, tzinfo=timezone.utc)).total_seconds()) - offset) + Decimal(fraction or 0)
+
+
+def dated(compare):
+    def test(wanted, found):
+        left, right = moment(found), moment(plain(wanted))
+        return left is not None and right is not None and compare(left, right)
+
+    return test
 
 
 def number(text):
@@ -158,7 +241,7 @@ def within(network, text):
     found = address(text)
     if found is None:
         return False
-    wanted = ipaddress.ip_network(network, strict=False)
+    wanted = ipaddress.ip_network(plain(network), strict=False)
     mapped = getattr(wanted.network_address, "ipv4_mapped", None)
     if mapped and wanted.prefixlen >= 96:
         wanted = ipaddress.ip_network((mapped, wanted.prefixlen - 96), strict=False)
@@ -167,7 +250,7 @@ def within(network, text):
 
 def numeric(compare):
     def test(wanted, found):
-        left, right = number(found), number(wanted)
+        left, right = number(found), number(plain(wanted))
         return left is not None and right is not None and compare(left, right)
 
     return test
@@ -175,18 +258,24 @@ def numeric(compare):
 
 # Positive operators; the second member of each pair is the name of the negation, if there is one.
 TESTS = {
-    ("StringEquals", "StringNotEquals"): lambda wanted, found: wanted == found,
-    ("StringEqualsIgnoreCase", "StringNotEqualsIgnoreCase"): lambda wanted, found: wanted.lower() == found.lower(),
+    ("StringEquals", "StringNotEquals"): lambda wanted, found: plain(wanted) == found,
+    ("StringEqualsIgnoreCase", "StringNotEqualsIgnoreCase"): lambda wanted, found: plain(wanted).lower() == found.lower(),
     ("StringLike", "StringNotLike"): wildcard,
     ("ArnEquals", "ArnNotEquals"): arn_matches,
     ("ArnLike", "ArnNotLike"): arn_matches,
-    ("Bool", None): lambda wanted, found: wanted.lower() == found.lower() and found.lower() in ("true", "false"),
+    ("Bool", None): lambda wanted, found: plain(wanted).lower() == found.lower() and found.lower() in ("true", "false"),
     ("NumericEquals", "NumericNotEquals"): numeric(lambda left, right: left == right),
     ("NumericLessThan", None): numeric(lambda left, right: left < right),
     ("NumericLessThanEquals", None): numeric(lambda left, right: left <= right),
     ("NumericGreaterThan", None): numeric(lambda left, right: left > right),
     ("NumericGreaterThanEquals", None): numeric(lambda left, right: left >= right),
     ("IpAddress", "NotIpAddress"): within,
+    ("DateEquals", "DateNotEquals"): dated(lambda left, right: left == right),
+    ("DateLessThan", None): dated(lambda left, right: left < right),
+    ("DateLessThanEquals", None): dated(lambda left, right: left <= right),
+    ("DateGreaterThan", None): dated(lambda left, right: left > right),
+    ("DateGreaterThanEquals", None): dated(lambda left, right: left >= right),
+    ("BinaryEquals", None): lambda wanted, found: base64.b64decode(plain(wanted)) == found.encode(),
 }
 POSITIVE = {names[0]: test for names, test in TESTS.items()}
 NEGATIVE = {names[1]: test for names, test in TESTS.items() if names[1]}
@@ -197,7 +286,7 @@ def listed(value):
     return [item if isinstance(item, str) else json.dumps(item) for item in items]
 
 
-def condition_holds(operator, key, wanted, request):
+def condition_holds(operator, key, wanted, request, version):
     found, wanted = values_of(key, request), listed(wanted)
     if operator == "Null":
         return any((value.lower() == "true") == (not found) for value in wanted)
@@ -206,6 +295,8 @@ def condition_holds(operator, key, wanted, request):
     base = base.removesuffix("IfExists")
     negative = base in NEGATIVE
     test = NEGATIVE[base] if negative else POSITIVE[base]
+    expanded = [expand(text, version, request) for text in wanted]
+    wanted = [text for text in expanded if text is not None]
 
     if not found:
         if if_exists:
@@ -255,17 +346,27 @@ def principal_applies(statement, request):
     return True
 
 
-def applies(statement, request):
+def fits(pattern, text):
+    return pattern is not None and wildcard(pattern, text)
+
+
+def applies(statement, request, version):
     action = f"vpc-lattice-svcs:{request['action']}".lower()
     resource = SERVICE + (request["path"] if request["action"] == "Invoke" else "")
-    for name, text, fold in (("Action", action, str.lower), ("Resource", resource, str)):
+    def action_pattern(text):
+        return written(text.lower())
+
+    def resource_pattern(text):
+        return expand(text, version, request)
+
+    for name, text, pattern in (("Action", action, action_pattern), ("Resource", resource, resource_pattern)):
         if name in statement:
-            if not any(wildcard(fold(pattern), text) for pattern in listed(statement[name])):
+            if not any(fits(pattern(item), text) for item in listed(statement[name])):
                 return False
-        elif any(wildcard(fold(pattern), text) for pattern in listed(statement[f"Not{name}"])):
+        elif any(fits(pattern(item), text) for item in listed(statement[f"Not{name}"])):
             return False
     return principal_applies(statement, request) and all(
-        condition_holds(operator, key, wanted, request)
+        condition_holds(operator, key, wanted, request, version)
         for operator, keys in statement.get("Condition", {}).items()
         for key, wanted in keys.items()
     )
@@ -273,7 +374,8 @@ def applies(statement, request):
 
 def says(policy, request):
     statements = policy["Statement"] if isinstance(policy["Statement"], list) else [policy["Statement"]]
-    effects = {statement["Effect"] for statement in statements if applies(statement, request)}
+    version = policy.get("Version")
+    effects = {statement["Effect"] for statement in statements if applies(statement, request, version)}
     return "deny" if "Deny" in effects else "allow" if "Allow" in effects else "nothing"
 
 
@@ -304,6 +406,7 @@ KEYS = [
     "aws:PrincipalAccount", "aws:PrincipalType", "aws:PrincipalOrgID", "aws:PrincipalOrgPaths", "aws:PrincipalTag/team",
     "aws:PrincipalTag/LEVEL", "aws:PrincipalTag/none", "aws:ResourceTag/Env", "aws:resourcetag/tier", "aws:ResourceTag/none",
     "aws:username", "aws:SourceIp", "aws:sourceip", "aws:SecureTransport", "aws:UserAgent", "aws:EpochTime",
+    "aws:CurrentTime", "aws:currenttime", "vpc-lattice-svcs:RequestHeader/x-date", "aws:Referer", *NOWHERE,
 ]
 STRINGS = [
     "", "GET", "get", "POST", "web", "WEB", "ops", "a", "A", "b c", "É", "é", "3", "443", "8080", "true", "TRUE", "prod", "checkout",
@@ -328,11 +431,25 @@ NETWORKS = [
     "10.0.0.0/16", "10.0.3.4", "10.0.3.4/32", "10.0.9.9/8", "192.0.2.0/24", "0.0.0.0/0", "::/0", "2001:db8::/32", "2001:db8::1",
     "::ffff:10.0.0.0/104", "::ffff:10.0.3.4", "2001:DB8:0:0::/64", "::1/128",
 ]
+# With variables, which are plain text in the older version.
+VARIABLES = [
+    "${aws:username}", "${aws:PrincipalTag/team}", "${aws:principaltag/TEAM, 'ops'}", "${vpc-lattice-svcs:RequestHeader/x-team}",
+    "${vpc-lattice-svcs:RequestMethod}", "w${aws:PrincipalTag/none, 'e'}b", "${vpc-lattice-svcs:RequestQueryString/type}", "${s3:prefix, 'web'}",
+    "${aws:PrincipalTag/none,'it''s'}", "*${aws:username}", "/rates/${vpc-lattice-svcs:RequestQueryString/n}", "${*}", "w${?}b", "a${*}*", "${$}",
+    "${aws:PrincipalArn}", "${aws:PrincipalOrgPaths}", "${aws:PrincipalAccount}", "${aws:SecureTransport}", "${vpc-lattice-svcs:Port}",
+]
+DATES = [
+    "2023-11-14T22:13:20Z", "2023-11-14T22:13:19Z", "2023-11-14T23:13:20+01:00", "2023-11-14T22:13:20.5Z", "2023-11-14", "2023-11", "1700000000",
+    "1699999999", "1699999999.5", "2000-02-29T00:00Z", "2023-11-14T17:13:20-0500", "2023-11-14T22:13:20", "0", "-1", "9999-12-31T23:59:59Z",
+]
+BINARIES = [base64.b64encode(text.encode()).decode() for text in ["web", "", "GET", "a", "é", "443", "checkout", "*"]]
 BOOLS = ["true", "false", "True", "FALSE", True, False]
 RESOURCES = [
     "*", "*/*", "*/rates/1", "*/rates/*", "*/r?tes/*", "*/admin/*", "*1", "*é*", "*/", f"{SERVICE}/*", f"{SERVICE}/rates/*", f"{SERVICE}/rates/?",
     f"{SERVICE}/", SERVICE, f"{SERVICE}*", f"{SERVICE}?", "arn:aws:vpc-lattice:*:111122223333:service/*", "arn:aws:vpc-lattice:*:444455556666:service/*",
     "arn:aws:s3:::bucket/*", "arn:*:service/*/rates/1", "arn:aws:vpc-lattice:us-west-?:*", "arn:aws:*", "?rn:*", "*//*", "*%2F*", f"{SERVICE}/RATES/*",
+    "*/rates/${vpc-lattice-svcs:RequestQueryString/n, '1'}", f"{SERVICE}/${{aws:username}}/*", "*/${aws:PrincipalTag/team, 'rates'}/*", "*/${*}",
+    "*${vpc-lattice-svcs:ServiceArn}/rates/*",
 ]
 ACTIONS = [
     "vpc-lattice-svcs:Invoke", "VPC-Lattice-SVCS:invoke", "vpc-lattice-svcs:*", "*", "vpc-*:Inv?ke", "*:Connect", "vpc-lattice-svcs:Connect",
@@ -359,15 +476,20 @@ class Dice(random.Random):
 def random_values(dice, base):
     if base in ("Bool", "Null"):
         return dice.some(BOOLS, 2)
+    if base.startswith("Date"):
+        return 1700000000 if dice.one_in(8) else dice.some(DATES)
+    if base.startswith("Binary"):
+        return dice.some(BINARIES)
     if base.startswith("Numeric"):
         return dice.choice([443, 3.5, -1, [80, "443"], 8080]) if dice.one_in(5) else dice.some(NUMBERS)
     if "Ip" in base:
         return dice.some(NETWORKS)
     if base.startswith("Arn"):
-        return dice.some(ARNS)
+        return dice.some(ARNS + [f"arn:aws:iam::{HOME}:user/${{aws:username}}", "arn:aws:iam::${aws:PrincipalAccount}:*/${*}*"])
+    variables = VARIABLES if dice.one_in(2) else []
     if "Like" in base:
-        return dice.some(PATTERNS + STRINGS)
-    return 443 if dice.one_in(20) else dice.some(STRINGS)
+        return dice.some(PATTERNS + STRINGS + variables)
+    return 443 if dice.one_in(20) else dice.some(STRINGS + variables)
 
 
 def random_condition(dice):
@@ -432,7 +554,7 @@ def random_request(dice):
         "action": "Invoke",
         "caller": dice.choice(list(CALLERS)),
         "method": dice.choice(["GET", "GET", "POST", "get", "DELETE", "PURGE"]),
-        "path": dice.choice(["/", "/rates/1", "/rates/1", "/rates/12", "/RATES/1", "/admin/x", "/é", "/a%2Fb", "//rates/1", "/rates/", "/*", "/a/b/rates/1"]),
+        "path": dice.choice(["/", "/rates/1", "/rates/1", "/rates/12", "/RATES/1", "/admin/x", "/é", "/a%2Fb", "//rates/1", "/rates/", "/*", "/a/b/rates/1", "/checkout/1", "/web/1"]),
         "query": dice.choice([None, None, "", "type=a", "type=a&type=b", "Type=3&n=03", "type", "type=&x=1", "type=%41&n=x", "t%79pe=b+c", "n=-7.25&n=443", "type=%C3%A9"]),
         "headers": [],
         "port": dice.choice([80, 443, 8080]),
@@ -448,6 +570,8 @@ def random_request(dice):
         "x-flag": ["true", "TRUE", "false", "False", "1", "yes", "", "tru"],
         "x-address": ["10.0.3.4", "10.0.3.04", "::ffff:10.0.3.4", "2001:DB8::1", "10.0.3.4/32", "10.0.3", "x", "::1"],
         "x-arn": ["arn:aws:s3:::a:b:c", "arn:aws:iam::111122223333:user/checkout", "arn:aws:s3:::", "arn:aws:s3", "ARN:aws:iam::1:user/x", "*"],
+        "x-date": [*DATES, "now", "", "2023-13-01", "2023-11-14 22:13:20Z", "2023-11-14T24:00:00Z", "2023-11-14T22:13:60Z", "2023", "1e9"],
+        "referer": ["web", "a"],
         "user-agent": ["curl/8", "", "Anonymous"],
         "cookie": ["a=1", "b=2"],
     }

@@ -12,7 +12,9 @@ import sys
 
 import generate
 
-VARIABLES = ["${aws:username}", "a-${aws:PrincipalTag/team}-b", "${aws:username, 'x'}", "${", "${}", "*${vpc-lattice-svcs:Port}"]
+VARIABLES = ["${aws:usernam}", "a-${aws:PrincipalTag/}-b", "${aws:username, x}", "${", "${}", "*${Port}", "${aws:username, 'x'", "${aws:username", "${a*}"]
+BAD_DATES = ["", "now", "2026-13-01", "2026-02-30", "2026-01-01T24:00:00Z", "2026-01-01 00:00:00", "1e9", "2026-1-1", "20260101T000000Z"]
+BAD_BASE64 = ["=", "a", "ab", "a b=", "*"]
 BAD_NUMBERS = ["", "eighty", "1e3", "0x10", "1.", ".5", "--1", "1,5", " 1", "NaN"]
 BAD_NETWORKS = ["", "10.0.0", "10.0.0.0/33", "::/129", "10.0.0.256", "010.0.0.1", "10.0.0.0/", "example.com", "10.0.0.0/8/8", "1::2::3"]
 BAD_BOOLEANS = ["", "yes", "1", "TRUE ", "tru"]
@@ -20,12 +22,11 @@ BAD_ARNS = ["", "arn", "arn:aws:iam::*", "user/bob", "arn:aws:iam:*"]
 BAD_OPERATORS = [
     "StringEqual", "stringEquals", "StringEqualsIfexists", "ForAllValue:StringEquals", "ForAnyValue:", "ForAnyValue:ForAllValues:StringEquals",
     "IfExists", "StringEqualsIfExistsIfExists", "NumericNotLessThan", "BoolNot", "IpAddressNot", "NullIfExists", "ForAllValues:Null", "ArnNot", "",
-    "DateEquals", "DateNotEquals", "DateLessThan", "DateLessThanEquals", "DateGreaterThan", "DateGreaterThanEqualsIfExists",
-    "ForAnyValue:DateNotEquals", "BinaryEquals", "BinaryNotEquals",
+    "DateNotLessThan", "DateLike", "BinaryNotEquals", "BinaryLike", "Date",
 ]
 BAD_KEYS = [
-    "aws:SourceIpp", "vpc-lattice-svcs:port", "VPC-Lattice-SVCS:Port", "vpc-lattice-svcs:RequestHeader", "vpc-lattice-svcs:RequestHeader/", "s3:prefix",
-    "aws:PrincipalTag", "aws:PrincipalTag/", "aws:TagKeys", "aws:MultiFactorAuthPresent", "aws:VpcSourceIp", "", "Port", "vpc-lattice-svcs:requestQueryString/a",
+    "aws:SourceIpp", "vpc-lattice-svcs:port", "VPC-Lattice-SVCS:Port", "vpc-lattice-svcs:RequestHeader", "vpc-lattice-svcs:RequestHeader/",
+    "aws:PrincipalTag", "aws:PrincipalTag/", "aws:TagKey", "aws:MultiFactorAuthPresentt", "aws:", "vpc-lattice-svc:Port", "", "Port", "vpc-lattice-svcs:requestQueryString/a",
 ]
 BAD_PRINCIPALS = [
     "bob", "", "1111", "1111222233334", "arn:aws:iam::111122223333:role/*", "arn:aws:iam::*:root", "arn:aws:iam::111122223333:user/",
@@ -43,7 +44,7 @@ def spoil_condition(dice, statement, place):
     """One condition with something that cannot be; gives the place to report."""
     key = "vpc-lattice-svcs:RequestHeader/x"
     prefix, suffix = dice.choice(["", "ForAnyValue:", "ForAllValues:"]), dice.choice(["", "IfExists"])
-    kind = dice.randrange(8)
+    kind = dice.randrange(10)
     if kind == 0:
         return condition(statement, place, dice.choice(BAD_OPERATORS), key, "x", "")
     if kind == 1:
@@ -56,12 +57,13 @@ def spoil_condition(dice, statement, place):
     base, bad = [
         ("NumericLessThan", BAD_NUMBERS), ("NotIpAddress", BAD_NETWORKS), ("Bool", BAD_BOOLEANS), ("ArnLike", BAD_ARNS),
         (dice.choice(["StringEquals", "StringNotLike", "StringEqualsIgnoreCase", "ArnEquals"]), VARIABLES),
+        (dice.choice(["DateLessThan", "DateNotEquals"]), BAD_DATES), ("BinaryEquals", BAD_BASE64),
     ][kind - 3]
     value = dice.choice(bad)
     if base == "ArnEquals":
         value = f"arn:aws:iam::111122223333:user/{value}"
     if dice.one_in(2):
-        good = {"N": "10" if base == "NumericLessThan" else "10.0.0.1", "B": "true"}.get(base[0], "arn:aws:iam::111122223333:user/a")
+        good = {"N": "10" if base == "NumericLessThan" else "10.0.0.1", "B": "true" if base == "Bool" else "YQ==", "D": "2026-01-01"}.get(base[0], "arn:aws:iam::111122223333:user/a")
         return condition(statement, place, f"{prefix}{base}{suffix}", key, [good, value], f".{key}[1]")
     return condition(statement, place, f"{prefix}{base}{suffix}", key, value, f".{key}")
 

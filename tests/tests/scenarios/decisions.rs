@@ -206,6 +206,10 @@ async fn a_presigned_query_is_the_applications_where_nobody_asks_for_callers() {
         let answer = gateway.send(Via::Http1, request).await;
         let got = (answer.status, target.count() - before);
         assert_eq!(got, expected, "network {network:?}, service {service:?}");
+        if expected.0 == 403 {
+            let record = gateway.record_of(&answer).await;
+            record.failed(403, "ClientAccessDenied");
+        }
     }
 }
 

@@ -1,14 +1,20 @@
 //! The `Condition` element.
 
+mod sense;
+
+use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
+
 use super::{Reader, Spot, nearest};
 use crate::{
     iam::{
         condition::{ArnPattern, Condition, Quantifier, Relation, Test, parse_bool, parse_network},
+        date::Moment,
         number::Number,
+        template::Template,
     },
     json::Node,
     key::Key,
-    wildcard::Pattern,
+    request::Action,
 };
 
 /// Most conditions in one statement: each is a level of nesting in the Cedar policy. No policy within AWS's quota of 10 KB has
@@ -25,13 +31,13 @@ enum Base {
     Bool,
     Null,
     Numeric(Relation),
+    Date(Relation),
     Ip,
-    /// Known to IAM, not to this version.
-    Later,
+    Binary,
 }
 
 /// Base operators: name, what it compares, is it negated?
-const OPERATORS: [(&str, Base, bool); 28] = [
+const OPERATORS: [(&str, Base, bool); 27] = [
     ("StringEquals", Base::Equals, false),
     ("StringNotEquals", Base::Equals, true),
     ("StringEqualsIgnoreCase", Base::EqualsIgnoreCase, false),
@@ -64,14 +70,21 @@ const OPERATORS: [(&str, Base, bool); 28] = [
     ),
     ("IpAddress", Base::Ip, false),
     ("NotIpAddress", Base::Ip, true),
-    ("DateEquals", Base::Later, false),
-    ("DateNotEquals", Base::Later, true),
-    ("DateLessThan", Base::Later, false),
-    ("DateLessThanEquals", Base::Later, false),
-    ("DateGreaterThan", Base::Later, false),
-    ("DateGreaterThanEquals", Base::Later, false),
-    ("BinaryEquals", Base::Later, false),
-    ("BinaryNotEquals", Base::Later, true),
+    ("DateEquals", Base::Date(Relation::Equal), false),
+    ("DateNotEquals", Base::Date(Relation::Equal), true),
+    ("DateLessThan", Base::Date(Relation::Less), false),
+    (
+        "DateLessThanEquals",
+        Base::Date(Relation::LessOrEqual),
+        false,
+    ),
+    ("DateGreaterThan", Base::Date(Relation::Greater), false),
+    (
+        "DateGreaterThanEquals",
+        Base::Date(Relation::GreaterOrEqual),
+        false,
+    ),
+    ("BinaryEquals", Base::Binary, false),
 ];
 
 /// An operator with its prefix and suffix.
@@ -85,7 +98,13 @@ struct Operator<'a> {
 }
 
 impl Reader<'_> {
-    pub(super) fn conditions(&mut self, node: &Node, spot: &Spot) -> Vec<Condition> {
+    /// The conditions of a statement about these actions.
+    pub(super) fn conditions(
+        &mut self,
+        node: &Node,
+        spot: &Spot,
+        actions: &[Action],
+    ) -> Vec<Condition> {
         let mut conditions = Vec::new();
         let operators = self
             .members(node, spot, "an object of operators")
@@ -98,13 +117,12 @@ impl Reader<'_> {
                 let spot = spot.member(member);
                 let key = self.key(&member.name, &spot);
                 if let (Some(operator), Some(key)) = (operator, key) {
-                    conditions.extend(self.condition(
-                        operator,
-                        key,
-                        &member.name,
-                        &member.node,
-                        &spot,
-                    ));
+                    let condition =
+                        self.condition(operator, key, &member.name, &member.node, &spot);
+                    if let Some(condition) = &condition {
+                        self.make_sense(condition, &member.name, actions, &spot);
+                    }
+                    conditions.extend(condition);
                 }
             }
         }
@@ -140,14 +158,6 @@ impl Reader<'_> {
             if_exists,
         };
         match base {
-            Base::Later => {
-                self.error(
-                    spot,
-                    format!("the operator `{name}` is not supported yet"),
-                    "",
-                );
-                None
-            }
             Base::Null if if_exists => {
                 // Source: IAM user guide, "…IfExists condition operators": any operator except Null.
                 self.error(
@@ -191,7 +201,7 @@ impl Reader<'_> {
         spot: &Spot,
     ) -> Option<Condition> {
         let values = self.scalars(node, spot)?;
-        let test = self.test(operator.base, &values)?;
+        let (test, templates) = self.test(operator.base, &values)?;
         Some(Condition {
             label: format!("{}.{written}", operator.name).into(),
             quantifier: operator.quantifier,
@@ -199,82 +209,114 @@ impl Reader<'_> {
             if_exists: operator.if_exists,
             key,
             test,
+            templates: templates.into(),
         })
     }
 
-    fn test(&mut self, base: Base, values: &[(String, Spot)]) -> Option<Test> {
-        Some(match base {
-            Base::Equals => Test::Equals(self.each(values, Self::plain)?),
+    /// The test with its values, and those that have variables.
+    fn test(&mut self, base: Base, values: &[(String, Spot)]) -> Option<(Test, Vec<Template>)> {
+        let mut templates = Vec::new();
+        let test = match base {
+            Base::Equals => Test::Equals(self.plain_texts(values, &mut templates)?),
             Base::EqualsIgnoreCase => {
-                Test::EqualsIgnoreCase(self.each(values, |reader, text, spot| {
-                    Some(reader.plain(text, spot)?.to_lowercase().into())
+                let texts = self.plain_texts(values, &mut templates)?;
+                let lower = texts.iter().map(|text| text.to_lowercase().into());
+                Test::EqualsIgnoreCase(lower.collect())
+            }
+            Base::Like => Test::Like(self.each(values, &mut templates, |_, template, _, _| {
+                Some(template.pattern())
+            })?),
+            Base::Arn => Test::Arn(self.each(values, &mut templates, Self::arn_pattern)?),
+            Base::Bool => Test::Bool(self.parsed(values, "`true` or `false`", parse_bool)?),
+            Base::Null => Test::Null(self.parsed(values, "`true` or `false`", parse_bool)?),
+            Base::Numeric(relation) => {
+                let wanted = "a number: digits, with a point if need be";
+                Test::Numeric(relation, self.parsed(values, wanted, Number::parse)?)
+            }
+            Base::Date(relation) => {
+                let wanted = "a date such as `2026-11-25T12:00:00Z`, or seconds since 1970";
+                Test::Date(relation, self.parsed(values, wanted, Moment::parse)?)
+            }
+            Base::Ip => {
+                let wanted = "an address or a range such as `10.0.0.0/8`";
+                Test::Ip(self.parsed(values, wanted, parse_network)?)
+            }
+            Base::Binary => {
+                let wanted = "base64 such as `QmluYXJ5`";
+                Test::Binary(self.parsed(values, wanted, |text| {
+                    BASE64.decode(text).ok().map(Into::into)
                 })?)
             }
-            Base::Like => Test::Like(self.each(values, Self::pattern)?),
-            Base::Arn => Test::Arn(self.each(values, Self::arn_pattern)?),
-            Base::Bool => Test::Bool(self.each(values, Self::boolean)?),
-            Base::Null => Test::Null(self.each(values, Self::boolean)?),
-            Base::Numeric(relation) => Test::Numeric(
-                relation,
-                self.each(values, |reader, text, spot| {
-                    let number = Number::parse(text);
-                    reader.require(
-                        number,
-                        text,
-                        "a number: digits, with a point if need be",
-                        spot,
-                    )
-                })?,
-            ),
-            Base::Ip => Test::Ip(self.each(values, |reader, text, spot| {
-                let network = parse_network(text);
-                reader.require(
-                    network,
-                    text,
-                    "an address or a range such as `10.0.0.0/8`",
-                    spot,
-                )
-            })?),
-            Base::Later => return None,
-        })
+        };
+        Some((test, templates))
     }
 
-    /// Reads every value, so that all problems are reported.
+    fn plain_texts(
+        &mut self,
+        values: &[(String, Spot)],
+        templates: &mut Vec<Template>,
+    ) -> Option<Vec<Box<str>>> {
+        self.each(values, templates, |_, template, _, _| Some(template.plain()))
+    }
+
+    /// Reads every value that may have variables, so that all problems are reported. `read` gives `None` for a wrong one, and
+    /// `Some(None)` for one with variables.
     fn each<T>(
         &mut self,
         values: &[(String, Spot)],
-        mut read: impl FnMut(&mut Self, &str, &Spot) -> Option<T>,
+        templates: &mut Vec<Template>,
+        mut read: impl FnMut(&mut Self, &Template, &str, &Spot) -> Option<Option<T>>,
     ) -> Option<Vec<T>> {
-        let read: Vec<Option<T>> = values
-            .iter()
-            .map(|(text, spot)| read(self, text, spot))
-            .collect();
-        read.into_iter().collect()
+        let (mut found, mut whole) = (Vec::new(), true);
+        for (text, spot) in values {
+            let template = self.template(text, spot);
+            match template.and_then(|template| {
+                let value = read(self, &template, text, spot)?;
+                Some((template, value))
+            }) {
+                Some((_, Some(value))) => found.push(value),
+                Some((template, None)) => templates.push(template),
+                None => whole = false,
+            }
+        }
+        whole.then_some(found)
     }
 
-    fn require<T>(&mut self, value: Option<T>, text: &str, wanted: &str, spot: &Spot) -> Option<T> {
-        if value.is_none() {
+    /// Reads every value that has no variables.
+    fn parsed<T>(
+        &mut self,
+        values: &[(String, Spot)],
+        wanted: &str,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Option<Vec<T>> {
+        let (mut found, mut whole) = (Vec::new(), true);
+        for (text, spot) in values {
+            match parse(text) {
+                Some(value) => found.push(value),
+                None => {
+                    whole = false;
+                    self.error(spot, format!("`{text}` is not {wanted}"), "");
+                }
+            }
+        }
+        whole.then_some(found)
+    }
+
+    #[expect(clippy::option_option, reason = "wrong, or only known with a request")]
+    fn arn_pattern(
+        &mut self,
+        template: &Template,
+        text: &str,
+        spot: &Spot,
+    ) -> Option<Option<ArnPattern>> {
+        let Some(steps) = template.steps() else {
+            return Some(None);
+        };
+        let pattern = ArnPattern::from_steps(&steps);
+        if pattern.is_none() {
+            let wanted = "an ARN of six parts, `arn:partition:service:region:account:resource`, each with wildcards if need be";
             self.error(spot, format!("`{text}` is not {wanted}"), "");
         }
-        value
-    }
-
-    fn boolean(&mut self, text: &str, spot: &Spot) -> Option<bool> {
-        self.require(parse_bool(text), text, "`true` or `false`", spot)
-    }
-
-    fn arn_pattern(&mut self, text: &str, spot: &Spot) -> Option<ArnPattern> {
-        if text == "*" {
-            return Some(ArnPattern::new(std::array::from_fn(|_| {
-                Pattern::parse("*")
-            })));
-        }
-        let parts: Option<Vec<Pattern>> = text
-            .splitn(6, ':')
-            .map(|part| self.pattern(part, spot))
-            .collect();
-        let parts: Option<[Pattern; 6]> = parts?.try_into().ok();
-        let wanted = "an ARN of six parts, `arn:partition:service:region:account:resource`, each with wildcards if need be";
-        self.require(parts, text, wanted, spot).map(ArnPattern::new)
+        pattern.map(Some)
     }
 }

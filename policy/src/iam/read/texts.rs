@@ -2,17 +2,10 @@
 
 use super::{Reader, Spot, Version};
 use crate::{
+    iam::template::{Piece, Template},
     json::{Node, Value},
-    wildcard::{Part, Pattern},
+    key::Key,
 };
-
-/// One step of a text once `${…}` is read.
-enum Piece {
-    /// This byte, whatever it is.
-    Literal(u8),
-    /// A byte that may be a wildcard.
-    Written(u8),
-}
 
 impl Reader<'_> {
     /// A text.
@@ -114,46 +107,90 @@ impl Reader<'_> {
         }
     }
 
-    /// A text in which `*` and `?` are wildcards.
-    pub(super) fn pattern(&mut self, text: &str, spot: &Spot) -> Option<Pattern> {
-        let pieces = self.pieces(text, spot)?;
-        Some(Pattern::new(pieces.into_iter().map(|piece| match piece {
-            Piece::Written(b'*') => Part::Many,
-            Piece::Written(b'?') => Part::One,
-            Piece::Written(byte) | Piece::Literal(byte) => Part::Byte(byte),
-        })))
-    }
-
-    /// A text in which they are not.
-    pub(super) fn plain(&mut self, text: &str, spot: &Spot) -> Option<Box<str>> {
-        let pieces = self.pieces(text, spot)?;
-        let bytes = pieces.into_iter().map(|piece| match piece {
-            Piece::Written(byte) | Piece::Literal(byte) => byte,
-        });
-        // The bytes are those of a text from which whole ASCII characters were taken.
-        String::from_utf8(bytes.collect()).ok().map(Into::into)
-    }
-
-    /// Reads `${*}`, `${?}` and `${$}` as the character that they escape; policy variables are refused.
+    /// Reads a text with its escapes and variables: `${*}`, `${?}` and `${$}` are the character that they escape.
     ///
-    /// Source: IAM user guide, "IAM policy elements: Variables and tags", "Special characters".
-    fn pieces(&mut self, text: &str, spot: &Spot) -> Option<Vec<Piece>> {
+    /// Source: IAM user guide, "IAM policy elements: Variables and tags", "Special characters", "Specifying default values".
+    pub(super) fn template(&mut self, text: &str, spot: &Spot) -> Option<Template> {
         let mut pieces = Vec::with_capacity(text.len());
         let mut rest = text;
+        if self.version == Version::V2008 && text.contains("${") {
+            let hint = "write `\"Version\": \"2012-10-17\"` to have variables";
+            self.warn(
+                spot,
+                format!("`{text}` is plain text in version 2008-10-17"),
+                hint,
+            );
+        }
         if self.version == Version::V2012 {
             while let Some((before, after)) = rest.split_once("${") {
                 pieces.extend(before.bytes().map(Piece::Written));
-                let (name, tail) = after.split_once('}').unwrap_or((after, ""));
-                let (b"*" | b"?" | b"$") = name.as_bytes() else {
-                    let hint = "policy variables are not supported yet; for the text itself use version `2008-10-17`";
-                    self.error(spot, format!("`${{{name}}}` is a policy variable"), hint);
-                    return None;
-                };
-                pieces.extend(name.bytes().map(Piece::Literal));
+                let (piece, tail) = self.dollar(after, spot)?;
+                pieces.push(piece);
                 rest = tail;
             }
         }
         pieces.extend(rest.bytes().map(Piece::Written));
-        Some(pieces)
+        Some(Template::new(pieces))
+    }
+
+    /// What follows `${`, and what follows that.
+    fn dollar<'t>(&mut self, after: &'t str, spot: &Spot) -> Option<(Piece, &'t str)> {
+        let Some((name, default, tail)) = split_variable(after) else {
+            let hint = "write `${aws:username}`, `${aws:username, 'default'}`, or `${$}` for a dollar sign";
+            self.error(spot, format!("`${{{after}` is not a policy variable"), hint);
+            return None;
+        };
+        if let (b"*" | b"?" | b"$", None) = (name.as_bytes(), &default) {
+            let escaped = name.bytes().next()?;
+            return Some((Piece::Literal(escaped), tail));
+        }
+        let key = match Key::parse(name) {
+            Ok(key) => key,
+            Err(unknown) => {
+                let hint = unknown.nearest.map_or_else(
+                    || "a policy variable is a condition key".to_owned(),
+                    |known| format!("the nearest is `{known}`"),
+                );
+                self.error(spot, format!("`${{{name}}}` is not a policy variable"), hint);
+                return None;
+            }
+        };
+        let otherwise = if default.is_some() {
+            "the default takes its place"
+        } else {
+            "without it the text is equal to nothing and like nothing"
+        };
+        if key == Key::Absent {
+            self.warn(spot, format!("`{name}` is in no request here"), otherwise);
+        } else if key.is_multivalued() {
+            let message = format!("`{name}` has no value here where a request has several");
+            self.warn(spot, message, otherwise);
+        }
+        Some((Piece::Variable(key, default.map(Into::into)), tail))
+    }
+}
+
+/// `name}` or `name, 'default'}`, and what follows. A quote within the default is written twice.
+fn split_variable(text: &str) -> Option<(&str, Option<String>, &str)> {
+    let end = text.find(['}', ','])?;
+    let (name, rest) = text.split_at_checked(end)?;
+    let name = name.trim();
+    if name.is_empty() {
+        return None;
+    }
+    if let Some(tail) = rest.strip_prefix('}') {
+        return Some((name, None, tail));
+    }
+    let mut rest = rest.strip_prefix(',')?.trim_start().strip_prefix('\'')?;
+    let mut default = String::new();
+    loop {
+        let (before, after) = rest.split_once('\'')?;
+        default.push_str(before);
+        let Some(more) = after.strip_prefix('\'') else {
+            let tail = after.trim_start().strip_prefix('}')?;
+            return Some((name, Some(default), tail));
+        };
+        default.push('\'');
+        rest = more;
     }
 }
