@@ -211,12 +211,11 @@ impl Key {
     /// What its values are.
     pub(crate) fn kind(&self) -> Kind {
         match self {
-            Self::Port => Kind::Number,
+            Self::Port | Self::EpochTime => Kind::Number,
             Self::ServiceNetworkArn | Self::ServiceArn | Self::PrincipalArn => Kind::Arn,
             Self::SourceIp => Kind::Address,
             Self::SecureTransport => Kind::Boolean,
             Self::CurrentTime => Kind::Date,
-            Self::EpochTime => Kind::Number,
             Self::RequestPath
             | Self::SourceVpc
             | Self::PrincipalType

@@ -107,6 +107,37 @@ pub(super) const OPERATORS: &[(&str, &[&str])] = &[
     ("NumericGreaterThanEquals", &["8080", "0.5"]),
     ("IpAddress", &["10.0.0.0/16", "192.0.2.7"]),
     ("NotIpAddress", &["10.0.0.0/16", "192.0.2.0/24"]),
+    (
+        "DateEquals",
+        &["2023-11-14T22:13:20Z", "1699999999", "2023-11-14"],
+    ),
+    ("DateNotEquals", &["2023-11-14T22:13:20Z", "1700000001"]),
+    ("DateLessThan", &["2023-11-14T22:13:20Z", "2000-02-29"]),
+    ("DateLessThanEquals", &["2023-11-14T22:13:19Z"]),
+    ("DateGreaterThan", &["1699999999.5", "9999-12-31T23:59:59Z"]),
+    ("DateGreaterThanEquals", &["2023-11-14T22:13:20Z", "0"]),
+    ("BinaryEquals", &["d2Vi", "R0VU", "w6k=", "NDQz", ""]),
+];
+
+/// Texts with variables, which are plain texts in the older version.
+const VARIABLES: &[&str] = &[
+    "${aws:username}",
+    "${aws:PrincipalTag/team}",
+    "${aws:PrincipalTag/Team, 'ops'}",
+    "${aws:PrincipalTag/none, 'web'}",
+    "${vpc-lattice-svcs:RequestHeader/x-team}",
+    "${vpc-lattice-svcs:RequestMethod}",
+    "${vpc-lattice-svcs:RequestQueryString/type}",
+    "${s3:prefix, 'GET'}",
+    "*${aws:PrincipalAccount}*",
+    "${aws:PrincipalOrgPaths}",
+    "w${?}b",
+    "${*}",
+    "*/${vpc-lattice-svcs:Port}/${aws:SourceIp}",
+    "arn:aws:iam::${aws:PrincipalAccount}:user/${aws:username}",
+    "arn:aws:iam::*:${aws:PrincipalTag/none, 'role'}/*",
+    "${aws:PrincipalArn}",
+    "${vpc-lattice-svcs:ServiceArn}",
 ];
 
 pub(super) const KEYS: &[&str] = &[
@@ -136,6 +167,9 @@ pub(super) const KEYS: &[&str] = &[
     "aws:SecureTransport",
     "aws:UserAgent",
     "aws:EpochTime",
+    "aws:CurrentTime",
+    "s3:prefix",
+    "aws:MultiFactorAuthPresent",
 ];
 
 fn texts() -> Vec<String> {
@@ -202,6 +236,9 @@ fn condition(dice: &mut Dice) -> (String, Value) {
                 2 => json!(["false"]),
                 _ => json!(true),
             },
+            _ if operator.starts_with("String") && dice.one_in(3) => dice.some(VARIABLES),
+            // Those that are ARNs in both versions.
+            _ if operator.starts_with("Arn") && dice.one_in(3) => dice.some(&VARIABLES[13..15]),
             _ if operator.starts_with("String") && !dice.one_in(3) => dice.some(&free),
             _ if operator.starts_with("Numeric") && dice.one_in(3) => json!([443, 3.5]),
             _ => dice.some(typed),
@@ -259,6 +296,10 @@ fn resources(dice: &mut Dice) -> Value {
         "arn:aws:s3:::bucket/*",
         "arn:*:service/svc-*/rates/1",
         "*é*",
+        "*/rates/${vpc-lattice-svcs:RequestQueryString/type, '1'}",
+        "*/${aws:PrincipalTag/none, 'rates'}/*",
+        "arn:aws:vpc-lattice:*:${aws:PrincipalAccount}:service/*",
+        "*/${*}*",
     ]);
     dice.some(&pool)
 }

@@ -256,7 +256,9 @@ impl Reader<'_> {
         values: &[(String, Spot)],
         templates: &mut Vec<Template>,
     ) -> Option<Vec<Box<str>>> {
-        self.each(values, templates, |_, template, _, _| Some(template.plain()))
+        self.each(values, templates, |_, template, _, _| {
+            Some(template.plain())
+        })
     }
 
     /// Reads every value that may have variables, so that all problems are reported. `read` gives `None` for a wrong one, and
@@ -291,12 +293,11 @@ impl Reader<'_> {
     ) -> Option<Vec<T>> {
         let (mut found, mut whole) = (Vec::new(), true);
         for (text, spot) in values {
-            match parse(text) {
-                Some(value) => found.push(value),
-                None => {
-                    whole = false;
-                    self.error(spot, format!("`{text}` is not {wanted}"), "");
-                }
+            if let Some(value) = parse(text) {
+                found.push(value);
+            } else {
+                whole = false;
+                self.error(spot, format!("`{text}` is not {wanted}"), "");
             }
         }
         whole.then_some(found)

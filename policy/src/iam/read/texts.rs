@@ -151,7 +151,11 @@ impl Reader<'_> {
                     || "a policy variable is a condition key".to_owned(),
                     |known| format!("the nearest is `{known}`"),
                 );
-                self.error(spot, format!("`${{{name}}}` is not a policy variable"), hint);
+                self.error(
+                    spot,
+                    format!("`${{{name}}}` is not a policy variable"),
+                    hint,
+                );
                 return None;
             }
         };

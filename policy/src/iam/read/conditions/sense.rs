@@ -84,7 +84,10 @@ fn misfit(condition: &Condition) -> Option<String> {
         {
             let known = |text: &str| PRINCIPAL_TYPES.contains(&text);
             let none = !texts.iter().any(|text| known(text));
-            texts.first().filter(|_| none).map(|text| format!("`{text}`"))
+            texts
+                .first()
+                .filter(|_| none)
+                .map(|text| format!("`{text}`"))
         }
         Test::Equals(_)
         | Test::EqualsIgnoreCase(_)
