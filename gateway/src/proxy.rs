@@ -41,19 +41,16 @@ pub use exchange::{Exchange, Match, Stage};
 /// The HTTP engine of one worker.
 pub type Engine = HttpProxy<Gateway>;
 
-/// Connections kept open to targets, per worker.
-const IDLE_TARGET_CONNECTIONS: usize = 1024;
-
 /// Attempts at a request whose kept connection turned out to be closed by the target. Only requests that may be repeated get
 /// more than one.
 const ATTEMPTS: usize = 3;
 
-/// Makes the engine of worker `index`.
-pub fn engine(shared: Arc<Shared>, index: usize) -> Engine {
+/// Makes the engine of worker `index`, which keeps up to `idle_targets` connections to targets open between requests.
+pub fn engine(shared: Arc<Shared>, index: usize, idle_targets: usize) -> Engine {
     let conf = ServerConf {
         threads: 1,
         max_retries: ATTEMPTS,
-        upstream_keepalive_pool_size: IDLE_TARGET_CONNECTIONS,
+        upstream_keepalive_pool_size: idle_targets,
         // Targets are not verified, as in VPC Lattice; the engine wants some root nevertheless, and loading the system's for
         // each worker would cost memory for nothing.
         ca_file: Some(shared.target_roots.clone()),

@@ -5,6 +5,7 @@
 
 mod background;
 mod plan;
+mod process;
 mod state;
 mod watch;
 
@@ -22,7 +23,7 @@ use std::{
 use arc_swap::ArcSwap;
 use trellis_access_logs::{Settings, Writer};
 use trellis_model::{
-    config::{Config, LogDestination},
+    config::{Config, Limits, LogDestination},
     load::Loaded,
     problem::{Problem, Problems},
 };
@@ -148,7 +149,7 @@ impl Server {
             writer,
             seed,
         });
-        let listeners = Listeners::new(start_workers(workers, &shared)?);
+        let listeners = Listeners::new(start_workers(workers, &config.gateway.limits, &shared)?);
         let state = Arc::new(State::new(
             Arc::clone(&shared),
             Arc::clone(&registry),
@@ -376,9 +377,10 @@ fn new_registry(telemetry: &Arc<Telemetry>) -> Registry {
     }))
 }
 
-fn start_workers(count: usize, shared: &Arc<Shared>) -> io::Result<Vec<Worker>> {
+fn start_workers(count: usize, limits: &Limits, shared: &Arc<Shared>) -> io::Result<Vec<Worker>> {
+    let idle_targets = limits.idle_target_connections.div_ceil(count);
     (0..count)
-        .map(|index| Worker::start(index, Arc::clone(shared)))
+        .map(|index| Worker::start(index, idle_targets, Arc::clone(shared)))
         .collect()
 }
 

@@ -73,6 +73,7 @@ fn limits(limits: &Limits) -> Value {
         "headerTimeoutSeconds": limits.header_timeout.as_secs(),
         "connectTimeoutSeconds": limits.connect_timeout.as_secs(),
         "connections": limits.connections,
+        "idleTargetConnections": limits.idle_target_connections,
         "stopGraceSeconds": limits.stop_grace.as_secs(),
         "upgrades": match limits.upgrades {
             Upgrades::Pass => "PASS",

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 
 use super::{Conn, Mode, Transport};
 use crate::h1::{self, Body, HeadEnd, HeadLimits, Violation};
@@ -156,13 +156,9 @@ impl Conn {
     }
 
     async fn discard(&mut self) -> std::io::Result<()> {
-        let mut scratch = [0; 4096];
         let mut total = 0;
         while total < LINGER_BYTES {
-            let count = match &mut self.transport {
-                Transport::Plain(stream) => stream.read(&mut scratch).await?,
-                Transport::Tls(stream) => stream.read(&mut scratch).await?,
-            };
+            let count = poll_fn(|cx| self.poll_discard(cx)).await?;
             if count == 0 {
                 break;
             }

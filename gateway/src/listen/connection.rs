@@ -3,6 +3,7 @@
 use std::{
     future::Future,
     net::SocketAddr,
+    pin::{Pin, pin},
     sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
 };
@@ -157,7 +158,8 @@ impl Admitted {
         let facts = Arc::new(Facts::new(vpc, (peer, local), tls, opened, FIRST_IDLE));
         let (goaway, shutdown) = watch::channel(false);
         let conn = Box::new(Conn::new(transport, Arc::clone(&facts)));
-        let serving = serve(conn, http, engine, shared, limits.clone(), shutdown);
+        // By reference: a future that is moved into another is kept twice, and most connections are idle.
+        let serving = pin!(serve(conn, http, engine, shared, limits.clone(), shutdown));
         Clock {
             facts,
             limits,
@@ -221,7 +223,7 @@ async fn serve(
     };
     let mut first = true;
     if http == Http::Two {
-        return serve_http2(conn, engine, shared, limits, shutdown).await;
+        return Box::pin(serve_http2(conn, engine, shared, limits, shutdown)).await;
     }
     loop {
         match conn
@@ -229,11 +231,11 @@ async fn serve(
             .await
         {
             NextHead::Ready => {}
-            NextHead::Http2 => return serve_http2(conn, engine, shared, limits, shutdown).await,
+            NextHead::Http2 => return Box::pin(serve_http2(conn, engine, shared, limits, shutdown)).await,
             NextHead::Closed => return,
             NextHead::Refused(violation) => {
                 let answer = proxy::refuse_malformed(&shared, conn.facts(), violation);
-                return conn.answer_and_close(&answer).await;
+                return Box::pin(conn.answer_and_close(&answer)).await;
             }
         }
         first = false;
@@ -272,8 +274,7 @@ struct Clock {
 
 impl Clock {
     /// Runs `serving` to its end, or to the end that the clock sets it.
-    async fn watch(mut self, serving: impl Future<Output = ()>) {
-        tokio::pin!(serving);
+    async fn watch(mut self, mut serving: Pin<&mut impl Future<Output = ()>>) {
         let mut retire_at = self
             .limits
             .connection_lifetime

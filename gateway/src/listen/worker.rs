@@ -48,8 +48,9 @@ enum Command {
 }
 
 impl Worker {
-    /// Starts the worker thread with this number, counted from zero.
-    pub fn start(index: usize, shared: Arc<Shared>) -> io::Result<Self> {
+    /// Starts the worker thread with this number, counted from zero. It keeps up to `idle_targets` connections to targets open between
+    /// requests.
+    pub fn start(index: usize, idle_targets: usize, shared: Arc<Shared>) -> io::Result<Self> {
         // Unbounded, but fed by configuration changes only, a few entries each.
         let (commands, received) = mpsc::unbounded_channel();
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -58,7 +59,7 @@ impl Worker {
         let thread = thread::Builder::new()
             .name(format!("worker-{index}"))
             .spawn(log::inherit(move || {
-                runtime.block_on(run(index, shared, received))
+                runtime.block_on(run(index, idle_targets, shared, received))
             }))?;
         Ok(Self { commands, thread })
     }
@@ -95,10 +96,11 @@ impl Worker {
 
 async fn run(
     index: usize,
+    idle_targets: usize,
     shared: Arc<Shared>,
     mut commands: mpsc::UnboundedReceiver<Command>,
 ) -> Cut {
-    let engine = Arc::new(engine(Arc::clone(&shared), index));
+    let engine = Arc::new(engine(Arc::clone(&shared), index, idle_targets));
     let (phase, _) = watch::channel(Phase::Running);
     let mut sockets: HashMap<SocketAddr, AbortHandle> = HashMap::new();
     // A handle that is gone without a word leaves nobody to wait for the requests.

@@ -10,7 +10,7 @@ use std::{
 
 use trellis_access_logs::writer;
 use trellis_model::{
-    config::{Config, LogDestination},
+    config::{Config, GatewaySettings, LogDestination},
     problem::{Place, Problem, Problems},
 };
 
@@ -250,10 +250,15 @@ fn bind_admin(address: SocketAddr) -> Result<TcpListener, Problems> {
 /// Settings that a reload does not change.
 pub(super) fn kept_settings(before: &Config, after: &Config) -> Vec<Problem> {
     let (before, after) = (&before.gateway, &after.gateway);
+    let idle_targets = |settings: &GatewaySettings| settings.limits.idle_target_connections;
     let changed = [
         ("gateway.admin", before.admin != after.admin),
         ("gateway.workers", before.workers != after.workers),
         ("gateway.dataDir", before.data_dir != after.data_dir),
+        (
+            "gateway.limits.idleTargetConnections",
+            idle_targets(before) != idle_targets(after),
+        ),
     ];
     changed
         .iter()

@@ -13,7 +13,10 @@ use tokio::{
 use trellis_model::{load::Loaded, problem::Problems};
 
 use self::changes::Changes;
-use super::{Locator, Server, StartError};
+use super::{
+    Locator, Server, StartError,
+    process::{allow_all_descriptors, on_own_thread},
+};
 use crate::{
     cli::inputs::{Configuration, documents},
     files::Marks,
@@ -21,7 +24,7 @@ use crate::{
 
 /// How often files are looked at, whatever the system tells of changes: nothing is told of a folder that was replaced as a whole, of a
 /// link above the watched folder that points elsewhere now, or by a file system over the network.
-const LOOK_PERIOD: Duration = Duration::from_secs(5);
+const LOOK_PERIOD: Duration = Duration::from_secs(2);
 
 /// Why `trellis serve` ended other than by being told to.
 #[derive(Debug, thiserror::Error)]
@@ -54,12 +57,18 @@ pub fn serve(
         .build()?;
     // Signals first: one that comes while the gateway starts must not kill it half started.
     let mut signals = runtime.block_on(async { Signals::new() })?;
+    allow_all_descriptors();
     let mut known = Known::default();
-    let (loaded, files) = known.load(configuration);
-    let loaded = loaded.map_err(ServeError::Configuration)?;
     let documents = configuration.clone();
     let locator = Locator::new(move |problems| documents.locate(problems));
-    let mut server = Server::start(loaded, locator, seed)?;
+    let (started, files) = on_own_thread(|| {
+        let (loaded, files) = known.load(configuration);
+        let started = loaded
+            .map_err(ServeError::Configuration)
+            .and_then(|loaded| Ok(Server::start(loaded, locator, seed)?));
+        (started, files)
+    });
+    let mut server = started?;
     ready(&server);
     let changes = Changes::watch(configuration.path(), &files);
     runtime.block_on(run(
@@ -98,15 +107,18 @@ async fn run(
             }
             _ = looks.tick() => {
                 server.refresh_certificates();
-                if !known.changed(configuration) {
+                if !on_own_thread(|| known.changed(configuration)) {
                     continue;
                 }
             }
         }
-        let (loaded, files) = known.load(configuration);
+        let files = on_own_thread(|| {
+            let (loaded, files) = known.load(configuration);
+            // A refusal has been told, and the configuration before runs on: nothing is left to do about it here.
+            let _ = server.reload(loaded);
+            files
+        });
         changes.follow(&files);
-        // A refusal has been told, and the configuration before runs on: nothing is left to do about it here.
-        let _ = server.reload(loaded);
     }
 }
 

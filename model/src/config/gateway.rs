@@ -40,6 +40,8 @@ pub struct Limits {
     pub connect_timeout: Duration,
     /// Most open client connections per gateway; further ones are closed at once. Default 100 000.
     pub connections: usize,
+    /// Most connections to targets kept open for further requests, in the gateway as a whole. Default 16 384.
+    pub idle_target_connections: usize,
     /// Grace period of a stop: how long running requests may go on after SIGTERM. Default 30 s.
     pub stop_grace: Duration,
     /// Are `Upgrade` requests (WebSocket) passed through? VPC Lattice drops the header. Default yes.

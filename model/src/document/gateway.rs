@@ -79,6 +79,9 @@ pub struct GatewayLimits {
     /// Most open client connections; further ones are closed at once.
     #[schemars(range(min = *ranges::CONNECTIONS.start(), max = *ranges::CONNECTIONS.end()), extend("default" = 100_000))]
     pub connections: Option<i64>,
+    /// Most connections to targets kept open for further requests, in the gateway as a whole; the workers share them evenly.
+    #[schemars(range(min = *ranges::IDLE_TARGET_CONNECTIONS.start(), max = *ranges::IDLE_TARGET_CONNECTIONS.end()), extend("default" = 16384))]
+    pub idle_target_connections: Option<i64>,
     /// How long running requests may go on after SIGTERM, in seconds.
     #[schemars(range(min = *ranges::STOP_GRACE.start(), max = *ranges::STOP_GRACE.end()), extend("default" = 30))]
     pub stop_grace_seconds: Option<i64>,

@@ -161,6 +161,12 @@ impl Builder<'_> {
             &ranges::CONNECTIONS,
             100_000,
         );
+        let idle_targets = self.number(
+            &at.member("idleTargetConnections"),
+            limits.idle_target_connections,
+            &ranges::IDLE_TARGET_CONNECTIONS,
+            16_384,
+        );
         let stop_grace = self.seconds(
             &at.member("stopGraceSeconds"),
             limits.stop_grace_seconds,
@@ -191,6 +197,7 @@ impl Builder<'_> {
             header_timeout: header?,
             connect_timeout: connect?,
             connections: connections?,
+            idle_target_connections: idle_targets?,
             stop_grace: stop_grace?,
             upgrades,
             clock_skew: clock_skew?,
