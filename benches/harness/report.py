@@ -90,7 +90,7 @@ def scale_table(scale):
     aims = {**{key: f"{aim:g}" for key, aim in SCALE_AIMS.items()}, "cpu_us": "as with one"}
     titles = [
         ("start_s", "start, s", 2),
-        ("memory_mib", "memory after the start, MiB", 0),
+        ("memory_mib", "memory 5 s after the start, MiB", 0),
         ("memory_after_load_mib", "memory after the load, MiB", 0),
         ("cpu_us", "CPU µs per request, services in turn", 1),
     ]

@@ -4,6 +4,7 @@ import contextlib
 import json
 import resource
 import socket
+import time
 
 from . import load
 from .processes import HOST, PEERS, Failure, free_ports, running
@@ -11,6 +12,8 @@ from .processes import HOST, PEERS, Failure, free_ports, running
 SERVICES = 10_000
 RULES = 10
 CONNECTIONS = 10_000
+SETTLE_SECONDS = 5
+WARM_SECONDS = 2
 
 REQUEST = f"GET /hello HTTP/1.1\r\nhost: {HOST}\r\n\r\n".encode()
 
@@ -63,10 +66,15 @@ def gateway(services, binary, target, folder):
 def with_services(binary, target, folder, services, seconds):
     """Start time, memory, and cost of a request when the requests go to all services in turn."""
     with gateway(services, binary, target, folder) as proxy:
+        # What was needed only for reading the configuration goes back to the system a few seconds later.
+        time.sleep(SETTLE_SECONDS)
         idle = proxy.memory()
         script = [PEERS / "services.lua", services, proxy.http, RULES - 1]
         url = f"http://127.0.0.1:{proxy.http}/"
-        sample = load.measured(proxy, lambda: load.wrk(url, seconds, script=[str(part) for part in script]))
+        script = [str(part) for part in script]
+        # Each service has a target group of its own, so the first round opens a connection per service.
+        load.wrk(url, WARM_SECONDS, script=script)
+        sample = load.measured(proxy, lambda: load.wrk(url, seconds, script=script))
         return {
             "start_s": proxy.started,
             "memory_mib": idle / 2**20,

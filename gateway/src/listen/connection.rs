@@ -231,7 +231,9 @@ async fn serve(
             .await
         {
             NextHead::Ready => {}
-            NextHead::Http2 => return Box::pin(serve_http2(conn, engine, shared, limits, shutdown)).await,
+            NextHead::Http2 => {
+                return Box::pin(serve_http2(conn, engine, shared, limits, shutdown)).await;
+            }
             NextHead::Closed => return,
             NextHead::Refused(violation) => {
                 let answer = proxy::refuse_malformed(&shared, conn.facts(), violation);
