@@ -106,7 +106,7 @@ REFUSED = {
     "an admin address that is none": (set_gateway(admin="9901"), ["gateway.admin: `9901` is not an IP address and port"]),
     "an address of another machine": (set_gateway(admin="192.0.2.1:9901"), ["gateway.admin: ", "no interface of this machine"]),
     "a data folder below a file": (set_gateway(dataDir="./a-file"), ["trellis.json:6: gateway.dataDir: ", "not a folder"]),
-    "a data folder that cannot be made": (set_gateway(dataDir="/proc/trellis"), ["gateway.dataDir: cannot write"]),
+    "a data folder that cannot be made": (set_gateway(dataDir="/proc/trellis"), ["gateway.dataDir: cannot write", "`--data-dir` names one too"]),
     "an empty CA": (set_gateway(dataDir="./empty"), ["gateway.dataDir: ", "holds no certificate", "restore it, or remove it"]),
     "a CA cut short": (set_gateway(dataDir="./cut"), ["gateway.dataDir: ", "restore it, or remove it"]),
     "a CA that is a folder": (set_gateway(dataDir="./folder"), ["gateway.dataDir: cannot read", "it is a folder"]),
@@ -281,6 +281,12 @@ def test_a_document_may_come_from_standard_input(tmp_path):
     assert done.stdout.endswith("1 problem in standard input\n")
     done = trellis("validate", "--config", "-", cwd=tmp_path, stdin="region: us-west-2\nacount: 1\n")
     assert "stdin.yaml:2: acount: unknown key `acount`" in done.stdout, done.stdout
+
+
+def test_standard_input_cannot_be_watched():
+    done = trellis("serve", "--config", "-", stdin="region: us-west-2\n")
+    assert done.returncode == 2
+    assert done.stderr == "-: standard input can be read once only, not watched\n"
 
 
 def test_a_document_that_cannot_be_read_does_not_hide_the_others(tmp_path):

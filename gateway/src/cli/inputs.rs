@@ -291,6 +291,10 @@ pub fn sources(path: &Path) -> Result<Vec<Source>, Problems> {
         };
         [Problem::error(place, message)].into_iter().collect()
     };
+    if path == Path::new("-") {
+        let message = "standard input can be read once only, not watched".to_owned();
+        return Err(problem(path, message));
+    }
     let files = documents(path)
         .map_err(|error| problem(path, format!("cannot be read: {}", reason(&error))))?;
     if files.is_empty() {

@@ -20,7 +20,10 @@ use crate::{
     reason::{Chain, reason},
     snapshot::{self, Compiled, TlsTerms},
     telemetry::{Telemetry, events::ListenerFailed},
-    tls::{ca::InternalCa, store::Certificates},
+    tls::{
+        ca::{CaError, InternalCa},
+        store::Certificates,
+    },
 };
 
 /// What of a configuration could have failed and did not.
@@ -220,8 +223,15 @@ fn open_ca(config: &Config) -> Result<(TlsTerms, String), Problems> {
     let refused = |message: String| {
         Problems::from_iter([Problem::error(setting("gateway.dataDir"), message)])
     };
-    let ca = InternalCa::open(&config.gateway.data_dir, SystemTime::now())
-        .map_err(|error| refused(Chain(&error).to_string()))?;
+    let ca = InternalCa::open(&config.gateway.data_dir, SystemTime::now()).map_err(|error| {
+        let problem = Problem::error(setting("gateway.dataDir"), Chain(&error).to_string());
+        Problems::from_iter([match error {
+            CaError::Write { .. } => {
+                problem.hint("a folder that the gateway may write; `--data-dir` names one too")
+            }
+            _ => problem,
+        }])
+    })?;
     let path = ca.path().with_file_name("certificate.pem");
     // A data folder that was filled before may be read-only.
     let there = std::fs::read(&path).is_ok_and(|bytes| bytes == ca.root_pem().as_bytes());

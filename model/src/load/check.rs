@@ -273,7 +273,8 @@ impl<'c> Checker<'c> {
         let name = entries
             .iter()
             .find(|entry| entry.key == "name")
-            .map(|entry| self.shape(entry.value));
+            .map(|entry| self.shape(entry.value))
+            .filter(|shape| !scalar::is_null(shape));
         match name {
             Some(Shape::Plain(name) | Shape::Text(name)) => self.lost.names.push(name.clone()),
             _ => self.lost.members.push(list.to_owned()),
@@ -319,9 +320,17 @@ fn member<'s>(schema: &'s Value, name: &str) -> Option<&'s Value> {
     schema.get("properties")?.get(name)
 }
 
+/// The first sentence of a description, worded as a hint.
 fn first_sentence(text: &str) -> String {
-    text.split_once(". ")
-        .map_or(text, |(first, _)| first)
-        .trim_end_matches('.')
-        .to_owned()
+    // What is marked as our own in the reference page needs no mark here.
+    let text = text.strip_prefix("Trellis: ").unwrap_or(text);
+    let first = text.split_once(". ").map_or(text, |(first, _)| first);
+    let mut rest = first.trim_end_matches('.').chars();
+    match (rest.next(), rest.clone().next()) {
+        // A capital of the sentence, not one of an abbreviation.
+        (Some(capital), Some(next)) if next.is_lowercase() => {
+            capital.to_lowercase().chain(rest).collect()
+        }
+        (capital, _) => capital.into_iter().chain(rest).collect(),
+    }
 }

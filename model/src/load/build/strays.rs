@@ -1,4 +1,4 @@
-//! What is in no service network, and so meets nobody.
+//! What meets nobody: VPCs and services that are in no service network, services that listen nowhere.
 
 use std::collections::HashSet;
 
@@ -10,7 +10,8 @@ use crate::{
 };
 
 impl Builder<'_> {
-    /// Warns of VPCs that clients connect from and of services that no service network has, which may be meant for a while.
+    /// Warns of VPCs that clients connect from and of services that no service network has, and of services without listeners. Either
+    /// may be meant for a while.
     ///
     /// For a configuration without errors: otherwise the network may be what is missing.
     pub(super) fn warn_of_strays(&mut self, config: &Config) {
@@ -46,6 +47,14 @@ impl Builder<'_> {
             let list = root.member("services");
             let declared = file.document.services.len();
             for (index, service) in services.by_ref().take(declared).enumerate() {
+                if service.listeners.is_empty() {
+                    let message = format!(
+                        "service `{}` has no `listeners`: nobody can call it",
+                        service.name
+                    );
+                    self.warning(&list.index(index), message)
+                        .hint("at least one, with `protocol` and `defaultAction`");
+                }
                 if !served.contains(&service.id) {
                     self.warning(
                         &list.index(index),

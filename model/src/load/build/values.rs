@@ -140,8 +140,12 @@ impl<'a> Builder<'a> {
     /// An IP address.
     pub(super) fn ip(&mut self, at: &At<'_>, text: &str) -> Option<IpAddr> {
         let Ok(address) = text.parse() else {
+            let hint = match text.parse::<SocketAddr>() {
+                Ok(socket) => format!("`{}`, without a port", socket.ip()),
+                Err(_) => "such as `10.0.0.7` or `fd00::7`".to_owned(),
+            };
             self.error(at, format!("`{text}` is not an IP address"))
-                .hint("such as `10.0.0.7` or `fd00::7`");
+                .hint(hint);
             return None;
         };
         // Such an address would be IPv6 to every check here and IPv4 to the kernel.

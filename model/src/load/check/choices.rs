@@ -58,7 +58,13 @@ impl<'c> Checker<'c> {
                 format!("`{text}` is part of VPC Lattice, but this version does not support it");
             self.problem(id, message, Some(format!("one of {listed}")));
         } else {
-            let hint = nearest(&text.to_ascii_uppercase(), values)
+            let upper = text.to_ascii_uppercase();
+            let part = values
+                .iter()
+                .copied()
+                .find(|value| upper.len() > 1 && value.contains(&upper));
+            let hint = nearest(&upper, values)
+                .or(part)
                 .map(|value| format!("did you mean `{value}`?"));
             self.problem(
                 id,
