@@ -235,6 +235,7 @@ fn rules(bench: &mut Bench, kind: RuleKind) {
             let request = RequestParts {
                 method: "GET",
                 path: path.as_bytes(),
+                authority: b"orders.test",
                 headers: &headers,
             };
             assert_eq!(

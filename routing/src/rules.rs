@@ -17,6 +17,7 @@ mod trials;
 
 use std::fmt;
 
+use http::{HeaderName, HeaderValue, header};
 use trellis_model::config::HttpMatch;
 
 pub use self::trials::{Mismatch, Trial};
@@ -29,8 +30,26 @@ pub struct RequestParts<'a> {
     pub method: &'a str,
     /// The raw path, without `?` and what follows.
     pub path: &'a [u8],
+    /// `:authority` or `Host` as sent: what conditions on `host` look at in every version of HTTP. Empty: there is none.
+    pub authority: &'a [u8],
     /// The header fields as received.
     pub headers: &'a http::HeaderMap,
+}
+
+impl<'a> RequestParts<'a> {
+    /// The lines of the header of this name.
+    fn lines(&self, name: &HeaderName) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        let (authority, fields) = if *name == header::HOST {
+            (Some(self.authority), None)
+        } else {
+            (None, Some(self.headers.get_all(name)))
+        };
+        let fields = fields.into_iter().flatten().map(HeaderValue::as_bytes);
+        authority
+            .filter(|authority| !authority.is_empty())
+            .into_iter()
+            .chain(fields)
+    }
 }
 
 /// The rules of one listener.

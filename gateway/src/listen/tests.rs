@@ -2,9 +2,10 @@ use std::{
     collections::BTreeSet,
     io,
     net::{IpAddr, SocketAddr, TcpListener},
+    time::{Duration, Instant},
 };
 
-use super::{Prepared, prepare};
+use super::{Prepared, prepare, worker::Complaints};
 
 /// A port that nobody has on any of the addresses of these tests.
 fn free_port() -> u16 {
@@ -56,4 +57,19 @@ fn what_another_process_has_refuses_all_of_it() {
     drop(taken);
     let again = prepare(&BTreeSet::new(), addresses(&["127.0.0.1"], port), 1).unwrap();
     assert_eq!(bound(&again), ["127.0.0.1"]);
+}
+
+#[test]
+fn failures_that_repeat_themselves_share_a_line_in_the_log() {
+    let mut now = Instant::now();
+    let mut complaints = Complaints::default();
+    let mut lines = Vec::new();
+    // One every 50 ms, for a minute.
+    for _ in 0..1200 {
+        lines.extend(complaints.count(now));
+        now += Duration::from_millis(50);
+    }
+    assert_eq!(lines, [1, 200, 200, 200, 200, 200]);
+    now += Duration::from_secs(3600);
+    assert_eq!(complaints.count(now), Some(200));
 }

@@ -7,7 +7,7 @@ use std::{
     net::{SocketAddr, TcpListener},
     sync::Arc,
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use tokio::{
@@ -25,6 +25,9 @@ use crate::{
 /// Pause after the kernel refused to accept, for want of descriptors or memory: trying again at once would only burn the
 /// processor that could close some.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Shortest time between two log lines about it: clients that hold connections open can make it last, and must not fill a disk.
+const COMPLAINT_PAUSE: Duration = Duration::from_secs(10);
 
 /// Longest wait for connections that were cut, which write the records of their requests meanwhile.
 const CUT_TIME: Duration = Duration::from_secs(2);
@@ -163,6 +166,7 @@ async fn accept(
             return;
         }
     };
+    let mut complaints = Complaints::default();
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => {
@@ -174,9 +178,29 @@ async fn accept(
                 shared.telemetry.emit(&AcceptFailed {
                     address,
                     error: &error,
+                    failures: complaints.count(Instant::now()),
                 });
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
+    }
+}
+
+/// Failures that repeat themselves, and when they are worth a line in the log: the first at once, later ones together.
+#[derive(Debug, Default)]
+pub(super) struct Complaints {
+    last: Option<Instant>,
+    since: u64,
+}
+
+impl Complaints {
+    /// Counts a failure. Gives how many a log line is to stand for, when it is time for one.
+    pub(super) fn count(&mut self, now: Instant) -> Option<u64> {
+        self.since += 1;
+        if self.last.is_some_and(|last| now < last + COMPLAINT_PAUSE) {
+            return None;
+        }
+        self.last = Some(now);
+        Some(std::mem::take(&mut self.since))
     }
 }

@@ -1,6 +1,9 @@
 //! Answers that the gateway gives itself.
 
-use std::{borrow::Cow, time::Duration};
+use std::{
+    borrow::Cow,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, header};
@@ -163,6 +166,7 @@ impl Answer {
                 error
             }
         })?;
+        exchange.concluded = Some(Instant::now());
         linger(session).await;
         Ok(())
     }

@@ -119,6 +119,7 @@ impl<'a> Head<'a> {
         RequestParts {
             method: self.header.method.as_str(),
             path: self.path,
+            authority: self.authority,
             headers: &self.header.headers,
         }
     }

@@ -88,6 +88,8 @@ pub struct Exchange {
     pub sent: Option<Instant>,
     /// When the target's answer began.
     pub answered: Option<Instant>,
+    /// When the gateway had sent an answer of its own. Reading what the client still sends is no part of the exchange.
+    pub concluded: Option<Instant>,
     /// Status sent to the client.
     pub status: Option<u16>,
     /// Why it failed.
@@ -124,6 +126,7 @@ impl Exchange {
             reached: None,
             sent: None,
             answered: None,
+            concluded: None,
             status: None,
             failure: None,
             denied: None,

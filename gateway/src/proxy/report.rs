@@ -32,7 +32,7 @@ pub(super) fn record(
         return;
     };
     let head = session.req_header();
-    let now = Instant::now();
+    let now = exchange.concluded.unwrap_or_else(Instant::now);
     let sent_status = session
         .response_written()
         .map(|response| response.status.as_u16());

@@ -1,6 +1,6 @@
 //! The conditions of all rules of a table, in a compact form, and what it means that one holds.
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::HeaderName;
 use memchr::memmem::Finder;
 use smallvec::SmallVec;
 use trellis_model::config::{
@@ -111,7 +111,7 @@ impl Conditions {
         let headers = rule.headers.of(&self.headers).unwrap_or_default();
         headers
             .iter()
-            .position(|test| !self.header_fits(test, request.headers))
+            .position(|test| !self.header_fits(test, request))
             .map_or(Ok(()), |number| Err(Failure::Header(number)))
     }
 
@@ -167,13 +167,13 @@ impl Conditions {
         }
     }
 
-    fn header_fits(&self, test: &HeaderTest, headers: &HeaderMap) -> bool {
+    fn header_fits(&self, test: &HeaderTest, request: &RequestParts<'_>) -> bool {
         let field = self.fields.get(test.field as usize);
         let Some(name) = field.and_then(|field| field.name.as_ref()) else {
             return false;
         };
-        let lines = || headers.get_all(name).iter();
-        if lines().any(|line| self.value_fits(test, line.as_bytes())) {
+        let lines = || request.lines(name);
+        if lines().any(|line| self.value_fits(test, line)) {
             return true;
         }
         match test.lines {
@@ -212,7 +212,7 @@ pub(super) fn separator(name: &HeaderName) -> &'static [u8; 2] {
 
 /// All lines of a header as one value.
 pub(super) fn join<'a>(
-    lines: impl Iterator<Item = &'a HeaderValue>,
+    lines: impl Iterator<Item = &'a [u8]>,
     separator: &[u8],
 ) -> SmallVec<[u8; 256]> {
     let mut joined = SmallVec::new();
@@ -220,7 +220,7 @@ pub(super) fn join<'a>(
         if number > 0 {
             joined.extend_from_slice(separator);
         }
-        joined.extend_from_slice(line.as_bytes());
+        joined.extend_from_slice(line);
     }
     joined
 }

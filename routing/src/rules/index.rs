@@ -11,7 +11,7 @@ mod build;
 #[cfg(test)]
 mod tests;
 
-use http::{HeaderMap, HeaderName};
+use http::HeaderName;
 use smallvec::SmallVec;
 
 use super::{RequestParts, text::Span};
@@ -72,7 +72,7 @@ impl Index {
             candidates.add(list);
         }
         for keys in &self.headers {
-            self.add_header(keys, request.headers, &mut candidates);
+            self.add_header(keys, request, &mut candidates);
         }
         candidates
     }
@@ -100,10 +100,10 @@ impl Index {
     fn add_header<'a>(
         &'a self,
         keys: &HeaderKeys,
-        headers: &HeaderMap,
+        request: &RequestParts<'_>,
         candidates: &mut Candidates<'a>,
     ) {
-        let mut lines = headers.get_all(&keys.name).iter().peekable();
+        let mut lines = request.lines(&keys.name).peekable();
         if lines.peek().is_none() {
             return;
         }
@@ -112,7 +112,7 @@ impl Index {
             return;
         }
         for line in lines {
-            let folded = fold(line.as_bytes());
+            let folded = fold(line);
             if let Some(list) = self.lookup(&keys.values, &folded) {
                 candidates.add(list);
             }

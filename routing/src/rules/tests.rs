@@ -88,13 +88,21 @@ pub(super) fn with_request<R>(request: &str, test: impl FnOnce(&RequestParts<'_>
     let (path, lines) = rest.split_once(' ').unwrap_or((rest, ""));
     let lines: Vec<(&str, &[u8])> = lines
         .split('|')
-        .filter_map(|line| line.split_once(':'))
+        .filter_map(|line| line.rsplit_once(':'))
         .map(|(name, value)| (name, value.as_bytes()))
+        .collect();
+    let authority = lines.iter().find(|(name, _)| *name == ":authority");
+    let host = lines.iter().find(|(name, _)| *name == "host");
+    let fields: Vec<_> = lines
+        .iter()
+        .filter(|(name, _)| *name != ":authority")
+        .copied()
         .collect();
     test(&RequestParts {
         method,
         path: path.as_bytes(),
-        headers: &headers(&lines),
+        authority: authority.or(host).map_or(b"", |(_, value)| value),
+        headers: &headers(&fields),
     })
 }
 
@@ -232,6 +240,23 @@ fn repeated_lines_fit_one_by_one_or_joined() {
     check("x-a=,_", "GET / x-a:|x-a:", Some(0));
 }
 
+/// HTTP/2 names the host in `:authority`; a condition on `host` means the same in every version.
+#[test]
+fn a_condition_on_the_host_looks_at_the_authority() {
+    for rules in [
+        "host=a.test",
+        "host~a.",
+        "host*test",
+        "host=b.test\nhost=a.test",
+    ] {
+        let last = Some(rules.lines().count() - 1);
+        check(rules, "GET / :authority:a.test", last);
+        check(rules, "GET / host:a.test", last);
+        check(rules, "GET / :authority:c.example", None);
+        check(rules, "GET / x:a.test", None);
+    }
+}
+
 /// HTTP/2 clients send each cookie in a line of its own; the value is what HTTP/1.1 would have carried.
 #[test]
 fn cookies_are_joined_with_semicolons() {
@@ -254,6 +279,7 @@ fn bytes_that_are_no_text_are_compared_as_bytes() {
             let request = RequestParts {
                 method: "GET",
                 path: b"/",
+                authority: b"",
                 headers: &headers,
             };
             assert_eq!(table.first_match(&request), expected, "{value:?}");

@@ -5,6 +5,7 @@ mod tests;
 
 use std::fmt;
 
+use http::HeaderName;
 use trellis_model::config::{Case, HeaderMatchKind, PathMatchKind};
 
 use super::{RequestParts, RuleTable, condition::Failure};
@@ -99,13 +100,17 @@ impl RuleTable {
                     .header(position, number)
                     .unwrap_or((b"", b"", HeaderMatchKind::Exact, Case::Sensitive));
                 let name = shown(name);
-                let lines = request.headers.get_all(&*name);
+                let known = HeaderName::from_bytes(name.as_bytes()).ok();
                 Mismatch::Header {
                     number,
                     kind,
                     case,
                     wanted: shown(wanted),
-                    sent: lines.iter().map(|line| shown(line.as_bytes())).collect(),
+                    sent: known
+                        .into_iter()
+                        .flat_map(|name| request.lines(&name))
+                        .map(shown)
+                        .collect(),
                     name,
                 }
             }

@@ -19,6 +19,9 @@ from .target import Target
 
 HOST = "hostile.test"
 OTHER = "other.test"
+# A service of another VPC, which is attached at an address of its own.
+FOREIGN = "foreign.test"
+FOREIGN_ADDRESS = "127.0.0.2"
 HEADER_SECONDS = 1
 IDLE_SECONDS = 2
 # Longest that a bystander may wait for an answer while another client attacks. Builds for tests are slow, and so are busy machines.
@@ -135,7 +138,14 @@ def configuration(ports, target):
         }
         return {"name": name, "type": "IP", "config": config, "targets": [{"id": "127.0.0.1"}]}
 
-    names = ["hostile", "other"]
+    def network(name, vpc, services):
+        return {
+            "name": name,
+            "vpcAssociations": [{"vpcIdentifier": vpc}],
+            "serviceAssociations": [{"serviceIdentifier": one} for one in services],
+        }
+
+    names = ["hostile", "other", "foreign"]
     return {
         "account": "111122223333",
         "region": "us-west-2",
@@ -145,14 +155,11 @@ def configuration(ports, target):
             "workers": 1,
             "limits": {"headerTimeoutSeconds": HEADER_SECONDS},
         },
-        "vpcs": [{"name": "main", "attachments": [{"listen": ["127.0.0.1"]}]}],
-        "serviceNetworks": [
-            {
-                "name": "everything",
-                "vpcAssociations": [{"vpcIdentifier": "main"}],
-                "serviceAssociations": [{"serviceIdentifier": name} for name in names],
-            }
+        "vpcs": [
+            {"name": "main", "attachments": [{"listen": ["127.0.0.1"]}]},
+            {"name": "elsewhere", "attachments": [{"listen": [FOREIGN_ADDRESS]}]},
         ],
+        "serviceNetworks": [network("everything", "main", names[:2]), network("abroad", "elsewhere", names[2:])],
         "services": [service(name, f"to-{name}") for name in names],
         "targetGroups": [group(f"to-{name}") for name in names],
         "accessLogSubscriptions": [

@@ -135,6 +135,68 @@ async fn a_fixed_response_has_its_status_and_nothing_else() {
     }
 }
 
+/// The host of a rule is that of the request, whatever the version of HTTP calls it; crumbs of cookies are one cookie.
+#[tokio::test(flavor = "multi_thread")]
+async fn rules_on_host_and_cookie_hold_in_every_version() {
+    let rule = |name, priority, headers| {
+        json!({
+            "name": name,
+            "priority": priority,
+            "match": {"httpMatch": {"headerMatches": headers}},
+            "action": {"fixedResponse": {"statusCode": 500}},
+        })
+    };
+    let mut gateway = Setup::new()
+        .service("orders", &json!({"fixedResponse": {"statusCode": 404}}))
+        .set(
+            "services.orders.listeners.http.rules",
+            json!([
+                rule(
+                    "elsewhere",
+                    10,
+                    json!([{"name": "host", "match": {"prefix": "carts."}}])
+                ),
+                rule(
+                    "here",
+                    20,
+                    json!([
+                        {"name": "Host", "match": {"prefix": "orders.test"}},
+                        {"name": "cookie", "match": {"exact": "a=1; b=2"}},
+                    ])
+                ),
+            ]),
+        )
+        .start()
+        .await;
+    for via in [Via::Http1, Via::Http2] {
+        let plain = Request::get("orders.test", "/");
+        gateway.send(via, plain).await.is(404, "");
+        let crumbs = Request::get("orders.test", "/")
+            .header("cookie", "a=1")
+            .header("cookie", "b=2");
+        let answer = gateway.send(via, crumbs).await;
+        answer.is(500, "");
+        gateway.record_of(&answer).await.failed(500, "-");
+        let other = Request::get("orders.test", "/").header("cookie", "b=2");
+        gateway.send(via, other).await.is(404, "");
+    }
+}
+
+/// What the client still sends is read for a moment, so that it gets the answer; the record does not count that.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_upload_has_lasted_until_its_answer() {
+    let target = Target::named("v1").await;
+    let mut gateway = Setup::with_orders([&target]).start().await;
+    let mut raw = gateway.raw().await;
+    raw.send("POST /large HTTP/1.1\r\nHost: carts.test\r\nContent-Length: 100000\r\n\r\nabc")
+        .await;
+    let answer = raw.read_to_end().await;
+    assert!(answer.starts_with("HTTP/1.1 404 "), "{answer:?}");
+    let record = gateway.record_for("/large").await;
+    // The client is given a second.
+    assert!(record.number("duration") < 900);
+}
+
 /// Requests that break HTTP/1.1, and the status that each gets. `$` stands for the target's host.
 #[tokio::test(flavor = "multi_thread")]
 async fn malformed_requests_are_refused_recorded_and_not_forwarded() {

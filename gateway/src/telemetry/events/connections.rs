@@ -88,12 +88,21 @@ pub struct AcceptFailed<'a> {
     pub address: SocketAddr,
     /// Why.
     pub error: &'a io::Error,
+    /// How many failures the log line stands for; none when there is to be no line yet.
+    pub failures: Option<u64>,
 }
 
 impl Event for AcceptFailed<'_> {
     fn emit(&self, telemetry: &Telemetry) {
         telemetry.gateway.refused_accept_failed.increment(1);
-        tracing::error!(address = %self.address, error = %Chain(self.error), "cannot accept connections");
+        if let Some(failures) = self.failures {
+            tracing::error!(
+                address = %self.address,
+                error = %Chain(self.error),
+                failures,
+                "cannot accept connections"
+            );
+        }
     }
 }
 

@@ -143,8 +143,20 @@ fn listeners_open_close_and_fail() {
         &AcceptFailed {
             address: address(),
             error: &io::Error::from_raw_os_error(24),
+            failures: Some(20),
         },
-        &["ERROR cannot accept connections address=10.0.0.1:8080 error=too many open files"],
+        &[
+            "ERROR cannot accept connections address=10.0.0.1:8080 error=too many open files failures=20",
+        ],
+        &[r#"gateway_connections_refused_total{reason="accept_failed"} 1"#],
+    );
+    check(
+        &AcceptFailed {
+            address: address(),
+            error: &io::Error::from_raw_os_error(24),
+            failures: None,
+        },
+        &[],
         &[r#"gateway_connections_refused_total{reason="accept_failed"} 1"#],
     );
 }

@@ -64,6 +64,7 @@ fn a_repeated_header_line_is_looked_up_without_trying_rules_again() {
     let request = RequestParts {
         method: "GET",
         path: b"/",
+        authority: b"",
         headers: &headers,
     };
     assert_eq!(
@@ -81,6 +82,7 @@ fn many_different_headers_do_not_all_become_keys() {
     let request = RequestParts {
         method: "GET",
         path: b"/",
+        authority: b"",
         headers: &HeaderMap::new(),
     };
     assert_eq!(

@@ -1,6 +1,5 @@
 //! The meaning of rules once more, as plainly as it can be said and sharing nothing with the tables.
 
-use http::HeaderMap;
 use trellis_model::config::{
     Case, HeaderMatch, HeaderMatchKind, HttpMatch, PathMatch, PathMatchKind,
 };
@@ -33,7 +32,7 @@ pub(super) fn failure(rule: &HttpMatch, request: &RequestParts<'_>) -> Option<St
     let headers = &rule.headers;
     let failed = headers
         .iter()
-        .position(|condition| !header_fits(condition, request.headers))?;
+        .position(|condition| !header_fits(condition, request))?;
     Some(failed.to_string())
 }
 
@@ -46,12 +45,17 @@ fn path_fits(condition: &PathMatch, path: &[u8]) -> bool {
     }
 }
 
-fn header_fits(condition: &HeaderMatch, headers: &HeaderMap) -> bool {
-    let mut values: Vec<Vec<u8>> = headers
+fn header_fits(condition: &HeaderMatch, request: &RequestParts<'_>) -> bool {
+    let mut values: Vec<Vec<u8>> = request
+        .headers
         .iter()
         .filter(|(name, _)| name.as_str() == &*condition.name)
         .map(|(_, value)| value.as_bytes().to_vec())
         .collect();
+    if &*condition.name == "host" {
+        values = vec![request.authority.to_vec()];
+        values.retain(|authority| !authority.is_empty());
+    }
     if values.is_empty() {
         return false;
     }

@@ -18,7 +18,7 @@ fn path() -> impl Strategy<Value = String> {
 }
 
 fn header_name() -> impl Strategy<Value = &'static str> {
-    prop_oneof![3 => Just("x-a"), 2 => Just("x-b"), 1 => Just("cookie"), 1 => Just("accept")]
+    prop_oneof![3 => Just("x-a"), 2 => Just("x-b"), 1 => Just("cookie"), 1 => Just("accept"), 1 => Just("host")]
 }
 
 /// Separators and their halves come up often, for the sake of joined lines.
@@ -74,6 +74,7 @@ prop_compose! {
 struct Request {
     method: &'static str,
     path: String,
+    authority: String,
     headers: HeaderMap,
 }
 
@@ -82,6 +83,7 @@ impl Request {
         RequestParts {
             method: self.method,
             path: self.path.as_bytes(),
+            authority: self.authority.as_bytes(),
             headers: &self.headers,
         }
     }
@@ -91,11 +93,12 @@ prop_compose! {
     fn request()(
         method in method(),
         path in path(),
+        authority in "[aA]{0,2}",
         lines in vec((header_name(), header_line()), 0..5),
     ) -> Request {
         let lines: Vec<(&str, &[u8])> =
             lines.iter().map(|(name, value)| (*name, value.as_slice())).collect();
-        Request { method, path, headers: headers(&lines) }
+        Request { method, path, authority, headers: headers(&lines) }
     }
 }
 
