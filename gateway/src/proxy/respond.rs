@@ -6,12 +6,13 @@
 #[cfg(test)]
 mod tests;
 
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, response::Parts};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version, header, response::Parts};
 use pingora_error::{Error, ErrorType, Result};
 use pingora_http::ResponseHeader;
 use smallvec::SmallVec;
 
 use super::{exchange::Exchange, request::REQUEST_ID};
+use crate::h1;
 
 /// Most informational answers (1xx) before the final one. A few are ordinary (100, 102, 103); more of them are a target that never
 /// comes to the point, and each would be passed on.
@@ -37,6 +38,10 @@ pub(super) fn prepare_response(
         return refuse("protocol switched without being asked to");
     }
     check_framing(response)?;
+    if response.version == Version::HTTP_10 {
+        // Spec: RFC 9110 §2.5: each hop says its own version.
+        response.set_version(Version::HTTP_11);
+    }
     if response.status.is_informational() && !switching {
         exchange.informational += 1;
         if exchange.informational > INFORMATIONAL {
@@ -84,8 +89,12 @@ fn check_framing(response: &mut ResponseHeader) -> Result<()> {
         value.eq_ignore_ascii_case(b"chunked")
     })?;
     let length = one(headers, &header::CONTENT_LENGTH, |value| {
-        !value.is_empty() && value.iter().all(u8::is_ascii_digit)
+        h1::parse_length(value).is_some()
     })?;
+    if chunked && response.version == Version::HTTP_10 {
+        // Spec: RFC 9112 §6.1: framing that its sender cannot know is faulty.
+        return refuse("transfer-encoding in an HTTP/1.0 answer");
+    }
     if chunked && length {
         return refuse("content-length beside transfer-encoding");
     }

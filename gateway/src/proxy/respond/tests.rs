@@ -45,6 +45,7 @@ fn framing_is_plain_or_refused() {
         "content-length: 5\ncontent-length: 5",
         "content-length: +5",
         "content-length: 0x5",
+        "content-length: 9223372036854775808",
         "transfer-encoding: gzip, chunked",
         "transfer-encoding: cow",
         "transfer-encoding: chunked\ntransfer-encoding: chunked",
@@ -109,4 +110,16 @@ fn the_status_line_stays_the_target_s() {
         assert_eq!(response.version, http::Version::HTTP_11);
         assert!(response.headers.contains_key(REQUEST_ID));
     }
+}
+
+#[test]
+fn answers_of_http_1_0_go_on_as_1_1_and_are_never_chunked() {
+    let old = |name: &'static str, value: &str| {
+        let mut response = ResponseHeader::build(200, None).unwrap();
+        response.set_version(Version::HTTP_10);
+        response.append_header(name, value.to_owned()).unwrap();
+        prepare_response(&mut response, &mut Exchange::begin()).map(|()| response.version)
+    };
+    assert_eq!(old("content-length", "5").unwrap(), Version::HTTP_11);
+    assert!(old("transfer-encoding", "chunked").is_err());
 }
