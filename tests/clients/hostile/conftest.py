@@ -201,6 +201,12 @@ def front(tmp_path_factory, target):
     raise AssertionError("no free ports to be had")
 
 
+@pytest.fixture(autouse=True)
+def quiet(front):
+    """Begins when the gateway has ended the connections of earlier tests, so that nothing of theirs reaches the target or the records."""
+    wire.wait_for(lambda: front.descriptors()[0] == 0, "earlier connections to be closed")
+
+
 class Watch:
     """Another client's requests, one after the other while an attack runs; and what the attack costs the gateway."""
 

@@ -137,6 +137,7 @@ def test_a_malformed_request_costs_its_stream_only(front, target, peer, name):
     end = peer.until(lambda got: got.stream == 3 or got.kind == GOAWAY)
     assert (end.kind, end.code) == (RST_STREAM, "PROTOCOL_ERROR")
     goes_on(peer, 5)
+    wire.wait_for(lambda: len(target.seen) == 3, "all requests at the target")
     seen, faults, raw = target.take()
     assert sorted(one.line for one in seen) == ["GET /before", "GET /next/5", "GET /next/7"], raw
     assert [one.value("x-table") for one in seen if "next" in one.line] == ["kept", "kept"]
