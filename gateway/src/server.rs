@@ -31,7 +31,7 @@ use trellis_model::{
 use self::plan::{Foundation, Plan, Running};
 
 use crate::{
-    admin, dns,
+    dns,
     listen::{Listeners, Prepared, Worker},
     registry::{self, Registry},
     shared::Shared,
@@ -106,7 +106,9 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts a gateway. When this returns, its sockets listen.
+    /// Starts a gateway. When this returns, its sockets listen. Blocks its thread meanwhile.
+    ///
+    /// `seed` is where the random numbers begin that spread requests and probes.
     pub fn start(loaded: Loaded, locator: Locator, seed: u64) -> Result<Self, StartError> {
         let began = Instant::now();
         let Loaded { config, warnings } = loaded;
@@ -156,17 +158,7 @@ impl Server {
             Arc::new(config),
         ));
         let background = Background::start(admin, &state, &registry, &shared.telemetry, seed)?;
-        let counters = shared.writer.counters();
-        shared
-            .telemetry
-            .collect(move |samples| collect_records(&counters, samples));
-        // Not a reference of its own: the telemetry is part of what it would hold.
-        let running = Arc::downgrade(&shared);
-        shared.telemetry.collect(move |samples| {
-            if let Some(shared) = running.upgrade() {
-                collect_decisions(shared.snapshot.load().policies.decision_lookups(), samples);
-            }
-        });
+        collect(&shared);
         let mut server = Self {
             locator,
             names: Arc::new(dns::RunningNames::new(Arc::clone(&shared))),
@@ -189,7 +181,7 @@ impl Server {
     }
 
     /// Takes over what was loaded, or says that it is refused and leaves everything as it is: a change of the configuration's files
-    /// from its beginning to its log line and its metrics.
+    /// from its beginning to its log line and its metrics. Gives the generation that runs from now on, or every problem.
     pub fn reload(&mut self, loaded: Result<Loaded, Problems>) -> Result<u64, Problems> {
         let applied = loaded.and_then(|loaded| {
             self.apply(loaded)
@@ -274,9 +266,7 @@ impl Server {
         let telemetry = &self.shared.telemetry;
         for event in self.certificates.refresh(SystemTime::now()) {
             match event {
-                CertificateEvent::Replaced {
-                    domain, warnings, ..
-                } => {
+                CertificateEvent::Replaced { domain, warnings } => {
                     telemetry.emit(&CertificateLoaded {
                         domain: domain.as_str(),
                         warnings: &self.locator.locate(warnings.into_iter().collect()),
@@ -339,7 +329,22 @@ impl Server {
     }
 }
 
-/// The part that cannot fail.
+/// Lets the metrics page count what is counted elsewhere.
+fn collect(shared: &Arc<Shared>) {
+    let counters = shared.writer.counters();
+    shared
+        .telemetry
+        .collect(move |samples| collect_records(&counters, samples));
+    // Not a reference of its own: the telemetry is part of what it would hold.
+    let running = Arc::downgrade(shared);
+    shared.telemetry.collect(move |samples| {
+        if let Some(shared) = running.upgrade() {
+            collect_decisions(shared.snapshot.load().policies.decision_lookups(), samples);
+        }
+    });
+}
+
+/// The part of a change that cannot fail.
 fn realize(
     compiled: Compiled,
     config: &Config,
@@ -391,9 +396,4 @@ fn announce(telemetry: &Telemetry, (opened, closed): (Vec<SocketAddr>, Vec<Socke
     for address in closed {
         telemetry.emit(&ListenerClosed { address });
     }
-}
-
-/// The admin pages of a gateway, as [`Background`] serves them.
-pub(crate) fn site(state: &Arc<State>, telemetry: &Arc<Telemetry>) -> admin::Site {
-    admin::Site::new(Arc::clone(state) as _, Arc::clone(telemetry))
 }

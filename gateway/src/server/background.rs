@@ -9,7 +9,7 @@ use std::{
 
 use tokio::{runtime::Handle, sync::oneshot};
 
-use super::{State, site};
+use super::State;
 use crate::{
     admin,
     probe::{Prober, dial::OwnNetwork, http::HttpChecker},
@@ -42,7 +42,7 @@ impl Background {
         let checker = HttpChecker::new(Arc::new(OwnNetwork)).map_err(io::Error::other)?;
         let (stop, stopped) = oneshot::channel::<()>();
         let address = admin.as_ref().map(TcpListener::local_addr).transpose()?;
-        let site = site(state, telemetry);
+        let site = admin::Site::new(Arc::clone(state) as _, Arc::clone(telemetry));
         let registry = Arc::clone(registry);
         let handle = runtime.handle().clone();
         let thread = thread::Builder::new()

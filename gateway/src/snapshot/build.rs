@@ -66,7 +66,7 @@ pub fn compile(config: &Config, tls: &TlsTerms) -> Result<Compiled, Problems> {
     let policies = trellis_policy::compile(config)?;
     let keys = KeyRing::for_config(config, &policies).map_err(|error| whole(error.to_string()))?;
     let resumption = tls
-        .retain(config)
+        .resumption(config)
         .map_err(|error| whole(error.to_string()))?;
     let network_layers: Option<Vec<_>> = config
         .service_networks
@@ -157,29 +157,9 @@ impl Compiled {
         mut subscriptions: Subscriptions,
         around: &Surroundings<'_>,
     ) -> Snapshot {
-        let groups = target_groups(config, around.registry);
+        around.tls.keep(config, &self.resumption);
         let networks = self.networks(config, &mut subscriptions);
-        let memberships = memberships(config);
-        let networks_of =
-            |id: ServiceId| memberships.get(&id).map(Vec::as_slice).unwrap_or_default();
-        let services: Arc<[Service]> = config
-            .services
-            .iter()
-            .zip(&self.service_layers)
-            .map(|(service, policy)| {
-                let destinations = destinations(
-                    service.id,
-                    networks_of(service.id),
-                    config,
-                    &mut subscriptions,
-                );
-                let membership = Membership {
-                    networks: networks_of(service.id).into(),
-                    destinations,
-                };
-                compile_service(service, *policy, membership, &groups, around.telemetry)
-            })
-            .collect();
+        let services = self.services(config, &mut subscriptions, around);
         let views = self.views(config, around);
         let by_vpc = views
             .iter()
@@ -217,6 +197,31 @@ impl Compiled {
                 .take(principals)
                 .collect(),
         }
+    }
+
+    fn services(
+        &self,
+        config: &Config,
+        subscriptions: &mut Subscriptions,
+        around: &Surroundings<'_>,
+    ) -> Arc<[Service]> {
+        let groups = target_groups(config, around.registry);
+        let memberships = memberships(config);
+        let service = |(service, policy): (&config::Service, &policy::ServiceIndex)| {
+            let networks = memberships.get(&service.id);
+            let networks = networks.map(Vec::as_slice).unwrap_or_default();
+            let membership = Membership {
+                networks: networks.into(),
+                destinations: destinations(service.id, networks, config, subscriptions),
+            };
+            compile_service(service, *policy, membership, &groups, around.telemetry)
+        };
+        config
+            .services
+            .iter()
+            .zip(&self.service_layers)
+            .map(service)
+            .collect()
     }
 
     fn networks(&self, config: &Config, subscriptions: &mut Subscriptions) -> Vec<Network> {

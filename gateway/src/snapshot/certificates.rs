@@ -4,7 +4,11 @@ use std::{collections::HashMap, sync::Arc, time::SystemTime};
 
 use parking_lot::Mutex;
 use rustls::sign::CertifiedKey;
-use trellis_model::{config::Config, id::VpcId, name::DomainName};
+use trellis_model::{
+    config::{self, Config},
+    id::VpcId,
+    name::DomainName,
+};
 use trellis_routing::HostTable;
 
 use super::build::World;
@@ -31,23 +35,19 @@ impl TlsTerms {
         }
     }
 
-    /// What lets sessions of each VPC resume, in the order of the configuration; forgets VPCs that are gone.
-    pub(super) fn retain(&self, config: &Config) -> Result<Vec<Resumption>, TicketError> {
-        let mut known = self.resumption.lock();
-        let mut wanted = Vec::with_capacity(config.vpcs.len());
-        for vpc in &config.vpcs {
-            wanted.push(match known.get(&vpc.id) {
-                Some(resumption) => resumption.clone(),
-                None => Resumption::new()?,
-            });
-        }
-        *known = config
-            .vpcs
-            .iter()
-            .map(|vpc| vpc.id.clone())
-            .zip(wanted.iter().cloned())
-            .collect();
-        Ok(wanted)
+    /// What would let sessions of each VPC resume, in the order of the configuration: what it has, or new keys. Kept with
+    /// [`Self::keep`] once the configuration runs.
+    pub(super) fn resumption(&self, config: &Config) -> Result<Vec<Resumption>, TicketError> {
+        let known = self.resumption.lock();
+        let of_vpc =
+            |vpc: &config::Vpc| known.get(&vpc.id).cloned().map_or_else(Resumption::new, Ok);
+        config.vpcs.iter().map(of_vpc).collect()
+    }
+
+    /// Keeps what lets sessions of each VPC resume, and forgets VPCs that are gone.
+    pub(super) fn keep(&self, config: &Config, resumption: &[Resumption]) {
+        let ids = config.vpcs.iter().map(|vpc| vpc.id.clone());
+        *self.resumption.lock() = ids.zip(resumption.iter().cloned()).collect();
     }
 }
 

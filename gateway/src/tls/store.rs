@@ -96,8 +96,6 @@ pub enum CertificateEvent {
     Replaced {
         /// The domain they are for.
         domain: DomainName,
-        /// End of the new certificate's life.
-        expires: SystemTime,
         /// What clients may stumble over.
         warnings: Vec<Problem>,
     },
@@ -223,14 +221,12 @@ impl FileCertificate {
         match read(&self.files, &self.domain) {
             Ok(leaf) => {
                 let warnings = warnings(&leaf, &self.files, &self.domain, now);
-                let expires = leaf.not_after;
                 watch.loaded = seen;
                 watch.failed = None;
-                watch.expiry = expiry(expires, now);
+                watch.expiry = expiry(leaf.not_after, now);
                 self.current.store(Arc::new(leaf.into()));
                 Some(CertificateEvent::Replaced {
                     domain: self.domain.clone(),
-                    expires,
                     warnings,
                 })
             }

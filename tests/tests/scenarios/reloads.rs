@@ -215,6 +215,41 @@ async fn a_bad_change_is_reported_and_changes_nothing() {
     );
 }
 
+/// A refused change leaves no trace, in what clients keep of their connections neither: sessions of a VPC that it would have taken away
+/// resume as before.
+#[tokio::test(flavor = "multi_thread")]
+async fn tls_sessions_outlive_a_change_that_is_refused() {
+    let target = Target::named("v1").await;
+    let mut gateway = Setup::with_orders([&target]).start().await;
+    let taken = std::net::TcpListener::bind((gateway.setup_mut().ip(), 0)).unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let caller = gateway.caller();
+    let visit = async || {
+        let mut connection = caller.connect(Via::Http1Tls, "orders.test").await;
+        // An answer brings the tickets with it.
+        connection.send(Request::get("orders.test", "/")).await;
+        connection.resumed
+    };
+    assert!(!visit().await);
+    let refused = gateway.try_reload(|setup| {
+        setup
+            .set("vpcs.shop.id", json!("vpc-0123456789abcdef0"))
+            .set("services.orders.listeners.http.port", json!(port))
+    });
+    let problems = refused.unwrap_err().iter().count();
+    gateway.expect_log("configuration rejected").await;
+    for _ in 0..problems {
+        gateway.expect_log("configuration problem=").await;
+    }
+    let rejected = "gateway_config_reloads_total{outcome=\"rejected\"}";
+    gateway.expect_metric(rejected, 1).await;
+    gateway
+        .expect_metric("gateway_listener_failures_total", 1)
+        .await;
+    gateway.reload(|setup| setup);
+    assert!(visit().await);
+}
+
 /// What policies and certificates are warned of is found after the documents are read, and has its line all the same.
 #[tokio::test(flavor = "multi_thread")]
 async fn warnings_in_the_log_name_the_document_and_the_line() {

@@ -123,68 +123,42 @@ impl Builder<'_> {
     }
 
     fn limits(&mut self, at: &At<'_>, limits: &document::GatewayLimits) -> Option<Limits> {
-        let header_bytes = self.number(
-            &at.member("headerBytes"),
-            limits.header_bytes,
-            &ranges::HEADER_BYTES,
-            61_440,
+        let mut count = |member: &str, written, range, default| -> Option<usize> {
+            self.number(&at.member(member), written, range, default)
+        };
+        let header_bytes = limits.header_bytes;
+        let header_bytes = count("headerBytes", header_bytes, &ranges::HEADER_BYTES, 61_440);
+        let headers = count("headers", limits.headers, &ranges::HEADERS, 100);
+        let connections = limits.connections;
+        let connections = count("connections", connections, &ranges::CONNECTIONS, 100_000);
+        let idle = (
+            limits.idle_target_connections,
+            &ranges::IDLE_TARGET_CONNECTIONS,
         );
-        let headers = self.number(&at.member("headers"), limits.headers, &ranges::HEADERS, 100);
+        let idle_targets = count("idleTargetConnections", idle.0, idle.1, 16_384);
+        let policy = (limits.auth_policy_bytes, &ranges::AUTH_POLICY_BYTES);
+        let auth_policy_bytes = count("authPolicyBytes", policy.0, policy.1, 10_240);
+
+        let mut seconds = |member: &str, written, range, default| {
+            self.seconds(&at.member(member), written, range, default)
+        };
         let lifetime = limits.connection_lifetime_seconds;
-        let lifetime = self.seconds(
-            &at.member("connectionLifetimeSeconds"),
+        let lifetime = seconds(
+            "connectionLifetimeSeconds",
             lifetime,
             &ranges::TIME_OR_NONE,
             600,
         );
-        let wind_down = self.seconds(
-            &at.member("windDownSeconds"),
-            limits.wind_down_seconds,
-            &ranges::TIME_OR_NONE,
-            60,
-        );
-        let header = self.seconds(
-            &at.member("headerTimeoutSeconds"),
-            limits.header_timeout_seconds,
-            &ranges::DEADLINE,
-            10,
-        );
-        let connect = self.seconds(
-            &at.member("connectTimeoutSeconds"),
-            limits.connect_timeout_seconds,
-            &ranges::DEADLINE,
-            5,
-        );
-        let connections = self.number(
-            &at.member("connections"),
-            limits.connections,
-            &ranges::CONNECTIONS,
-            100_000,
-        );
-        let idle_targets = self.number(
-            &at.member("idleTargetConnections"),
-            limits.idle_target_connections,
-            &ranges::IDLE_TARGET_CONNECTIONS,
-            16_384,
-        );
-        let stop_grace = self.seconds(
-            &at.member("stopGraceSeconds"),
-            limits.stop_grace_seconds,
-            &ranges::STOP_GRACE,
-            30,
-        );
-        let clock_skew = self.seconds(
-            &at.member("clockSkewSeconds"),
-            limits.clock_skew_seconds,
-            &ranges::CLOCK_SKEW,
-            300,
-        );
-        let auth_policy_bytes = self.number(
-            &at.member("authPolicyBytes"),
-            limits.auth_policy_bytes,
-            &ranges::AUTH_POLICY_BYTES,
-            10_240,
-        );
+        let wind_down = limits.wind_down_seconds;
+        let wind_down = seconds("windDownSeconds", wind_down, &ranges::TIME_OR_NONE, 60);
+        let header = limits.header_timeout_seconds;
+        let header = seconds("headerTimeoutSeconds", header, &ranges::DEADLINE, 10);
+        let connect = limits.connect_timeout_seconds;
+        let connect = seconds("connectTimeoutSeconds", connect, &ranges::DEADLINE, 5);
+        let grace = limits.stop_grace_seconds;
+        let stop_grace = seconds("stopGraceSeconds", grace, &ranges::STOP_GRACE, 30);
+        let skew = limits.clock_skew_seconds;
+        let clock_skew = seconds("clockSkewSeconds", skew, &ranges::CLOCK_SKEW, 300);
         let upgrades = match limits.upgrades {
             None | Some(document::Upgrades::Pass) => Upgrades::Pass,
             Some(document::Upgrades::Drop) => Upgrades::Drop,

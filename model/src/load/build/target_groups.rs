@@ -229,30 +229,33 @@ impl<'a> Builder<'a> {
             .unwrap_or("/");
         let right_path = self.length(&at.member("path"), path, &ranges::PROBE_PATH)
             && self.path_text(&at.member("path"), path);
+        let mut number = |member: &str, written, range, default| {
+            self.or_default(&at.member(member), written, range, default)
+        };
         let interval = written.health_check_interval_seconds;
-        let interval = self.or_default(
-            &at.member("healthCheckIntervalSeconds"),
+        let interval = number(
+            "healthCheckIntervalSeconds",
             interval,
             &ranges::PROBE_INTERVAL,
             30,
         );
         let timeout = written.health_check_timeout_seconds;
-        let timeout = self.or_default(
-            &at.member("healthCheckTimeoutSeconds"),
+        let timeout = number(
+            "healthCheckTimeoutSeconds",
             timeout,
             &ranges::PROBE_TIMEOUT,
             5,
         );
         let healthy = written.healthy_threshold_count;
-        let healthy = self.or_default(
-            &at.member("healthyThresholdCount"),
+        let healthy = number(
+            "healthyThresholdCount",
             healthy,
             &ranges::PROBE_THRESHOLD,
             5,
         );
         let unhealthy = written.unhealthy_threshold_count;
-        let unhealthy = self.or_default(
-            &at.member("unhealthyThresholdCount"),
+        let unhealthy = number(
+            "unhealthyThresholdCount",
             unhealthy,
             &ranges::PROBE_THRESHOLD,
             2,
