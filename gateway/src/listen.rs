@@ -6,10 +6,12 @@
 
 mod connection;
 mod http2;
+mod slots;
 mod socket;
 mod worker;
 
 pub use connection::Phase;
+pub use slots::Slots;
 pub use socket::BindError;
 pub use worker::Worker;
 

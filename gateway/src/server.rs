@@ -16,7 +16,7 @@ pub use watch::{ServeError, serve};
 use std::{
     fmt, io,
     net::SocketAddr,
-    sync::{Arc, atomic::AtomicUsize},
+    sync::Arc,
     time::{Duration, Instant, SystemTime},
 };
 
@@ -145,7 +145,7 @@ impl Server {
         let shared = Arc::new(Shared {
             snapshot: ArcSwap::from_pointee(snapshot),
             early_recorder: writer.recorder(),
-            connections: AtomicUsize::new(0),
+            slots: Arc::default(),
             target_roots: roots,
             telemetry,
             writer,

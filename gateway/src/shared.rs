@@ -1,11 +1,11 @@
 //! What all workers share: the running snapshot, counters, the way to the access records.
 
-use std::sync::{Arc, atomic::AtomicUsize};
+use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use trellis_access_logs::{Recorder, Writer};
 
-use crate::{snapshot::Snapshot, telemetry::Telemetry};
+use crate::{listen::Slots, snapshot::Snapshot, telemetry::Telemetry};
 
 /// What all workers share. Nothing in it blocks a request.
 pub struct Shared {
@@ -18,7 +18,7 @@ pub struct Shared {
     /// For the records of requests that never reach an engine.
     pub early_recorder: Recorder,
     /// Open client connections.
-    pub connections: AtomicUsize,
+    pub slots: Arc<Slots>,
     /// File with a root certificate, for the engine's connections to targets.
     pub target_roots: String,
     /// Where the random numbers of the workers begin.

@@ -89,6 +89,8 @@ pub const TIME_OR_NONE: Range = 0..=604_800;
 pub const DEADLINE: Range = 1..=3600;
 /// Most open client connections.
 pub const CONNECTIONS: Range = 1..=10_000_000;
+/// Most open connections of one client or of one VPC; zero for no limit.
+pub const CONNECTIONS_OR_NONE: Range = 0..=10_000_000;
 /// Most connections to targets kept open between requests.
 pub const IDLE_TARGET_CONNECTIONS: Range = 0..=10_000_000;
 /// Grace period of a stop, in seconds.

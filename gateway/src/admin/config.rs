@@ -73,6 +73,8 @@ fn limits(limits: &Limits) -> Value {
         "headerTimeoutSeconds": limits.header_timeout.as_secs(),
         "connectTimeoutSeconds": limits.connect_timeout.as_secs(),
         "connections": limits.connections,
+        "connectionsPerVpc": limits.connections_per_vpc.unwrap_or(0),
+        "connectionsPerClient": limits.connections_per_client.unwrap_or(0),
         "idleTargetConnections": limits.idle_target_connections,
         "stopGraceSeconds": limits.stop_grace.as_secs(),
         "upgrades": match limits.upgrades {

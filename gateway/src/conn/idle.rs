@@ -20,6 +20,9 @@ pub(super) const LINGER: Duration = Duration::from_secs(1);
 /// Most bytes read and thrown away in that time.
 pub(super) const LINGER_BYTES: usize = 256 * 1024;
 
+/// Most empty lines before a request. Old clients sent one behind a body; more of them than this are a client that keeps us busy.
+const EMPTY_LINES: usize = 32;
+
 /// What came of waiting for the next request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NextHead {
@@ -49,9 +52,13 @@ impl Conn {
         }
         let mut begun = false;
         let mut searched = 0;
+        let mut empty_lines = 0;
         self.facts.idle_since(Instant::now());
         loop {
-            self.skip_empty_lines();
+            empty_lines += self.skip_empty_lines();
+            if empty_lines > EMPTY_LINES {
+                return NextHead::Refused(Violation::RequestLine);
+            }
             if !self.pending().is_empty() && !begun {
                 begun = true;
                 self.facts.wait_until(Some(Instant::now() + head_timeout));
@@ -93,11 +100,14 @@ impl Conn {
         .await
     }
 
-    /// Empty lines before a request line are skipped. Spec: RFC 9112 §2.2.
-    fn skip_empty_lines(&mut self) {
+    /// Empty lines before a request line are skipped. Spec: RFC 9112 §2.2. Gives how many there were.
+    fn skip_empty_lines(&mut self) -> usize {
+        let mut lines = 0;
         while self.pending().starts_with(b"\r\n") {
             self.consume(2);
+            lines += 1;
         }
+        lines
     }
 
     /// Checks the head that ends at `end` of the pending bytes, and makes it the one handed out next.

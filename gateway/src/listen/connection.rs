@@ -4,7 +4,7 @@ use std::{
     future::Future,
     net::SocketAddr,
     pin::{Pin, pin},
-    sync::{Arc, atomic::Ordering},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -12,7 +12,7 @@ use pingora_core::{apps::HttpServerApp as _, protocols::http::ServerSession};
 use tokio::{net::TcpStream, sync::watch};
 use trellis_model::{config::Limits, id::VpcId};
 
-use super::http2;
+use super::{http2, slots::Slot};
 use crate::{
     conn::{Conn, Cut, Facts, NextHead, Transport},
     h1::HeadLimits,
@@ -57,31 +57,8 @@ pub(super) struct Admitted {
     vpc: VpcId,
     opened: Instant,
     shared: Arc<Shared>,
-    slot: Slot,
-}
-
-/// One of the gateway's connection slots, given back when dropped.
-#[derive(Debug)]
-struct Slot {
-    shared: Arc<Shared>,
-    _counted: Counted,
-}
-
-impl Slot {
-    fn take(shared: &Arc<Shared>, limit: usize) -> Option<Self> {
-        let before = shared.connections.fetch_add(1, Ordering::Relaxed);
-        let slot = Self {
-            shared: Arc::clone(shared),
-            _counted: shared.telemetry.connection_opened(),
-        };
-        (before < limit).then_some(slot)
-    }
-}
-
-impl Drop for Slot {
-    fn drop(&mut self) {
-        self.shared.connections.fetch_sub(1, Ordering::Relaxed);
-    }
+    /// Given back at the end.
+    slot: (Slot, Counted),
 }
 
 /// Decides whose connection this is. `None`: nobody's, or there are too many; it is closed without a word, because a stranger
@@ -106,14 +83,15 @@ pub(super) fn admit(
             reason,
         });
     };
-    let Some(slot) = Slot::take(shared, snapshot.limits.connections) else {
-        refuse(Refused::TooMany);
-        return None;
-    };
-    let Some(view) = snapshot.attach(local.ip(), peer.ip()) else {
-        refuse(Refused::UnknownVpc);
-        return None;
-    };
+    let counted = shared.telemetry.connection_opened();
+    let assigned = shared.slots.take(&snapshot.limits).and_then(|mut slot| {
+        let view = snapshot
+            .attach(local.ip(), peer.ip())
+            .ok_or(Refused::UnknownVpc)?;
+        slot.assign(&snapshot.limits, &view.vpc, peer.ip())?;
+        Ok((slot, view))
+    });
+    let (slot, view) = assigned.map_err(refuse).ok()?;
     Some(Admitted {
         stream,
         peer,
@@ -121,7 +99,7 @@ pub(super) fn admit(
         vpc: view.vpc.clone(),
         opened: Instant::now(),
         shared: Arc::clone(shared),
-        slot,
+        slot: (slot, counted),
     })
 }
 

@@ -147,7 +147,7 @@ pub const CONNECTIONS_REFUSED: Metric = counter(
     "gateway_connections_refused_total",
     &["reason"],
     "Client connections closed unserved, by reason: unknown_vpc (the source belongs to no VPC that is attached there), \
-     too_many (the limit of connections is reached), accept_failed (the system could not hand the connection over).",
+     too_many, too_many_of_vpc, too_many_of_client (limits.connections, connectionsPerVpc, connectionsPerClient), accept_failed (the system could not hand the connection over).",
 );
 
 /// TLS handshakes with clients.

@@ -40,6 +40,10 @@ pub struct Limits {
     pub connect_timeout: Duration,
     /// Most open client connections per gateway; further ones are closed at once. Default 100 000.
     pub connections: usize,
+    /// Most open connections of the clients of one VPC; `None` for no limit, the default.
+    pub connections_per_vpc: Option<usize>,
+    /// Most open connections of one client address, or of one IPv6 subnet of 64 bits; `None` for no limit, the default.
+    pub connections_per_client: Option<usize>,
     /// Most connections to targets kept open for further requests, in the gateway as a whole. Default 16 384.
     pub idle_target_connections: usize,
     /// Grace period of a stop: how long running requests may go on after SIGTERM. Default 30 s.

@@ -79,6 +79,14 @@ pub struct GatewayLimits {
     /// Most open client connections; further ones are closed at once.
     #[schemars(range(min = *ranges::CONNECTIONS.start(), max = *ranges::CONNECTIONS.end()), extend("default" = 100_000))]
     pub connections: Option<i64>,
+    /// Most open connections of the clients of one VPC; further ones are closed at once; 0 for no limit. Keeps a tenant from taking
+    /// the connections of all others.
+    #[schemars(range(min = *ranges::CONNECTIONS_OR_NONE.start(), max = *ranges::CONNECTIONS_OR_NONE.end()), extend("default" = 0))]
+    pub connections_per_vpc: Option<i64>,
+    /// Most open connections of one client, told by its address, with IPv6 by the first 64 bits; further ones are closed at once; 0 for
+    /// no limit. Clients behind one translated address count as one.
+    #[schemars(range(min = *ranges::CONNECTIONS_OR_NONE.start(), max = *ranges::CONNECTIONS_OR_NONE.end()), extend("default" = 0))]
+    pub connections_per_client: Option<i64>,
     /// Most connections to targets kept open for further requests, in the gateway as a whole; the workers share them evenly.
     #[schemars(range(min = *ranges::IDLE_TARGET_CONNECTIONS.start(), max = *ranges::IDLE_TARGET_CONNECTIONS.end()), extend("default" = 16384))]
     pub idle_target_connections: Option<i64>,

@@ -115,7 +115,7 @@ class Front:
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def configuration(ports, target):
+def configuration(ports, target, limits):
     def service(name, group):
         forward = {"forward": {"targetGroups": [{"targetGroupIdentifier": group}]}}
         return {
@@ -153,7 +153,7 @@ def configuration(ports, target):
             "admin": f"127.0.0.1:{ports['admin']}",
             "dataDir": "./data",
             "workers": 1,
-            "limits": {"headerTimeoutSeconds": HEADER_SECONDS},
+            "limits": {"headerTimeoutSeconds": HEADER_SECONDS, **limits},
         },
         "vpcs": [
             {"name": "main", "attachments": [{"listen": ["127.0.0.1"]}]},
@@ -168,10 +168,10 @@ def configuration(ports, target):
     }
 
 
-def serve(folder, target):
+def serve(folder, target, limits={}):
     ports = {name: free_port() for name in ("http", "https", "admin")}
     path = folder / "trellis.json"
-    path.write_text(json.dumps(configuration(ports, target), indent=2))
+    path.write_text(json.dumps(configuration(ports, target, limits), indent=2))
     log = folder / "gateway.log"
     with log.open("w") as out, process([TRELLIS, "serve", "--config", str(path)], stdout=out, stderr=out) as child:
         wait_until_ready(child, ports["admin"], log)

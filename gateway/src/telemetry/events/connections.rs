@@ -51,6 +51,10 @@ pub enum Refused {
     UnknownVpc,
     /// The gateway has as many connections as it may.
     TooMany,
+    /// Its VPC has as many as it may.
+    TooManyOfVpc,
+    /// The client has as many as it may.
+    TooManyOfClient,
 }
 
 /// A connection was closed unserved.
@@ -74,6 +78,14 @@ impl Event for ConnectionRefused {
             Refused::TooMany => (
                 &telemetry.gateway.refused_too_many,
                 "the limit of connections is reached",
+            ),
+            Refused::TooManyOfVpc => (
+                &telemetry.gateway.refused_too_many_of_vpc,
+                "the limit of connections of its VPC is reached",
+            ),
+            Refused::TooManyOfClient => (
+                &telemetry.gateway.refused_too_many_of_client,
+                "the limit of connections of one client is reached",
             ),
         };
         counter.increment(1);

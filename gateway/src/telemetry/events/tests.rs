@@ -175,6 +175,16 @@ fn what_clients_cause_is_below_the_usual_level() {
             "too_many",
             "the limit of connections is reached",
         ),
+        (
+            Refused::TooManyOfVpc,
+            "too_many_of_vpc",
+            "the limit of connections of its VPC is reached",
+        ),
+        (
+            Refused::TooManyOfClient,
+            "too_many_of_client",
+            "the limit of connections of one client is reached",
+        ),
     ] {
         check(
             &ConnectionRefused {

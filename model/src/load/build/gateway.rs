@@ -131,6 +131,10 @@ impl Builder<'_> {
         let headers = count("headers", limits.headers, &ranges::HEADERS, 100);
         let connections = limits.connections;
         let connections = count("connections", connections, &ranges::CONNECTIONS, 100_000);
+        let range = &ranges::CONNECTIONS_OR_NONE;
+        let per_vpc = count("connectionsPerVpc", limits.connections_per_vpc, range, 0);
+        let per_client = limits.connections_per_client;
+        let per_client = count("connectionsPerClient", per_client, range, 0);
         let idle = (
             limits.idle_target_connections,
             &ranges::IDLE_TARGET_CONNECTIONS,
@@ -171,6 +175,8 @@ impl Builder<'_> {
             header_timeout: header?,
             connect_timeout: connect?,
             connections: connections?,
+            connections_per_vpc: Some(per_vpc?).filter(|limit| *limit > 0),
+            connections_per_client: Some(per_client?).filter(|limit| *limit > 0),
             idle_target_connections: idle_targets?,
             stop_grace: stop_grace?,
             upgrades,
