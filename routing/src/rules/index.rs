@@ -11,6 +11,7 @@ mod build;
 #[cfg(test)]
 mod tests;
 
+use aho_corasick::AhoCorasick;
 use http::HeaderName;
 use smallvec::SmallVec;
 
@@ -51,6 +52,16 @@ struct HeaderKeys {
     present: Span,
     /// Values, ascending, with the rules that need a line of that value.
     values: Box<[(Span, Span)]>,
+    parts: Option<Box<Parts>>,
+}
+
+/// Parts of a header's value: what `prefix` and `contains` conditions ask for.
+#[derive(Debug)]
+struct Parts {
+    /// Finds all of them in one pass over a line, without regard to case.
+    search: AhoCorasick,
+    /// For each part, the rules that need a line with it.
+    lists: Box<[Span]>,
 }
 
 /// Longest text of a key; conditions on longer ones are not used as keys. The API allows 200 characters.
@@ -58,6 +69,10 @@ const KEY_LIMIT: usize = 255;
 
 /// Most headers whose conditions are used as keys, the most frequent first. A request looks up each of them.
 const HEADER_LIMIT: usize = 16;
+
+/// Most finds in one line, for each part that is looked for. Parts of parts, such as `a` and `aa`, are found again and again; a line
+/// that is made for that is not searched to its end, and all rules are tried that need a part.
+const FINDS_PER_PART: usize = 4;
 
 /// The first bytes of a text in lower case: one more than any key has, so that no key is mistaken for a longer text.
 type Folded = SmallVec<[u8; KEY_LIMIT + 1]>;
@@ -108,13 +123,27 @@ impl Index {
             return;
         }
         candidates.add(self.list(keys.present));
-        if keys.values.is_empty() {
-            return;
-        }
         for line in lines {
-            let folded = fold(line);
-            if let Some(list) = self.lookup(&keys.values, &folded) {
+            if !keys.values.is_empty()
+                && let Some(list) = self.lookup(&keys.values, &fold(line))
+            {
                 candidates.add(list);
+            }
+            if let Some(parts) = &keys.parts {
+                self.add_parts(parts, line, candidates);
+            }
+        }
+    }
+
+    fn add_parts(&self, parts: &Parts, line: &[u8], candidates: &mut Candidates<'_>) {
+        let most = parts.lists.len() * FINDS_PER_PART;
+        for (number, found) in parts.search.find_overlapping_iter(line).enumerate() {
+            if number == most {
+                let all = parts.lists.iter();
+                return all.for_each(|list| candidates.mix(self.list(*list)));
+            }
+            if let Some(list) = parts.lists.get(found.pattern().as_usize()) {
+                candidates.mix(self.list(*list));
             }
         }
     }
@@ -141,10 +170,14 @@ fn fold(text: &[u8]) -> Folded {
     folded
 }
 
-/// Several ascending lists, walked as one. Lists are few: one for each key that the request meets.
+/// Several ascending lists, walked as one.
 #[derive(Debug, Default)]
 pub(super) struct Candidates<'a> {
+    /// Few: one for each key that the request meets.
     lists: SmallVec<[&'a [u32]; 8]>,
+    /// The positions of lists that may be very many, in any order, some more than once. Once walked, descending.
+    mixed: SmallVec<[u32; 16]>,
+    walked: bool,
 }
 
 impl<'a> Candidates<'a> {
@@ -158,16 +191,35 @@ impl<'a> Candidates<'a> {
     }
 }
 
+impl Candidates<'_> {
+    /// Adds a list of which there may be one for each part that a header has.
+    fn mix(&mut self, list: &[u32]) {
+        self.mixed.extend_from_slice(list);
+    }
+
+    /// The next position of the few lists, unless `limit` comes before it.
+    fn next_listed(&mut self, limit: Option<u32>) -> Option<u32> {
+        let lists = self.lists.iter_mut();
+        let list = lists.min_by_key(|list| list.first().copied().unwrap_or(u32::MAX))?;
+        let (next, others) = list.split_first()?;
+        if limit.is_some_and(|limit| limit < *next) {
+            return None;
+        }
+        *list = others;
+        Some(*next)
+    }
+}
+
 impl Iterator for Candidates<'_> {
     type Item = usize;
 
     fn next(&mut self) -> Option<usize> {
-        let list = self
-            .lists
-            .iter_mut()
-            .min_by_key(|list| list.first().copied().unwrap_or(u32::MAX))?;
-        let (first, others) = list.split_first()?;
-        *list = others;
-        Some(*first as usize)
+        if !self.walked {
+            self.walked = true;
+            self.mixed.sort_unstable_by(|one, other| other.cmp(one));
+            self.mixed.dedup();
+        }
+        let next = self.next_listed(self.mixed.last().copied());
+        Some(next.or_else(|| self.mixed.pop())? as usize)
     }
 }

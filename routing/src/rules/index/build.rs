@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use aho_corasick::AhoCorasick;
 use http::HeaderName;
 use trellis_model::config::{HeaderMatch, HeaderMatchKind, HttpMatch, PathMatchKind};
 
-use super::{HEADER_LIMIT, HeaderKeys, Index, KEY_LIMIT, PathKey};
+use super::{HEADER_LIMIT, HeaderKeys, Index, KEY_LIMIT, Parts, PathKey};
 use crate::rules::{
     condition::may_span_lines,
     text::{Span, append},
@@ -21,6 +22,8 @@ enum Key {
     Value(usize, Box<[u8]>),
     /// A path that begins so.
     Prefix(Box<[u8]>),
+    /// A line of the header of that rank, with that part.
+    Part(usize, Box<[u8]>),
     /// The header of that rank.
     Present(usize),
     /// That method.
@@ -79,9 +82,11 @@ fn keys_of(rule: &HttpMatch, names: &[HeaderName]) -> Vec<Key> {
         .chain(headers)
         .chain(method)
         .filter(|key| match key {
-            Key::Exact(text) | Key::Value(_, text) | Key::Prefix(text) | Key::Method(text) => {
-                text.len() <= KEY_LIMIT
-            }
+            Key::Exact(text)
+            | Key::Value(_, text)
+            | Key::Prefix(text)
+            | Key::Part(_, text)
+            | Key::Method(text) => text.len() <= KEY_LIMIT,
             Key::Present(_) => true,
         })
         .collect()
@@ -92,12 +97,17 @@ fn header_key(condition: &HeaderMatch, names: &[HeaderName]) -> Option<Key> {
         .iter()
         .position(|name| name.as_str() == &*condition.name)?;
     let name = names.get(rank)?;
-    // A value that only joined lines may have is not found by looking up each line.
-    let by_value = condition.kind == HeaderMatchKind::Exact && !may_span_lines(condition, name);
-    Some(if by_value {
-        Key::Value(rank, fold(&condition.value))
-    } else {
-        Key::Present(rank)
+    // What only joined lines may have is not found by looking at each line.
+    if may_span_lines(condition, name) {
+        return Some(Key::Present(rank));
+    }
+    let text = fold(&condition.value);
+    Some(match condition.kind {
+        HeaderMatchKind::Exact => Key::Value(rank, text),
+        HeaderMatchKind::Prefix | HeaderMatchKind::Contains if text.is_empty() => {
+            Key::Present(rank)
+        }
+        HeaderMatchKind::Prefix | HeaderMatchKind::Contains => Key::Part(rank, text),
     })
 }
 
@@ -123,6 +133,13 @@ struct PathLists {
 struct HeaderLists<'a> {
     present: Vec<u32>,
     values: BTreeMap<&'a [u8], Vec<u32>>,
+    parts: BTreeMap<&'a [u8], Vec<u32>>,
+}
+
+impl HeaderLists<'_> {
+    fn is_wanted(&self) -> bool {
+        !self.present.is_empty() || !self.values.is_empty() || !self.parts.is_empty()
+    }
 }
 
 impl<'a> Lists<'a> {
@@ -144,6 +161,10 @@ impl<'a> Lists<'a> {
                 Some(header) => header.values.entry(text).or_default(),
                 None => &mut self.rest,
             },
+            Some(Key::Part(rank, text)) => match self.headers.get_mut(*rank) {
+                Some(header) => header.parts.entry(text).or_default(),
+                None => &mut self.rest,
+            },
             Some(Key::Present(rank)) => match self.headers.get_mut(*rank) {
                 Some(header) => &mut header.present,
                 None => &mut self.rest,
@@ -157,12 +178,8 @@ impl<'a> Lists<'a> {
         let headers = names
             .into_iter()
             .zip(self.headers)
-            .filter(|(_, lists)| !lists.present.is_empty() || !lists.values.is_empty())
-            .map(|(name, lists)| HeaderKeys {
-                name,
-                present: arrays.list(&lists.present),
-                values: arrays.keyed(&lists.values),
-            })
+            .filter(|(_, lists)| lists.is_wanted())
+            .map(|(name, lists)| arrays.header(name, &lists))
             .collect();
         let paths = self
             .paths
@@ -200,6 +217,30 @@ impl Arrays {
 
     fn text(&mut self, text: &[u8]) -> Span {
         append(&mut self.texts, text)
+    }
+
+    fn header(&mut self, name: HeaderName, lists: &HeaderLists<'_>) -> HeaderKeys {
+        let search = AhoCorasick::builder()
+            .ascii_case_insensitive(true)
+            .build(lists.parts.keys())
+            .ok()
+            .filter(|_| !lists.parts.is_empty());
+        let mut present = lists.present.clone();
+        if search.is_none() {
+            // Only a want of memory prevents a search. The header itself is the key then.
+            present.extend(lists.parts.values().flatten());
+            present.sort_unstable();
+        }
+        let parts = search.map(|search| {
+            let lists = lists.parts.values().map(|list| self.list(list)).collect();
+            Box::new(Parts { search, lists })
+        });
+        HeaderKeys {
+            name,
+            present: self.list(&present),
+            values: self.keyed(&lists.values),
+            parts,
+        }
     }
 
     fn keyed(&mut self, lists: &BTreeMap<&[u8], Vec<u32>>) -> Box<[(Span, Span)]> {

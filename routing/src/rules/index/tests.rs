@@ -37,12 +37,42 @@ fn only_rules_on_the_way_to_the_path_are_tried() {
 fn rules_below_one_path_are_told_apart_by_header_or_method() {
     check("~/ x-a=1\n~/ x-a=2\n~/ x-a=3", "GET /x x-a:2", &[1]);
     check("PUT ~/\nGET ~/\nPOST ~/", "GET /x", &[1]);
-    check("x-a~1\nx-b~1\nx-b*2\nany", "GET / x-b:3", &[1, 2, 3]);
+    check("x-a~1\nx-b~1\nx-b*2\nany", "GET / x-b:12", &[1, 2, 3]);
+    check("x-a~1\nx-b~1\nx-b*2\nany", "GET / x-b:3", &[3]);
 }
 
 #[test]
 fn a_value_that_only_joined_lines_have_is_not_missed() {
     check("x-a=1,_2\nx-a=1", "GET / x-a:1|x-a:2", &[0, 1]);
+}
+
+#[test]
+fn rules_are_told_apart_by_parts_of_a_header() {
+    let rules = "x-a*one\nx-a*two\nx-a~three\nx-a*TWO\nx-a=two\nx-b*two";
+    check(rules, "GET / x-a:twone", &[0, 1, 3]);
+    check(rules, "GET / x-a:tWo", &[1, 3, 4]);
+    check(rules, "GET / x-a:one|x-a:three", &[0, 2]);
+    check(rules, "GET / x-a:none_of_them", &[0]);
+    check(rules, "GET / x-a:other", &[]);
+}
+
+#[test]
+fn a_line_made_to_be_found_everywhere_is_not_searched_to_its_end() {
+    let rules: Vec<String> = (1..=200)
+        .map(|length| format!("x-a*{}", "a".repeat(length)))
+        .collect();
+    let rules = parse_rules(&rules.join("\n"));
+    let index = Index::new(&rules.iter().collect::<Vec<_>>());
+    let headers = headers(&[("x-a", "a".repeat(60_000).as_bytes())]);
+    let request = RequestParts {
+        method: "GET",
+        path: b"/",
+        authority: b"",
+        headers: &headers,
+    };
+    let candidates = index.candidates(&request);
+    assert!(candidates.mixed.len() <= 200 * (super::FINDS_PER_PART + 1));
+    assert_eq!(candidates.count(), 200);
 }
 
 #[test]
