@@ -184,6 +184,8 @@ def command(name, binary, folder, target):
     http, https, admin = free_ports(3)
     ports = {"http": http, "https": https}
     if name == "trellis":
+        # Not beside the configuration: that folder is watched.
+        (folder / "records").mkdir(exist_ok=True)
         configuration = fill("trellis.yaml", folder, origin=target, admin=admin, **ports)
         return [binary, "serve", "--config", configuration], ports
     if name == "haproxy":
