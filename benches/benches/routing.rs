@@ -59,12 +59,17 @@ impl Bench {
     }
 
     fn print(&self) {
-        let lines = &self.fastest;
+        // Those that a filter on the command line left out have no figure.
+        let lines: Vec<&Line> = self
+            .fastest
+            .iter()
+            .filter(|line| line.nanoseconds.is_finite())
+            .collect();
         println!(
             "{:<44} {:>8} {:>12} {:>8}",
             "fastest sample", "size", "ns", "ratio"
         );
-        for line in lines {
+        for line in &lines {
             let smallest = lines.iter().find(|other| other.kind == line.kind);
             let ratio = smallest.map_or(1.0, |smallest| line.nanoseconds / smallest.nanoseconds);
             println!(
