@@ -2,8 +2,11 @@
 
 import contextlib
 import itertools
+import re
+import resource
 import socket
 import threading
+import urllib.request
 
 import pytest
 
@@ -128,6 +131,32 @@ def test_connections_beyond_the_limit_of_a_client_are_closed_and_others_are_serv
                 sock.sendall(b"GET /mine HTTP/1.1\r\n" + HOST + b"\r\n")
                 assert wire.read_answer(wire.Stream(sock)).status == 200
         wire.wait_for(lambda: front.descriptors()[0] == 0, "the connections to be gone")
+        with wire.connect(front.http) as sock:
+            sock.sendall(b"GET /again HTTP/1.1\r\n" + HOST + b"\r\n")
+            assert wire.read_answer(wire.Stream(sock)).status == 200
+    target.take()
+
+
+def accept_failures(front):
+    with urllib.request.urlopen(f"http://127.0.0.1:{front.admin}/metrics", timeout=wire.DEADLINE) as page:
+        text = page.read().decode()
+    found = re.search(r'^gateway_connections_refused_total\{reason="accept_failed"\} (\d+)$', text, re.MULTILINE)
+    return int(found[1]) if found else 0
+
+
+def test_running_out_of_descriptors_is_survived_and_fills_no_log(tmp_path, target):
+    for front in serve(tmp_path, target.port):
+        _, others = front.descriptors()
+        usual = resource.prlimit(front.child.pid, resource.RLIMIT_NOFILE)
+        log = tmp_path / "gateway.log"
+        resource.prlimit(front.child.pid, resource.RLIMIT_NOFILE, (others + 10, usual[1]))
+        with contextlib.ExitStack() as held:
+            for _ in range(40):
+                held.enter_context(wire.connect(front.http))
+            wire.wait_for(lambda: "cannot accept connections" in log.read_text(), "the complaint")
+            resource.prlimit(front.child.pid, resource.RLIMIT_NOFILE, usual)
+            wire.wait_for(lambda: accept_failures(front) > 0 and front.descriptors()[0] >= 40, "those that waited to be accepted")
+        assert log.read_text().count("cannot accept connections") == 1
         with wire.connect(front.http) as sock:
             sock.sendall(b"GET /again HTTP/1.1\r\n" + HOST + b"\r\n")
             assert wire.read_answer(wire.Stream(sock)).status == 200
