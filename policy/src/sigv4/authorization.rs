@@ -1,14 +1,44 @@
-//! The parser of `Authorization: AWS4-HMAC-SHA256 Credential=…, SignedHeaders=…, Signature=…`.
+//! The parser of `Authorization: AWS4-HMAC-SHA256 Credential=…, SignedHeaders=…, Signature=…`, and of the three parameters
+//! wherever they stand.
 //!
 //! Strict where a difference could hide something, lenient only where signers differ: the three parameters may come in any
 //! order, and blanks around commas are free. Nothing may be missing, repeated or unknown.
 
 use smallvec::SmallVec;
 
-use super::{SignatureError, error::quote};
+use super::{
+    SignatureError,
+    error::{CredentialForm, quote},
+};
 
-/// The one algorithm that can be verified.
-pub(super) const ALGORITHM: &[u8] = b"AWS4-HMAC-SHA256";
+/// How a signature is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Algorithm {
+    /// Signature Version 4: an HMAC with a key derived for one region and day.
+    Hmac,
+    /// Signature Version 4A: ECDSA with a key derived from the secret alone, for a set of regions.
+    Ecdsa,
+}
+
+impl Algorithm {
+    /// The algorithm of this name, spelled exactly so.
+    pub(super) fn named(name: &[u8]) -> Result<Self, SignatureError> {
+        [Self::Hmac, Self::Ecdsa]
+            .into_iter()
+            .find(|algorithm| algorithm.name() == name)
+            .ok_or_else(|| SignatureError::UnsupportedAlgorithm {
+                algorithm: quote(name),
+            })
+    }
+
+    /// Its name, the first line of the text to sign.
+    pub(super) fn name(self) -> &'static [u8] {
+        match self {
+            Self::Hmac => b"AWS4-HMAC-SHA256",
+            Self::Ecdsa => b"AWS4-ECDSA-P256-SHA256",
+        }
+    }
+}
 
 /// Longest `Authorization` header that is parsed, in bytes. A signature over a hundred headers needs about a quarter of it.
 pub(super) const MAX_LENGTH: usize = 8 * 1024;
@@ -19,19 +49,64 @@ pub(super) const MAX_SIGNED_HEADERS: usize = 100;
 /// What the header says. Nothing in it has been compared with the request yet.
 #[derive(Debug)]
 pub(super) struct Authorization<'a> {
+    pub(super) algorithm: Algorithm,
     pub(super) access_key: &'a [u8],
     pub(super) scope: Scope<'a>,
     pub(super) signed_headers: SignedHeaders<'a>,
-    pub(super) signature: [u8; 32],
+    pub(super) signature: Signature,
+}
+
+/// The three parameters of an authorization, as they stand.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Parameters<'a> {
+    pub(super) credential: &'a [u8],
+    pub(super) signed_headers: &'a [u8],
+    pub(super) signature: &'a [u8],
+}
+
+/// The longest signature: two numbers of 33 bytes in DER.
+const SIGNATURE_BYTES: usize = 72;
+
+/// The bytes of a signature: an HMAC, or ECDSA's two numbers in DER.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Signature {
+    bytes: [u8; SIGNATURE_BYTES],
+    length: usize,
+}
+
+impl Signature {
+    /// The bytes.
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..self.length).unwrap_or_default()
+    }
+
+    /// Reads lower-case hex digits, 64 of them for an HMAC. Upper case is refused because AWS compares texts.
+    fn parse(algorithm: Algorithm, text: &[u8]) -> Option<Self> {
+        let length = text.len() / 2;
+        let fits = match algorithm {
+            Algorithm::Hmac => text.len() == 64,
+            Algorithm::Ecdsa => text.len().is_multiple_of(2) && length <= SIGNATURE_BYTES,
+        };
+        if !fits {
+            return None;
+        }
+        let mut bytes = [0; SIGNATURE_BYTES];
+        let (pairs, _) = text.as_chunks::<2>();
+        for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
+            *byte = hex_digit(*high)? << 4 | hex_digit(*low)?;
+        }
+        Some(Self { bytes, length })
+    }
 }
 
 /// The credential without the access key: what the signing key was derived for.
 #[derive(Debug)]
 pub(super) struct Scope<'a> {
-    /// All four parts, with their slashes.
+    /// All parts, with their slashes.
     pub(super) text: &'a [u8],
     pub(super) date: &'a [u8],
-    pub(super) region: &'a [u8],
+    /// None with [`Algorithm::Ecdsa`], whose regions are a set beside the credential.
+    pub(super) region: Option<&'a [u8]>,
     pub(super) service: &'a [u8],
     pub(super) terminator: &'a [u8],
 }
@@ -56,8 +131,11 @@ impl<'a> SignedHeaders<'a> {
     }
 }
 
-/// Parses what follows the algorithm.
-pub(super) fn parse(parameters: &[u8]) -> Result<Authorization<'_>, SignatureError> {
+/// Parses what follows the algorithm in the header.
+pub(super) fn parse_header(
+    algorithm: Algorithm,
+    parameters: &[u8],
+) -> Result<Authorization<'_>, SignatureError> {
     if parameters.len() > MAX_LENGTH {
         return Err(SignatureError::AuthorizationTooLong {
             bytes: parameters.len(),
@@ -87,40 +165,63 @@ pub(super) fn parse(parameters: &[u8]) -> Result<Authorization<'_>, SignatureErr
             signed_headers: signed_headers.is_none(),
         });
     };
-    let (access_key, scope) = parse_credential(credential)?;
+    parse(
+        algorithm,
+        &Parameters {
+            credential,
+            signed_headers,
+            signature,
+        },
+    )
+}
+
+/// Parses the values of the three parameters.
+pub(super) fn parse<'a>(
+    algorithm: Algorithm,
+    parameters: &Parameters<'a>,
+) -> Result<Authorization<'a>, SignatureError> {
+    let (access_key, scope) = parse_credential(algorithm, parameters.credential)?;
     Ok(Authorization {
+        algorithm,
         access_key,
         scope,
-        signed_headers: parse_signed_headers(signed_headers)?,
-        signature: parse_signature(signature).ok_or(SignatureError::MalformedSignature)?,
+        signed_headers: parse_signed_headers(parameters.signed_headers)?,
+        signature: Signature::parse(algorithm, parameters.signature)
+            .ok_or(SignatureError::MalformedSignature)?,
     })
 }
 
-fn parse_credential(credential: &[u8]) -> Result<(&[u8], Scope<'_>), SignatureError> {
+fn parse_credential(
+    algorithm: Algorithm,
+    credential: &[u8],
+) -> Result<(&[u8], Scope<'_>), SignatureError> {
     let malformed = || SignatureError::MalformedCredential {
+        form: match algorithm {
+            Algorithm::Hmac => CredentialForm::WithRegion,
+            Algorithm::Ecdsa => CredentialForm::WithoutRegion,
+        },
         credential: quote(credential),
     };
     let (access_key, text) = split_once(credential, b'/').ok_or_else(malformed)?;
     let mut parts = text.split(|byte| *byte == b'/');
-    match (
-        parts.next(),
-        parts.next(),
-        parts.next(),
-        parts.next(),
-        parts.next(),
-    ) {
-        (Some(date), Some(region), Some(service), Some(terminator), None) => Ok((
-            access_key,
-            Scope {
-                text,
-                date,
-                region,
-                service,
-                terminator,
-            },
-        )),
-        _ => Err(malformed()),
-    }
+    let date = parts.next();
+    let region = match algorithm {
+        Algorithm::Hmac => Some(parts.next().ok_or_else(malformed)?),
+        Algorithm::Ecdsa => None,
+    };
+    let (Some(date), Some(service), Some(terminator), None) =
+        (date, parts.next(), parts.next(), parts.next())
+    else {
+        return Err(malformed());
+    };
+    let scope = Scope {
+        text,
+        date,
+        region,
+        service,
+        terminator,
+    };
+    Ok((access_key, scope))
 }
 
 pub(super) fn parse_signed_headers(text: &[u8]) -> Result<SignedHeaders<'_>, SignatureError> {
@@ -145,19 +246,6 @@ pub(super) fn parse_signed_headers(text: &[u8]) -> Result<SignedHeaders<'_>, Sig
 fn is_header_name(name: &[u8]) -> bool {
     let token = |byte: &u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^'..=b'`' | b'|' | b'~');
     name == b":authority" || (!name.is_empty() && name.iter().all(token))
-}
-
-/// 64 lower-case hex digits. Upper case is refused because AWS compares texts.
-fn parse_signature(text: &[u8]) -> Option<[u8; 32]> {
-    if text.len() != 64 {
-        return None;
-    }
-    let mut signature = [0; 32];
-    let (pairs, _) = text.as_chunks::<2>();
-    for (byte, [high, low]) in signature.iter_mut().zip(pairs) {
-        *byte = hex_digit(*high)? << 4 | hex_digit(*low)?;
-    }
-    Some(signature)
 }
 
 fn hex_digit(digit: u8) -> Option<u8> {

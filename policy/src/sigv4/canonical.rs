@@ -23,7 +23,7 @@ use std::ops::Range;
 
 use ring::digest;
 
-pub(super) use self::query::{MAX_QUERY_PARAMETERS, decode_one};
+pub(super) use self::query::{MAX_QUERY_PARAMETERS, check_size as check_query_size, decode_one};
 use self::{path::PathForm, query::QueryForm};
 use super::{SignatureError, SignedParts, Timestamp, authorization::SignedHeaders};
 use crate::facts::header_separator;

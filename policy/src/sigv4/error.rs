@@ -9,6 +9,7 @@ use super::{
     SERVICE, Timestamp,
     authorization::{MAX_LENGTH, MAX_SIGNED_HEADERS},
     canonical::MAX_QUERY_PARAMETERS,
+    presigned::MAX_EXPIRES,
 };
 
 /// A signature that was refused. `Display` is the operator's text; [`SignatureError::public_text`] is the caller's.
@@ -20,11 +21,28 @@ pub enum SignatureError {
     /// A signature in the header and another one in the query.
     #[error("signed twice: in the `authorization` header and in the query")]
     HeaderAndQuery,
-    /// A signature in the query.
-    #[error("signed in the query (presigned), which is not supported yet")]
-    Presigned,
-    /// An algorithm of AWS other than `AWS4-HMAC-SHA256`.
-    #[error("signature algorithm `{algorithm}` is not supported, only `AWS4-HMAC-SHA256`")]
+    /// A presigned query without one of the parameters that it must have.
+    #[error("the signed query lacks `{name}`")]
+    MissingQueryParameter {
+        /// Its name.
+        name: &'static str,
+    },
+    /// A parameter of the signature that is twice in the query, or in a header as well.
+    #[error("`{name}` of the signed query is given more than once")]
+    RepeatedQueryParameter {
+        /// Its name.
+        name: &'static str,
+    },
+    /// `X-Amz-Expires` is not a number of seconds up to a week.
+    #[error("`X-Amz-Expires` is `{expires}`, not a number from 1 to {MAX_EXPIRES}")]
+    MalformedExpires {
+        /// As given.
+        expires: Box<str>,
+    },
+    /// An algorithm of AWS that is neither that of Signature Version 4 nor that of 4A.
+    #[error(
+        "signature algorithm `{algorithm}` is neither `AWS4-HMAC-SHA256` nor `AWS4-ECDSA-P256-SHA256`"
+    )]
     UnsupportedAlgorithm {
         /// As the caller named it.
         algorithm: Box<str>,
@@ -63,11 +81,11 @@ pub enum SignatureError {
         /// Is `SignedHeaders` missing?
         signed_headers: bool,
     },
-    /// `Credential` does not have five parts.
-    #[error(
-        "credential `{credential}` does not have the five parts `key/date/region/service/aws4_request`"
-    )]
+    /// `Credential` does not have the parts that its algorithm wants.
+    #[error("credential `{credential}` does not have the parts `{}`", form.as_str())]
     MalformedCredential {
+        /// How it should look.
+        form: CredentialForm,
         /// As given.
         credential: Box<str>,
     },
@@ -80,8 +98,8 @@ pub enum SignatureError {
     /// More signed headers than a request may have.
     #[error("more than {MAX_SIGNED_HEADERS} signed headers")]
     TooManySignedHeaders,
-    /// `Signature` is not 64 lower-case hex digits.
-    #[error("the signature is not 64 lower-case hex digits")]
+    /// `Signature` is not of the length that its algorithm makes, or not in lower-case hex digits.
+    #[error("the signature is not in lower-case hex digits of the right number")]
     MalformedSignature,
     /// Neither `x-amz-date` nor `date`.
     #[error("neither an `x-amz-date` nor a `date` header")]
@@ -122,12 +140,15 @@ pub enum SignatureError {
         /// As given.
         hash: Box<str>,
     },
-    /// Scoped to another region.
+    /// Scoped to another region, or to a set of regions without this one.
     #[error("signature scoped to region `{region}`")]
     ScopeRegion {
         /// As given.
         region: Box<str>,
     },
+    /// Signature Version 4A without its set of regions.
+    #[error("neither a header nor a query parameter `X-Amz-Region-Set`")]
+    MissingRegionSet,
     /// Scoped to another service.
     #[error("signature scoped to service `{service}`")]
     ScopeService {
@@ -149,14 +170,14 @@ pub enum SignatureError {
         signed_at: Timestamp,
     },
     /// Signed too long ago.
-    #[error("signed at {signed_at}, more than {} s before the gateway's clock, {}", skew.as_secs(), clock(*now))]
+    #[error("signed at {signed_at}, more than {} s before the gateway's clock, {}", lifetime.as_secs(), clock(*now))]
     Expired {
         /// The request's date.
         signed_at: Timestamp,
         /// The gateway's clock, in seconds after 1970.
         now: i64,
-        /// The allowed difference.
-        skew: Duration,
+        /// How long it held: the allowed difference of clocks, or `X-Amz-Expires`.
+        lifetime: Duration,
     },
     /// Signed too far in the future.
     #[error("signed at {signed_at}, more than {} s after the gateway's clock, {}", skew.as_secs(), clock(*now))]
@@ -186,6 +207,38 @@ pub enum SignatureError {
         /// The key's id.
         access_key: Box<str>,
     },
+}
+
+/// The parts that a credential must have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CredentialForm {
+    /// Of Signature Version 4.
+    WithRegion,
+    /// Of Signature Version 4A.
+    WithoutRegion,
+}
+
+impl CredentialForm {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::WithRegion => "key/date/region/service/aws4_request",
+            Self::WithoutRegion => "key/date/service/aws4_request",
+        }
+    }
+
+    fn elements(self) -> usize {
+        match self {
+            Self::WithRegion => 5,
+            Self::WithoutRegion => 4,
+        }
+    }
+
+    fn example(self) -> &'static str {
+        match self {
+            Self::WithRegion => "keyid/date/region/service/term",
+            Self::WithoutRegion => "keyid/date/service/term",
+        }
+    }
 }
 
 /// Exceptions of AWS that answer a bad signature.
@@ -219,7 +272,10 @@ impl SignatureError {
         match self {
             Self::SeveralAuthorizations
             | Self::HeaderAndQuery
-            | Self::Presigned
+            | Self::MissingQueryParameter { .. }
+            | Self::RepeatedQueryParameter { .. }
+            | Self::MalformedExpires { .. }
+            | Self::MissingRegionSet
             | Self::UnsupportedAlgorithm { .. }
             | Self::AuthorizationTooLong { .. }
             | Self::NotKeyValue { .. }
@@ -264,12 +320,21 @@ impl SignatureError {
             Self::HeaderAndQuery => {
                 "Sign either the 'Authorization' header or the query string, not both.".into()
             }
-            Self::Presigned => "Signatures in the query string are not supported, sign the \
-                'Authorization' header."
-                .into(),
+            Self::MissingQueryParameter { name } => format!(
+                "AWS query-string parameters must include '{name}'. \
+                Re-examine the query-string parameters."
+            ),
+            Self::RepeatedQueryParameter { name } => {
+                format!("'{name}' must be given once in a signed query string.")
+            }
+            Self::MalformedExpires { expires } => format!(
+                "X-Amz-Expires must be a number of seconds from 1 to {MAX_EXPIRES}, \
+                got '{expires}'."
+            ),
+            Self::MissingRegionSet => "Missing the 'x-amz-region-set' in canonical headers.".into(),
             Self::UnsupportedAlgorithm { algorithm } => format!(
-                "Unsupported AWS 'algorithm': '{algorithm}' (only \
-                AWS4-HMAC-SHA256 for now)."
+                "Unsupported AWS 'algorithm': '{algorithm}' (only AWS4-HMAC-SHA256 and \
+                AWS4-ECDSA-P256-SHA256)."
             ),
             Self::AuthorizationTooLong { .. } => {
                 format!("The 'Authorization' header is longer than {MAX_LENGTH} bytes.")
@@ -289,9 +354,11 @@ impl SignatureError {
                 signature,
                 signed_headers,
             } => missing_sentences(*credential, *signature, *signed_headers),
-            Self::MalformedCredential { credential } => format!(
-                "Credential must have exactly 5 slash-delimited elements, \
-                e.g. keyid/date/region/service/term, got '{credential}'."
+            Self::MalformedCredential { form, credential } => format!(
+                "Credential must have exactly {} slash-delimited elements, \
+                e.g. {}, got '{credential}'.",
+                form.elements(),
+                form.example(),
             ),
             Self::MalformedSignedHeaders { name } => format!(
                 "'SignedHeaders' must be header names in lower case and \
@@ -343,12 +410,12 @@ impl SignatureError {
             Self::Expired {
                 signed_at,
                 now,
-                skew,
+                lifetime,
             } => format!(
                 "Signature expired: {signed_at} is now earlier than {} ({} - {}.)",
-                clock(now.saturating_sub_unsigned(skew.as_secs())),
+                clock(now.saturating_sub_unsigned(lifetime.as_secs())),
                 clock(*now),
-                minutes(*skew),
+                minutes(*lifetime),
             ),
             Self::NotYetCurrent {
                 signed_at,
@@ -423,7 +490,7 @@ pub(super) fn quote(bytes: &[u8]) -> Box<str> {
     for byte in bytes.iter().take(QUOTE_LENGTH) {
         text.push(match byte {
             b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' => char::from(*byte),
-            b'-' | b'_' | b'.' | b':' | b'/' | b'+' | b'=' | b';' | b',' | b' ' => {
+            b'-' | b'_' | b'.' | b':' | b'/' | b'+' | b'=' | b';' | b',' | b' ' | b'*' => {
                 char::from(*byte)
             }
             _ => '?',

@@ -1,17 +1,26 @@
 //! Access keys, their secrets, and the signing keys derived from them.
 //!
-//! A signing key depends on secret, day, region and service, and costs five HMACs. Region and service are fixed per key ring;
-//! the day is that of the request, which the allowed clock skew narrows to two at most. So each access key remembers two derived
-//! keys, one for even days and one for odd ones: bounded by the number of access keys, and nothing a stranger sends can evict
-//! an entry. Readers take no lock. A new snapshot brings a new ring with empty memory, so a rotated secret cannot linger; the
-//! first request of each key pays the derivation again.
+//! A signing key of Signature Version 4 depends on secret, day, region and service, and costs five HMACs. Region and service are
+//! fixed per key ring; the day is that of the request, which the allowed clock skew narrows to two at most, presigned queries
+//! aside. So each access key remembers two derived keys, one for even days and one for odd ones, and never an older day in place
+//! of a newer: bounded by the number of access keys, and nothing a stranger sends can evict an entry. The public key of Signature
+//! Version 4A depends on the access key alone, and is derived once. Readers take no lock. A new snapshot brings a new ring with
+//! empty memory, so a rotated secret cannot linger; the first request of each key pays the derivation again.
 
-use std::{fmt, sync::Arc, time::Duration, time::SystemTime};
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+    time::{Duration, SystemTime},
+};
 
 use arc_swap::ArcSwapOption;
-use aws_sigv4::sign::v4::generate_signing_key;
+use aws_sigv4::sign::{v4::generate_signing_key, v4a};
 use hashbrown::HashMap;
-use ring::hmac;
+use p256::elliptic_curve::sec1::ToSec1Point as _;
+use ring::{
+    hmac,
+    signature::{ECDSA_P256_SHA256_ASN1, UnparsedPublicKey},
+};
 use trellis_model::{
     arn::Arn,
     config::{Config, Secret},
@@ -48,7 +57,11 @@ impl KeyRing {
             keys: HashMap::default(),
         };
         for (id, secret, principal) in keys {
-            let key = AccessKey::new(secret, principal);
+            let material = KeyMaterial::new(id.clone(), secret);
+            let key = AccessKey {
+                material,
+                principal,
+            };
             if ring.keys.insert(id.as_bytes().into(), key).is_some() {
                 return Err(DuplicateAccessKey { id });
             }
@@ -95,8 +108,9 @@ impl KeyRing {
     /// The key with this id.
     ///
     /// That an id is unknown shows in the answer already, so nothing is computed to hide it: whoever makes up ids costs nothing.
-    pub(super) fn find(&self, id: &[u8]) -> Option<Lookup<'_>> {
-        self.keys.get(id).map(|key| Lookup { ring: self, key })
+    pub(super) fn find(&self, id: &[u8]) -> Option<(&KeyMaterial, PrincipalIndex)> {
+        let key = self.keys.get(id)?;
+        Some((&key.material, key.principal))
     }
 }
 
@@ -110,61 +124,87 @@ impl fmt::Debug for KeyRing {
     }
 }
 
-/// What was found under an access key id.
-pub(super) struct Lookup<'a> {
-    ring: &'a KeyRing,
-    key: &'a AccessKey,
-}
-
-impl Lookup<'_> {
-    /// Whose key it is.
-    pub(super) fn principal(&self) -> PrincipalIndex {
-        self.key.principal
-    }
-
-    /// Calls `then` with the signing key for the day of `signed`.
-    pub(super) fn with_signing_key<R>(
-        &self,
-        signed: &Timestamp,
-        then: impl FnOnce(&hmac::Key) -> R,
-    ) -> R {
-        let [even, odd] = &self.key.days;
-        let day = signed.unix().div_euclid(SECONDS_PER_DAY);
-        let slot = if day % 2 == 0 { even } else { odd };
-        if let Some(known) = slot.load().as_ref().filter(|known| known.day == day) {
-            return then(&known.key);
-        }
-        let derived = Arc::new(DayKey {
-            day,
-            key: derive(&self.key.secret, day, &self.ring.region),
-        });
-        let result = then(&derived.key);
-        slot.store(Some(derived));
-        result
-    }
-}
-
 struct AccessKey {
-    secret: Secret,
+    material: KeyMaterial,
     principal: PrincipalIndex,
-    days: [ArcSwapOption<DayKey>; 2],
 }
 
-impl AccessKey {
-    fn new(secret: Secret, principal: PrincipalIndex) -> Self {
-        Self {
-            secret,
-            principal,
-            days: Default::default(),
-        }
+/// An access key's secret with what was derived from it: everything that signatures are compared with, wherever the secret came
+/// from.
+pub(super) struct KeyMaterial {
+    id: Box<str>,
+    secret: Secret,
+    days: [ArcSwapOption<DayKey>; 2],
+    public_key: OnceLock<Option<PublicKey>>,
+}
+
+/// Shows neither id nor secret.
+impl fmt::Debug for KeyMaterial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeyMaterial").finish_non_exhaustive()
     }
 }
+
+/// A point of the curve P-256, uncompressed.
+type PublicKey = UnparsedPublicKey<Box<[u8]>>;
 
 /// A signing key, prepared for use.
 struct DayKey {
     /// Days after 1970.
     day: i64,
     key: hmac::Key,
+}
+
+impl KeyMaterial {
+    /// What the key `id` with this secret signs with; derived when first asked for.
+    pub(super) fn new(id: Box<str>, secret: Secret) -> Self {
+        Self {
+            id,
+            secret,
+            days: Default::default(),
+            public_key: OnceLock::new(),
+        }
+    }
+
+    /// Calls `then` with the signing key for `region` and the day of `signed`. A key is used with one region only.
+    pub(super) fn with_signing_key<R>(
+        &self,
+        signed: &Timestamp,
+        region: &Region,
+        then: impl FnOnce(&hmac::Key) -> R,
+    ) -> R {
+        let [even, odd] = &self.days;
+        let day = signed.unix().div_euclid(SECONDS_PER_DAY);
+        let slot = if day % 2 == 0 { even } else { odd };
+        let known = slot.load();
+        if let Some(known) = known.as_ref().filter(|known| known.day == day) {
+            return then(&known.key);
+        }
+        let key = derive(&self.secret, day, region);
+        let result = then(&key);
+        if known.as_ref().is_none_or(|known| known.day < day) {
+            slot.store(Some(Arc::new(DayKey { day, key })));
+        }
+        result
+    }
+
+    /// Is `signature` the key's of `text`, by Signature Version 4A?
+    pub(super) fn verifies(&self, text: &[u8], signature: &[u8]) -> bool {
+        let key = self.public_key.get_or_init(|| self.derive_public_key());
+        key.as_ref()
+            .is_some_and(|key| key.verify(text, signature).is_ok())
+    }
+
+    /// None never comes: what is derived is a number that the curve takes. Were it otherwise, nothing would verify.
+    fn derive_public_key(&self) -> Option<PublicKey> {
+        let scalar = v4a::generate_signing_key(&self.id, self.secret.expose());
+        let key = p256::SecretKey::from_slice(scalar.as_ref()).ok()?;
+        let point = key.public_key().to_sec1_point(false);
+        Some(UnparsedPublicKey::new(
+            &ECDSA_P256_SHA256_ASN1,
+            point.as_bytes().into(),
+        ))
+    }
 }
 
 /// `day` is not negative: what lies before 1970 was refused as expired.

@@ -7,30 +7,40 @@ use memchr::memmem;
 
 use super::{
     Presigned, SignatureError, SignedParts,
-    authorization::{ALGORITHM, split_scheme, trim},
-    error::quote,
+    authorization::{Algorithm, split_scheme, trim},
 };
+
+/// Where a request carries its signature.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Material<'a> {
+    /// In `Authorization`: the algorithm, and the parameters after it.
+    Header(Algorithm, &'a [u8]),
+    /// In the query, which is this.
+    Query(&'a [u8]),
+}
 
 /// Names of query parameters that make a request a presigned one.
 ///
-/// Where a query can be a signature at all ([`Presigned`]). Compared without case and after percent-decoding: a signer writes them exactly so, but what a server behind might read as
-/// signed must not be anonymous here.
+/// Where a query can be a signature at all ([`Presigned`]). Compared without case and after percent-decoding: a signer writes
+/// them exactly so, but what a server behind might read as signed must not be anonymous here.
 const PRESIGNED: [&[u8]; 3] = [b"x-amz-algorithm", b"x-amz-credential", b"x-amz-signature"];
 
-/// The parameters of the request's `AWS4-HMAC-SHA256` authorization; none if it is not signed at all.
-pub(super) fn find<'a>(parts: &SignedParts<'a>) -> Result<Option<&'a [u8]>, SignatureError> {
+/// The request's signature; none if it is not signed at all.
+pub(super) fn find<'a>(parts: &SignedParts<'a>) -> Result<Option<Material<'a>>, SignatureError> {
     let header = authorization(parts)?;
-    let presigned = parts.presigned == Presigned::Counts && parts.query.is_some_and(is_presigned);
-    match (header, presigned) {
-        (None, false) => Ok(None),
-        (None, true) => Err(SignatureError::Presigned),
-        (Some(_), true) => Err(SignatureError::HeaderAndQuery),
-        (Some(value), false) => match split_scheme(value) {
-            (scheme, parameters) if scheme == ALGORITHM => Ok(Some(parameters)),
-            (scheme, _) => Err(SignatureError::UnsupportedAlgorithm {
-                algorithm: quote(scheme),
-            }),
-        },
+    let query = match parts.presigned {
+        Presigned::Counts => parts.query.filter(|query| is_presigned(query)),
+        Presigned::Ignored => None,
+    };
+    match (header, query) {
+        (None, None) => Ok(None),
+        (None, Some(query)) => Ok(Some(Material::Query(query))),
+        (Some(_), Some(_)) => Err(SignatureError::HeaderAndQuery),
+        (Some(value), None) => {
+            let (scheme, parameters) = split_scheme(value);
+            let algorithm = Algorithm::named(scheme)?;
+            Ok(Some(Material::Header(algorithm, parameters)))
+        }
     }
 }
 
@@ -84,14 +94,14 @@ fn is_presigned(query: &[u8]) -> bool {
     })
 }
 
-/// Is `raw`, percent-decoded and in lower case, the text `wanted`?
-fn decodes_to(raw: &[u8], wanted: &[u8]) -> bool {
+/// Is `raw`, percent-decoded and whatever its case, the text `wanted`?
+pub(super) fn decodes_to(raw: &[u8], wanted: &[u8]) -> bool {
     let mut rest = raw;
     for want in wanted {
         let Some((byte, after)) = super::canonical::decode_one(rest) else {
             return false;
         };
-        if byte.to_ascii_lowercase() != *want {
+        if !byte.eq_ignore_ascii_case(want) {
             return false;
         }
         rest = after;

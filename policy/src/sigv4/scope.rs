@@ -11,9 +11,11 @@ use trellis_model::name::Region;
 
 use super::{
     SERVICE, SignatureError, SignedParts, Timestamp,
-    authorization::{Authorization, Scope, trim},
+    authorization::{Authorization, Scope, SignedHeaders, trim},
     error::quote,
+    presigned::{Parameter, SignedQuery},
 };
+use crate::wildcard::{Part, Pattern};
 
 const TERMINATOR: &[u8] = b"aws4_request";
 pub(super) const UNSIGNED_PAYLOAD: &[u8] = b"UNSIGNED-PAYLOAD";
@@ -22,23 +24,90 @@ const AMZ_DATE: &str = "x-amz-date";
 const DATE: &str = "date";
 const SECURITY_TOKEN: &str = "x-amz-security-token";
 
-/// Checks everything but the signature, and says when the request was signed.
+const REGION_SET: &str = "x-amz-region-set";
+
+/// What a signature states beside the authorization, in headers or in the query.
+#[derive(Debug)]
+pub(super) struct Statement<'a> {
+    pub(super) signed_at: Timestamp,
+    /// How long it holds after that; none is as long as clocks may differ.
+    pub(super) lifetime: Option<Duration>,
+    /// The regions of [`super::authorization::Algorithm::Ecdsa`].
+    pub(super) regions: Option<&'a [u8]>,
+    /// The session that the access key belongs to.
+    pub(super) token: Option<&'a [u8]>,
+}
+
+/// Reads what a signature in the header states, and checks that the headers it needs are there and signed.
+pub(super) fn read_header<'a>(
+    authorization: &Authorization<'_>,
+    parts: &SignedParts<'a>,
+) -> Result<Statement<'a>, SignatureError> {
+    let signed_at = check_headers(authorization, parts.headers)?;
+    check_payload(parts.headers)?;
+    Ok(Statement {
+        signed_at,
+        lifetime: None,
+        regions: only_line(parts.headers, REGION_SET)?,
+        token: only_line(parts.headers, SECURITY_TOKEN)?,
+    })
+}
+
+/// The same of a signature in the query.
+///
+/// The word for an unsigned payload may stand in a signed header, as VPC Lattice's own clients have it, in the query, where the
+/// SDK for JavaScript moves it, or nowhere, as in URLs that a browser is to follow; it is what must have been signed in each case.
+pub(super) fn read_query<'a>(
+    authorization: &Authorization<'_>,
+    query: &'a SignedQuery<'_>,
+    parts: &SignedParts<'a>,
+) -> Result<Statement<'a>, SignatureError> {
+    let headers = parts.headers;
+    check_host(&authorization.signed_headers)?;
+    check_amz_headers(&authorization.signed_headers, headers)?;
+    let hashes = [
+        only_line(headers, CONTENT_SHA256)?,
+        query.optional(Parameter::ContentSha256),
+    ];
+    hashes
+        .into_iter()
+        .flatten()
+        .try_for_each(check_payload_hash)?;
+    let either = |header: &'static str, parameter: Parameter| match (
+        only_line(headers, header)?,
+        query.optional(parameter),
+    ) {
+        (Some(_), Some(_)) => Err(SignatureError::RepeatedQueryParameter {
+            name: parameter.name(),
+        }),
+        (one, other) => Ok(one.or(other)),
+    };
+    Ok(Statement {
+        signed_at: query.signed_at()?,
+        lifetime: Some(query.lifetime()?),
+        regions: either(REGION_SET, Parameter::RegionSet)?,
+        token: either(SECURITY_TOKEN, Parameter::SecurityToken)?,
+    })
+}
+
+/// Checks what can be checked of a signature without knowing the key.
 pub(super) fn check(
     authorization: &Authorization<'_>,
-    parts: &SignedParts<'_>,
+    statement: &Statement<'_>,
     region: &Region,
     skew: Duration,
     now: SystemTime,
-) -> Result<Timestamp, SignatureError> {
-    let headers = parts.headers;
-    let signed_at = check_headers(authorization, headers)?;
-    check_payload(headers)?;
-    check_scope(&authorization.scope, &signed_at, region)?;
-    check_clock(&signed_at, skew, now)?;
-    if headers.contains_key(SECURITY_TOKEN) {
-        return Err(SignatureError::SessionToken);
+) -> Result<(), SignatureError> {
+    let scope = &authorization.scope;
+    match scope.region {
+        Some(given) => check_region(given, given == region.as_str().as_bytes())?,
+        None => {
+            let regions = statement.regions.ok_or(SignatureError::MissingRegionSet)?;
+            check_region(regions, is_among(regions, region))?;
+        }
     }
-    Ok(signed_at)
+    check_scope(scope, &statement.signed_at)?;
+    check_clock(statement, skew, now)
 }
 
 /// Are the required headers there and signed? Gives the date, which is one of them.
@@ -47,20 +116,11 @@ fn check_headers(
     headers: &HeaderMap,
 ) -> Result<Timestamp, SignatureError> {
     let signed = &authorization.signed_headers;
-    if !signed.contains(b"host") && !signed.contains(b":authority") {
-        return Err(SignatureError::HostNotSigned);
-    }
+    check_host(signed)?;
     if !signed.contains(CONTENT_SHA256.as_bytes()) {
         return Err(SignatureError::MissingPayloadHash);
     }
-    let unsigned = headers.keys().find(|name| {
-        name.as_str().starts_with("x-amz-") && !signed.contains(name.as_str().as_bytes())
-    });
-    if let Some(name) = unsigned {
-        return Err(SignatureError::NotSigned {
-            name: name.as_str().into(),
-        });
-    }
+    check_amz_headers(signed, headers)?;
     if let Some(value) = only_line(headers, AMZ_DATE)? {
         return Timestamp::parse(value)
             .ok_or_else(|| SignatureError::MalformedDate { date: quote(value) });
@@ -73,6 +133,29 @@ fn check_headers(
     Timestamp::parse(value)
         .or_else(|| Timestamp::parse_http_date(value))
         .ok_or_else(|| SignatureError::MalformedDate { date: quote(value) })
+}
+
+fn check_host(signed: &SignedHeaders<'_>) -> Result<(), SignatureError> {
+    if signed.contains(b"host") || signed.contains(b":authority") {
+        Ok(())
+    } else {
+        Err(SignatureError::HostNotSigned)
+    }
+}
+
+fn check_amz_headers(
+    signed: &SignedHeaders<'_>,
+    headers: &HeaderMap,
+) -> Result<(), SignatureError> {
+    let unsigned = headers.keys().find(|name| {
+        name.as_str().starts_with("x-amz-") && !signed.contains(name.as_str().as_bytes())
+    });
+    match unsigned {
+        None => Ok(()),
+        Some(name) => Err(SignatureError::NotSigned {
+            name: name.as_str().into(),
+        }),
+    }
 }
 
 /// The value of a header that must not come twice.
@@ -90,24 +173,44 @@ fn only_line<'a>(
 
 fn check_payload(headers: &HeaderMap) -> Result<(), SignatureError> {
     match only_line(headers, CONTENT_SHA256)? {
-        Some(value) if value == UNSIGNED_PAYLOAD => Ok(()),
-        Some(value) => Err(SignatureError::SignedPayload { hash: quote(value) }),
+        Some(value) => check_payload_hash(value),
         None => Err(SignatureError::SignedHeaderAbsent {
             name: CONTENT_SHA256.into(),
         }),
     }
 }
 
-fn check_scope(
-    scope: &Scope<'_>,
-    signed_at: &Timestamp,
-    region: &Region,
-) -> Result<(), SignatureError> {
-    if scope.region != region.as_str().as_bytes() {
-        return Err(SignatureError::ScopeRegion {
-            region: quote(scope.region),
-        });
+fn check_payload_hash(value: &[u8]) -> Result<(), SignatureError> {
+    if value == UNSIGNED_PAYLOAD {
+        Ok(())
+    } else {
+        Err(SignatureError::SignedPayload { hash: quote(value) })
     }
+}
+
+fn check_region(given: &[u8], fits: bool) -> Result<(), SignatureError> {
+    if fits {
+        return Ok(());
+    }
+    Err(SignatureError::ScopeRegion {
+        region: quote(given),
+    })
+}
+
+/// Is the region one of a set, `us-west-2,eu-*`? A star stands for any characters.
+///
+/// Source: IAM user guide, "AWS Signature Version 4A", `X-Amz-Region-Set`.
+fn is_among(regions: &[u8], region: &Region) -> bool {
+    regions.split(|byte| *byte == b',').map(trim).any(|one| {
+        let parts = one.iter().map(|byte| match byte {
+            b'*' => Part::Many,
+            byte => Part::Byte(*byte),
+        });
+        Pattern::new(parts).matches(region.as_str())
+    })
+}
+
+fn check_scope(scope: &Scope<'_>, signed_at: &Timestamp) -> Result<(), SignatureError> {
     if scope.service != SERVICE.as_bytes() {
         return Err(SignatureError::ScopeService {
             service: quote(scope.service),
@@ -127,8 +230,9 @@ fn check_scope(
     Ok(())
 }
 
+/// A presigned query holds for the time it states, to the second: it was made to last, not to arrive at once.
 fn check_clock(
-    signed_at: &Timestamp,
+    statement: &Statement<'_>,
     skew: Duration,
     now: SystemTime,
 ) -> Result<(), SignatureError> {
@@ -137,18 +241,19 @@ fn check_clock(
         .duration_since(UNIX_EPOCH)
         .map_or(0, |since| since.as_secs());
     let now = i64::try_from(now).unwrap_or(i64::MAX);
-    let allowed = i64::try_from(skew.as_secs()).unwrap_or(i64::MAX);
-    let behind = now.saturating_sub(signed_at.unix());
-    if behind > allowed {
+    let seconds = |duration: Duration| i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
+    let behind = now.saturating_sub(statement.signed_at.unix());
+    let lifetime = statement.lifetime.unwrap_or(skew);
+    if behind > seconds(lifetime) {
         return Err(SignatureError::Expired {
-            signed_at: *signed_at,
+            signed_at: statement.signed_at,
             now,
-            skew,
+            lifetime,
         });
     }
-    if behind < -allowed {
+    if behind < -seconds(skew) {
         return Err(SignatureError::NotYetCurrent {
-            signed_at: *signed_at,
+            signed_at: statement.signed_at,
             now,
             skew,
         });

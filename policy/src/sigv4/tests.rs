@@ -1,10 +1,15 @@
 //! Requests signed here from canonical requests that are written out, and what must become of them when anything is changed.
 
+mod asymmetric;
 mod changes;
+mod presigned;
 mod rules;
 mod spellings;
 
-use aws_sigv4::sign::v4::{calculate_signature, generate_signing_key};
+use aws_sigv4::sign::{
+    v4::{calculate_signature, generate_signing_key},
+    v4a,
+};
 use http::{HeaderName, HeaderValue};
 use ring::digest;
 use trellis_model::{config::Secret, name::Region};
@@ -16,6 +21,8 @@ const KEY: &str = "AKIATEST";
 const SECRET: &str = "the secret of the test";
 const NOON: &str = "20261124T120000Z";
 const SCOPE: &str = "20261124/us-west-2/vpc-lattice-svcs/aws4_request";
+/// The scope of Signature Version 4A, which has no region.
+const ECDSA_SCOPE: &str = "20261124/vpc-lattice-svcs/aws4_request";
 const SIGNED: &str = "host;x-amz-content-sha256;x-amz-date";
 const OWNER: Caller = Caller::Principal(PrincipalIndex(7));
 
@@ -141,20 +148,35 @@ fn authorization(
     signed: &str,
     canonical: &str,
 ) -> String {
+    let signature = hmac(secret, scope, date, canonical);
+    format!(
+        "AWS4-HMAC-SHA256 Credential={key}/{scope}, SignedHeaders={signed}, Signature={signature}"
+    )
+}
+
+/// The signature of Signature Version 4.
+fn hmac(secret: &str, scope: &str, date: &str, canonical: &str) -> String {
     let [_, region, service, _] = scope.split('/').collect::<Vec<_>>()[..] else {
         panic!("{scope}");
     };
+    let text = to_sign("AWS4-HMAC-SHA256", date, scope, canonical);
+    let key = generate_signing_key(secret, at(date), region, service);
+    calculate_signature(key, text.as_bytes())
+}
+
+/// The signature of Signature Version 4A.
+fn ecdsa(key: &str, secret: &str, date: &str, canonical: &str) -> String {
+    let text = to_sign("AWS4-ECDSA-P256-SHA256", date, ECDSA_SCOPE, canonical);
+    v4a::calculate_signature(v4a::generate_signing_key(key, secret), text.as_bytes())
+}
+
+fn to_sign(algorithm: &str, date: &str, scope: &str, canonical: &str) -> String {
     let hash = digest::digest(&digest::SHA256, canonical.as_bytes());
     let digits = hash.as_ref().iter().flat_map(|byte| {
         [byte >> 4, byte & 15].map(|nibble| char::from_digit(nibble.into(), 16).unwrap())
     });
     let hash: String = digits.collect();
-    let to_sign = format!("AWS4-HMAC-SHA256\n{date}\n{scope}\n{hash}");
-    let signing = generate_signing_key(secret, at(date), region, service);
-    let signature = calculate_signature(signing, to_sign.as_bytes());
-    format!(
-        "AWS4-HMAC-SHA256 Credential={key}/{scope}, SignedHeaders={signed}, Signature={signature}"
-    )
+    format!("{algorithm}\n{date}\n{scope}\n{hash}")
 }
 
 /// The canonical request of a request without headers of its own.

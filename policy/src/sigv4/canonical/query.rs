@@ -25,7 +25,7 @@ impl QueryForm {
 }
 
 /// Refuses a query with too many parameters.
-pub(super) fn check_size(raw: Option<&[u8]>) -> Result<(), SignatureError> {
+pub(in crate::sigv4) fn check_size(raw: Option<&[u8]>) -> Result<(), SignatureError> {
     let separators = memchr::memchr_iter(b'&', raw.unwrap_or_default()).count();
     if separators < MAX_QUERY_PARAMETERS {
         Ok(())

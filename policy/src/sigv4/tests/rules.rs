@@ -212,14 +212,14 @@ const RULES: &[(Change, &str, &str)] = &[
         "Authorization header requires 'Signature' parameter. Authorization header requires 'SignedHeaders' parameter.",
     ),
     (
-        |sent| sent.replace("AWS4-HMAC-SHA256", "AWS4-ECDSA-P256-SHA256"),
+        |sent| sent.replace("AWS4-HMAC-SHA256", "AWS4-ECDSA-P384-SHA384"),
         INCOMPLETE,
-        "Unsupported AWS 'algorithm': 'AWS4-ECDSA-P256-SHA256' (only AWS4-HMAC-SHA256 for now).",
+        "Unsupported AWS 'algorithm': 'AWS4-ECDSA-P384-SHA384' (only AWS4-HMAC-SHA256 and AWS4-ECDSA-P256-SHA256).",
     ),
     (
         |sent| sent.replace("AWS4-HMAC-SHA256", "aws4-hmac-sha256"),
         INCOMPLETE,
-        "Unsupported AWS 'algorithm': 'aws4-hmac-sha256' (only AWS4-HMAC-SHA256 for now).",
+        "Unsupported AWS 'algorithm': 'aws4-hmac-sha256' (only AWS4-HMAC-SHA256 and AWS4-ECDSA-P256-SHA256).",
     ),
     (
         |sent| sent.header("authorization", "Bearer x"),
@@ -237,12 +237,12 @@ const RULES: &[(Change, &str, &str)] = &[
                 .query("X-Amz-Algorithm=AWS4-HMAC-SHA256")
         },
         INCOMPLETE,
-        "Signatures in the query string are not supported, sign the 'Authorization' header.",
+        "AWS query-string parameters must include 'X-Amz-Credential'. Re-examine the query-string parameters.",
     ),
     (
         |sent| sent.without("authorization").query("x%2DAMZ-credential"),
         INCOMPLETE,
-        "Signatures in the query string are not supported, sign the 'Authorization' header.",
+        "AWS query-string parameters must include 'X-Amz-Algorithm'. Re-examine the query-string parameters.",
     ),
 ];
 
