@@ -11,7 +11,7 @@ import subprocess
 
 import awscrt.auth
 import awscrt.http
-from botocore.auth import SigV4Auth
+from botocore.auth import SigV4Auth, SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from conftest import KEY_ID, REGION, SECRET
@@ -35,6 +35,8 @@ class Request:
     service: str = SERVICE
     payload: str = "UNSIGNED-PAYLOAD"
     date: datetime.datetime | None = None
+    # Of presigned queries, in seconds.
+    expires: int = 3600
 
 
 @dataclasses.dataclass
@@ -80,15 +82,30 @@ def botocore(request):
     return request.target, list(signed.headers.items())
 
 
-def awscrt_signer(double_encode, normalize):
+def botocore_presigned(request):
+    """Signs the query, with the payload's hash in a header that must be sent."""
+    headers = {**dict(request.headers), "x-amz-content-sha256": request.payload, "host": request.host}
+    signed = AWSRequest(method=request.method, url=f"http://{request.host}{request.target}", headers=headers)
+    credentials = Credentials(request.key, request.secret, request.token)
+    SigV4QueryAuth(credentials, request.service, request.region, expires=request.expires).add_auth(signed)
+    return signed.url.removeprefix(f"http://{request.host}"), list(signed.headers.items())
+
+
+def awscrt_signer(
+    double_encode,
+    normalize,
+    algorithm=awscrt.auth.AwsSigningAlgorithm.V4,
+    where=awscrt.auth.AwsSignatureType.HTTP_REQUEST_HEADERS,
+):
     """The C signer of the newer SDKs, in its four ways of writing a path; decodes the query and encodes it anew."""
+    query = where == awscrt.auth.AwsSignatureType.HTTP_REQUEST_QUERY_PARAMS
 
     def sign(request):
         headers = awscrt.http.HttpHeaders([("host", request.host), *request.headers])
         message = awscrt.http.HttpRequest(request.method, request.target, headers)
         config = awscrt.auth.AwsSigningConfig(
-            algorithm=awscrt.auth.AwsSigningAlgorithm.V4,
-            signature_type=awscrt.auth.AwsSignatureType.HTTP_REQUEST_HEADERS,
+            algorithm=algorithm,
+            signature_type=where,
             credentials_provider=awscrt.auth.AwsCredentialsProvider.new_static(
                 request.key, request.secret, request.token
             ),
@@ -99,8 +116,10 @@ def awscrt_signer(double_encode, normalize):
             should_normalize_uri_path=normalize,
             signed_body_value=request.payload,
             signed_body_header_type=awscrt.auth.AwsSignedBodyHeaderType.X_AMZ_CONTENT_SHA_256,
+            **({"expiration_in_seconds": request.expires} if query else {}),
         )
-        return request.target, list(awscrt.auth.aws_sign_request(message, config).result(20).headers)
+        signed = awscrt.auth.aws_sign_request(message, config).result(20)
+        return signed.path, list(signed.headers)
 
     return sign
 
@@ -117,6 +136,7 @@ class Node:
                 "signer": name, "method": request.method, "host": request.host, "target": request.target,
                 "headers": {**dict(request.headers), "x-amz-content-sha256": request.payload},
                 "key": request.key, "secret": request.secret, "region": request.region, "service": request.service,
+                "expires": request.expires,
                 **({"token": request.token} if request.token else {}),
             }
             answer = self.ask(question)
@@ -154,9 +174,27 @@ SIGNERS = {
     "aws4": NODE.signer("aws4"),
 }
 
+V4A = awscrt.auth.AwsSigningAlgorithm.V4_ASYMMETRIC
+IN_QUERY = awscrt.auth.AwsSignatureType.HTTP_REQUEST_QUERY_PARAMS
+
+# Signature Version 4A, whose `region` is a set of them.
+ASYMMETRIC = {
+    "awscrt-v4a": awscrt_signer(True, True, V4A),
+    "awscrt-v4a-raw": awscrt_signer(True, False, V4A),
+}
+
+# Signatures in the query.
+PRESIGNERS = {
+    "botocore-presigned": botocore_presigned,
+    "awscrt-presigned": awscrt_signer(True, True, where=IN_QUERY),
+    "awscrt-presigned-single": awscrt_signer(False, False, where=IN_QUERY),
+    "awscrt-v4a-presigned": awscrt_signer(True, True, V4A, IN_QUERY),
+    "smithy-presigned": NODE.signer("smithy-presigned"),
+}
+
 
 def sign(signer, request, host=None):
     """Signs a request; `host` stands in what is sent where that is something else than what was signed."""
-    target, headers = SIGNERS[signer](request)
+    target, headers = {**SIGNERS, **ASYMMETRIC, **PRESIGNERS}[signer](request)
     signed = Signed(request.method, target, headers)
     return signed.set("Host", host or request.host)

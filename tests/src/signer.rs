@@ -5,10 +5,10 @@ use std::time::{Duration, SystemTime};
 use aws_credential_types::Credentials;
 use aws_sigv4::{
     http_request::{
-        PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest, SigningSettings,
-        UriPathNormalizationMode, sign,
+        PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest, SignatureLocation,
+        SigningParams, SigningSettings, UriPathNormalizationMode, sign,
     },
-    sign::v4,
+    sign::{v4, v4a},
 };
 use http::{HeaderName, HeaderValue};
 
@@ -26,6 +26,10 @@ pub struct Key {
     service: String,
     at: SystemTime,
     double: bool,
+    /// Of Signature Version 4A.
+    regions: Option<String>,
+    /// Signs the query, which then holds so long.
+    expires: Option<Duration>,
 }
 
 impl Key {
@@ -39,6 +43,8 @@ impl Key {
             service: "vpc-lattice-svcs".to_owned(),
             at: SystemTime::now(),
             double: true,
+            regions: None,
+            expires: None,
         }
     }
 
@@ -82,6 +88,20 @@ impl Key {
         self
     }
 
+    /// Signs for a set of regions, by Signature Version 4A.
+    #[must_use]
+    pub fn for_regions(mut self, regions: &str) -> Self {
+        self.regions = Some(regions.to_owned());
+        self
+    }
+
+    /// Signs the query instead of a header.
+    #[must_use]
+    pub fn presigning(mut self, expires: Duration) -> Self {
+        self.expires = Some(expires);
+        self
+    }
+
     /// Sends this session token.
     #[must_use]
     pub fn with_token(mut self, token: &str) -> Self {
@@ -96,7 +116,7 @@ impl Key {
         self
     }
 
-    /// Adds the signature's headers to `request`.
+    /// Adds the signature to `request`.
     pub(crate) fn sign(&self, request: &mut Request) {
         let credentials = Credentials::new(
             &*self.id,
@@ -112,14 +132,30 @@ impl Key {
             settings.percent_encoding_mode = PercentEncodingMode::Single;
             settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
         }
-        let params = v4::SigningParams::builder()
-            .identity(&identity)
-            .region(&self.region)
-            .name(&self.service)
-            .time(self.at)
-            .settings(settings)
-            .build()
-            .unwrap();
+        if self.expires.is_some() {
+            settings.signature_location = SignatureLocation::QueryParams;
+            settings.expires_in = self.expires;
+        }
+        let params: SigningParams<'_> = match &self.regions {
+            None => v4::SigningParams::builder()
+                .identity(&identity)
+                .region(&self.region)
+                .name(&self.service)
+                .time(self.at)
+                .settings(settings)
+                .build()
+                .unwrap()
+                .into(),
+            Some(regions) => v4a::SigningParams::builder()
+                .identity(&identity)
+                .region_set(regions)
+                .name(&self.service)
+                .time(self.at)
+                .settings(settings)
+                .build()
+                .unwrap()
+                .into(),
+        };
         let url = format!("http://{}{}", request.host, request.path);
         let texts = request
             .headers
@@ -132,12 +168,27 @@ impl Key {
             SignableBody::UnsignedPayload,
         )
         .unwrap();
-        let (instructions, _) = sign(signable, &params.into()).unwrap().into_parts();
-        let (signed, _) = instructions.into_parts();
+        let (instructions, _) = sign(signable, &params).unwrap().into_parts();
+        let (signed, parameters) = instructions.into_parts();
+        for (name, value) in parameters {
+            let separator = if request.path.contains('?') { '&' } else { '?' };
+            request.path += &format!("{separator}{name}={}", encoded(&value));
+        }
         for header in signed {
             let name: HeaderName = header.name().parse().unwrap();
             let value = HeaderValue::from_str(header.value()).unwrap();
             request.headers.push((name, value));
         }
     }
+}
+
+/// A value as it stands in a query.
+fn encoded(value: &str) -> String {
+    let byte = |byte: u8| match byte {
+        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+            char::from(byte).to_string()
+        }
+        other => format!("%{other:02X}"),
+    };
+    value.bytes().map(byte).collect()
 }

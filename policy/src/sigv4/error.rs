@@ -485,7 +485,7 @@ fn minutes(skew: Duration) -> String {
 const QUOTE_LENGTH: usize = 100;
 
 /// A piece of a request, fit to be repeated to the caller and in a log line.
-pub(super) fn quote(bytes: &[u8]) -> Box<str> {
+pub(crate) fn quote(bytes: &[u8]) -> Box<str> {
     let mut text = String::with_capacity(bytes.len().min(QUOTE_LENGTH));
     for byte in bytes.iter().take(QUOTE_LENGTH) {
         text.push(match byte {

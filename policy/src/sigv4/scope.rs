@@ -99,12 +99,11 @@ pub(super) fn check(
     now: SystemTime,
 ) -> Result<(), SignatureError> {
     let scope = &authorization.scope;
-    match scope.region {
-        Some(given) => check_region(given, given == region.as_str().as_bytes())?,
-        None => {
-            let regions = statement.regions.ok_or(SignatureError::MissingRegionSet)?;
-            check_region(regions, is_among(regions, region))?;
-        }
+    if let Some(given) = scope.region {
+        check_region(given, given == region.as_str().as_bytes())?;
+    } else {
+        let regions = statement.regions.ok_or(SignatureError::MissingRegionSet)?;
+        check_region(regions, is_among(regions, region))?;
     }
     check_scope(scope, &statement.signed_at)?;
     check_clock(statement, skew, now)

@@ -188,7 +188,7 @@ async fn a_request_needs_the_word_of_every_layer_that_counts() {
     }
 }
 
-/// Where no policy asks who is calling, the parameters of a presigned URL are the application's; where one does, they are refused.
+/// Where no policy asks who is calling, the parameters of a presigned URL are the application's; where one does, they must verify.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_presigned_query_is_the_applications_where_nobody_asks_for_callers() {
     let target = Target::named("v1").await;
@@ -302,4 +302,53 @@ async fn a_signature_that_does_not_verify_is_refused_everywhere() {
         }
     }
     assert_eq!(target.count(), 0);
+}
+
+/// In a header or in the query, for one region or for a set of them: each signature says who is calling, and its twins say nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_way_to_sign_says_who_is_calling() {
+    const HOUR: Duration = Duration::from_secs(3600);
+    type Change = fn(Key) -> Key;
+    let target = Target::named("v1").await;
+    let mut gateway = everybody(&target).start().await;
+    let all = Guard::By(allow(&json!({"AWS": WRITER})));
+    guarded(&mut gateway, &all, &Guard::Off).await;
+    let ways: [Change; 4] = [
+        |key| key,
+        |key| key.for_regions("eu-west-1,us-*"),
+        |key| key.presigning(HOUR),
+        |key| key.for_regions("*").presigning(HOUR),
+    ];
+    let twins: [(Change, &str); 3] = [
+        (
+            Key::forged,
+            "InvalidSignatureException: The request signature we calculated",
+        ),
+        (
+            |key| key.behind(2 * HOUR),
+            "InvalidSignatureException: Signature expired:",
+        ),
+        (
+            |key| key.for_service("s3"),
+            "InvalidSignatureException: Credential should be scoped to correct service",
+        ),
+    ];
+    for way in ways {
+        let signed = |key| Request::get("orders.test", "/a%20b?c=d").signed(&way(key));
+        let writer = || Who::Writer.key().unwrap();
+        let answer = gateway.send(Via::Http1, signed(writer())).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        let record = gateway.record_of(&answer).await;
+        record.has([("resolvedUser", json!(WRITER))]);
+        let answer = gateway
+            .send(Via::Http1, signed(Who::Reader.key().unwrap()))
+            .await;
+        assert_eq!(answer.status, 403, "{}", answer.text());
+        for (change, text) in twins {
+            let answer = gateway.send(Via::Http1, signed(change(writer()))).await;
+            assert_eq!(answer.status, 403);
+            assert!(answer.text().starts_with(text), "{}", answer.text());
+        }
+    }
+    assert_eq!(target.count(), 4);
 }

@@ -139,7 +139,7 @@ fn a_signature_that_is_no_pair_of_numbers_is_refused() {
         "30",
         "3000",
         zeros,
-        &digits[2..],
+        digits.get(2..).unwrap(),
         &long,
         &"0".repeat(64),
         &"0".repeat(146),
