@@ -17,6 +17,7 @@ mod explain;
 mod facts;
 mod iam;
 mod json;
+pub mod jwt;
 mod key;
 mod layer;
 mod principal;

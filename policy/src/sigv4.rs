@@ -42,6 +42,7 @@ use std::{
 use authorization::{Algorithm, Authorization};
 use canonical::{Scratch, Terms};
 pub use date::Timestamp;
+pub(crate) use error::quote;
 pub use error::{CredentialForm, SignatureError};
 use http::HeaderMap;
 use keys::KeyMaterial;
