@@ -103,12 +103,17 @@ struct Asker<'a> {
 }
 
 impl<'a> Asker<'a> {
-    fn new(policies: &'a Policies, config: &'a Config, headers: &'a HeaderMap) -> Self {
+    fn new(
+        policies: &'a Policies,
+        caller: &'a Caller,
+        config: &'a Config,
+        headers: &'a HeaderMap,
+    ) -> Self {
         let request = Request {
             action: Action::Invoke,
             network: policies.network(config.service_networks[0].id).unwrap(),
             service: policies.service(config.services[0].id).unwrap(),
-            caller: Caller::Principal(policies.principal_by_arn(CALLER).unwrap()),
+            caller,
             method: "GET",
             path: b"/",
             query: None,
@@ -139,7 +144,8 @@ fn decisions(criterion: &mut Criterion) {
     for statements in [1, 10, 100] {
         let config = config(service_policy(statements));
         let policies = compile(&config).unwrap();
-        let asker = Asker::new(&policies, &config, &headers);
+        let caller = Caller::Principal(policies.principal_by_arn(CALLER).unwrap());
+        let asker = Asker::new(&policies, &caller, &config, &headers);
         let path = format!("/rates{}/17", statements - 1);
         assert!(asker.ask(&path));
         assert!(!asker.ask("/elsewhere"));

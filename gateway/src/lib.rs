@@ -15,6 +15,7 @@ pub mod proxy;
 mod reason;
 pub mod registry;
 pub mod server;
+pub mod session_keys;
 pub mod shared;
 pub mod snapshot;
 pub mod telemetry;

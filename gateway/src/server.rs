@@ -28,20 +28,21 @@ use trellis_model::{
     problem::{Problem, Problems},
 };
 
-use self::plan::{Foundation, Plan, Running};
+use self::plan::{Foundation, Plan, Running, Terms};
 
 use crate::{
     dns,
     listen::{Listeners, Prepared, Worker},
     registry::{self, Registry},
+    session_keys::Rotation,
     shared::Shared,
-    snapshot::{Compiled, Snapshot, Surroundings, TlsTerms},
+    snapshot::{Compiled, Snapshot, Surroundings},
     telemetry::{
         Telemetry, collect_decisions, collect_records,
         events::{
             CertificateExpiring, CertificateFailed, CertificateLoaded, ListenerClosed,
-            ListenerOpened, SnapshotApplied, SnapshotRejected, Started, StopBegan, Stopped,
-            TargetStatusChanged,
+            ListenerOpened, SessionKeyFailed, SessionKeyRotated, SnapshotApplied, SnapshotRejected,
+            Started, StopBegan, Stopped, TargetStatusChanged,
         },
     },
     tls::store::{CertificateEvent, Certificates},
@@ -99,7 +100,7 @@ pub struct Server {
     listeners: Listeners,
     registry: Arc<Registry>,
     certificates: Certificates,
-    terms: TlsTerms,
+    terms: Terms,
     background: Background,
     dns: dns::Listeners,
     names: Arc<dns::RunningNames>,
@@ -132,13 +133,15 @@ impl Server {
             certificates,
             sockets,
             dns,
+            session_keys,
             warnings,
         } = plan;
+        terms.keychain.commit(session_keys);
         let around = Surroundings {
             registry: &registry,
             telemetry: &telemetry,
             certificates: &certificates,
-            tls: &terms,
+            tls: &terms.tls,
         };
         let snapshot = realize(compiled, &config, 1, &writer, &around);
         let services = snapshot.services.len();
@@ -224,16 +227,18 @@ impl Server {
             certificates,
             sockets,
             dns,
+            session_keys,
             warnings,
         } = plan;
         let around = Surroundings {
             registry: &self.registry,
             telemetry: &self.shared.telemetry,
             certificates: &certificates,
-            tls: &self.terms,
+            tls: &self.terms.tls,
         };
         let snapshot = realize(compiled, &config, generation, &self.shared.writer, &around);
         let services = snapshot.services.len();
+        self.terms.keychain.commit(session_keys);
         self.shared.snapshot.store(Arc::new(snapshot));
         self.open(sockets, dns);
         self.certificates = certificates;
@@ -285,6 +290,16 @@ impl Server {
                     });
                 }
             }
+        }
+    }
+
+    /// Makes a new key for session tokens when it is time.
+    pub fn rotate_session_keys(&self) {
+        let telemetry = &self.shared.telemetry;
+        match self.terms.keychain.rotate(SystemTime::now()) {
+            Rotation::None => {}
+            Rotation::Done => telemetry.emit(&SessionKeyRotated),
+            Rotation::Failed(error) => telemetry.emit(&SessionKeyFailed { error: &error }),
         }
     }
 

@@ -225,6 +225,13 @@ pub struct CallerTexts {
     pub record_tags: Option<trellis_access_logs::json::Tags>,
 }
 
+impl CallerTexts {
+    /// What they are told about a principal.
+    pub fn of(principal: &policy::Principal) -> Self {
+        texts::caller_texts(principal)
+    }
+}
+
 impl Snapshot {
     /// The VPC of a client that connected from `peer` to `local`, if any.
     pub fn attach(&self, local: IpAddr, peer: IpAddr) -> Option<&View> {
@@ -255,7 +262,7 @@ impl Snapshot {
     pub fn caller_texts(&self, index: policy::PrincipalIndex) -> Option<&CallerTexts> {
         let slot = self.callers.get(index.0 as usize)?;
         let principal = self.policies.principal(index)?;
-        Some(slot.get_or_init(|| texts::caller_texts(principal)))
+        Some(slot.get_or_init(|| CallerTexts::of(principal)))
     }
 
     /// `x-amzn-lattice-target` for requests to `group` of a service that came through the network at `network`.

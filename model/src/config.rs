@@ -11,7 +11,7 @@ mod principals;
 mod services;
 mod target_groups;
 
-pub use gateway::{DnsSettings, GatewaySettings, Limits, Upgrades};
+pub use gateway::{DnsSettings, GatewaySettings, Limits, SessionKey, Upgrades};
 pub use logs::{AccessLogSubscription, LogDestination, LoggedResource};
 pub use networks::{Attachment, ServiceAssociation, ServiceNetwork, Vpc, VpcAssociation};
 pub use principals::{AccessKey, Organization, Role, RoleAccessKey, Secret, User};

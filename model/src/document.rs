@@ -14,7 +14,7 @@ mod service;
 mod target_group;
 
 pub use self::{
-    gateway::{Dns, Gateway, GatewayLimits, Upgrades},
+    gateway::{Dns, Gateway, GatewayLimits, SessionKey, Upgrades},
     network::{
         AccessLogSubscription, Attachment, AuthType, LogDestination, ServiceAssociation,
         ServiceNetwork, Vpc, VpcAssociation,

@@ -62,6 +62,12 @@ pub const MATCHER: Lengths = 1..=2000;
 pub const PRINCIPAL_NAME: Lengths = 1..=64;
 /// Length of the name of a role's session. Source: STS API reference, `AssumeRole`.
 pub const SESSION_NAME: Lengths = 2..=64;
+/// Longest life of a role's sessions, in seconds. Source: IAM API reference, `CreateRole`, `MaxSessionDuration`.
+pub const SESSION_DURATION: Range = 3600..=43_200;
+/// Length of the name of a key that seals session tokens.
+pub const SESSION_KEY_ID: Lengths = 1..=64;
+/// Fewest characters of a secret that such a key is made of: 128 bits even if they are hex digits.
+pub const SESSION_KEY_SECRET: usize = 32;
 /// Length of an access key's id. IAM's keys have 16 to 128 characters; shorter ones are handy in examples and tests.
 pub const ACCESS_KEY_ID: Lengths = 1..=128;
 /// Length of a tag's key.

@@ -1,11 +1,14 @@
 //! May the request pass?
 //!
 //! Layers: N, the policy of the service network, counts when the network's auth type is `AWS_IAM`; S, the policy of the service,
-//! likewise; I, the policies of the caller, counts when the caller is authenticated and N or S counts. The request may pass when
-//! no counted layer denies and every counted layer allows. The first missing permission is reported in the order N, S, I; a
-//! denial anywhere is reported before any missing permission. A counted layer in which a policy fails to evaluate refuses.
+//! likewise; I, the policies of the caller, counts when the caller is authenticated and N or S counts. With I count, where the caller
+//! has them, its permissions boundary and the policies of its session, as layers of their own: what one of them does not allow,
+//! the others cannot make up for. The request may pass when no counted layer denies and every counted layer allows. The first
+//! missing permission is reported in this order; a denial anywhere is reported before any missing permission. A counted layer in
+//! which a policy fails to evaluate refuses.
 //!
-//! Source: VPC Lattice user guide, "Control access to VPC Lattice services using auth policies".
+//! Source: VPC Lattice user guide, "Control access to VPC Lattice services using auth policies"; IAM user guide, "Policy
+//! evaluation logic".
 //!
 //! A request first finds its *view*: the layers that count for this network, service, caller and action, each cut to the
 //! policies that can apply, and the facts that they depend on. A view is made once and kept. Where no fact makes a difference
@@ -70,7 +73,7 @@ impl Default for Memory {
 type Views = HashMap<ViewKey, Arc<View>, RandomState>;
 
 /// What a view is made for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct ViewKey {
     network: NetworkIndex,
     service: ServiceIndex,
@@ -102,7 +105,7 @@ impl Policies {
     /// An index that is not of these policies is refused.
     pub fn authorize(&self, request: &Request<'_>) -> Result<Permit, Refusal> {
         match self.verdict(request) {
-            Verdict::Allow => Ok(Permit::new(request.caller)),
+            Verdict::Allow => Ok(Permit::new(request.caller.clone())),
             Verdict::Refuse(refusal) => Err(refusal),
         }
     }
@@ -153,9 +156,7 @@ impl Policies {
             .ok_or(LayerName::Service)?;
         let principal = match request.caller {
             Caller::Anonymous => None,
-            caller @ Caller::Principal(_) => {
-                Some(&self.known(caller).ok_or(LayerName::Identity)?.principal)
-            }
+            caller => Some(&self.known(caller).ok_or(LayerName::Identity)?.principal),
         };
         Ok(Facts {
             request,
@@ -166,20 +167,25 @@ impl Policies {
         })
     }
 
-    pub(crate) fn known(&self, caller: Caller) -> Option<&Known> {
+    pub(crate) fn known<'a>(&'a self, caller: &'a Caller) -> Option<&'a Known> {
         match caller {
             Caller::Anonymous => None,
             Caller::Principal(index) => self.principals.get(index.0 as usize),
+            Caller::Session(session) => Some(&session.known),
         }
     }
 
-    pub(crate) fn cedar_caller(&self, caller: Caller) -> &CedarCaller {
+    pub(crate) fn cedar_caller<'a>(&'a self, caller: &'a Caller) -> &'a CedarCaller {
         self.known(caller)
             .map_or(&self.anonymous, |known| &known.cedar)
     }
 
     /// The policies of a layer, when it counts.
-    pub(crate) fn counted(&self, layer: LayerName, request: &Request<'_>) -> Option<&Arc<Layer>> {
+    pub(crate) fn counted<'a>(
+        &'a self,
+        layer: LayerName,
+        request: &Request<'a>,
+    ) -> Option<&'a Arc<Layer>> {
         match layer {
             LayerName::Network => self
                 .networks
@@ -191,12 +197,15 @@ impl Policies {
                 .get(request.service.0 as usize)?
                 .layer
                 .as_ref(),
-            LayerName::Identity => {
+            LayerName::Identity | LayerName::Boundary | LayerName::Session => {
                 let consulted = self.counts(LayerName::Network, request)
                     || self.counts(LayerName::Service, request);
-                self.known(request.caller)
-                    .filter(|_| consulted)
-                    .map(|known| &known.layer)
+                let known = self.known(request.caller).filter(|_| consulted)?;
+                match layer {
+                    LayerName::Boundary => known.boundary.as_ref(),
+                    LayerName::Session => known.restriction.as_ref(),
+                    _ => Some(&known.layer),
+                }
             }
         }
     }
@@ -209,11 +218,11 @@ impl Policies {
         let key = ViewKey {
             network: request.network,
             service: request.service,
-            caller: request.caller,
+            caller: request.caller.clone(),
             action: request.action,
         };
         let shard =
-            usize::try_from(self.memory.hasher.hash_one(key) % (VIEW_SHARDS as u64)).unwrap_or(0);
+            usize::try_from(self.memory.hasher.hash_one(&key) % (VIEW_SHARDS as u64)).unwrap_or(0);
         let Some(shard) = self.memory.views.get(shard) else {
             return self.make_view(request).map(Arc::new);
         };

@@ -5,6 +5,7 @@ use std::{
     sync::{Arc, LazyLock},
 };
 
+use arc_swap::ArcSwap;
 use ring::digest;
 use trellis_model::{
     arn::Arn,
@@ -15,10 +16,12 @@ use trellis_model::{
 
 use crate::{
     authorize::Memory,
+    bearers::{Bearers, RoleTerms},
     cedar::{CedarError, Vocabulary, lower_case_tags, native::NativeReader},
     iam::read::{Attached, read},
     layer::{Body, CedarCaller, Compiled, Layer, compile_statement},
-    principal::{Principal, PrincipalIndex, PrincipalType},
+    principal::{Caller, Principal, PrincipalIndex, PrincipalType},
+    session::{SealingKeys, Sessions},
 };
 
 /// Position of a service network in the compiled policies.
@@ -46,16 +49,21 @@ pub(crate) struct Guarded {
 pub(crate) struct Known {
     pub(crate) principal: Principal,
     pub(crate) layer: Arc<Layer>,
+    /// Its permissions boundary, beyond which its own policies allow nothing.
+    pub(crate) boundary: Option<Arc<Layer>>,
+    /// The policies of its session, beyond which the role's allow nothing.
+    pub(crate) restriction: Option<Arc<Layer>>,
     pub(crate) cedar: CedarCaller,
 }
 
 /// All that decisions of one snapshot need: principals and the policies of networks, services and principals.
 #[derive(Debug)]
 pub struct Policies {
-    pub(crate) vocabulary: Vocabulary,
+    pub(crate) vocabulary: Arc<Vocabulary>,
     pub(crate) anonymous: CedarCaller,
     pub(crate) principals: Vec<Known>,
     by_arn: ByArn,
+    pub(crate) bearers: Arc<Bearers>,
     pub(crate) networks: Vec<Guarded>,
     network_index: HashMap<ServiceNetworkId, NetworkIndex>,
     pub(crate) services: Vec<Guarded>,
@@ -69,7 +77,7 @@ pub fn compile(config: &Config) -> Result<Policies, Problems> {
     let ours = |error: CedarError| {
         Problems::from_iter([Problem::error(Place::default(), error.to_string())])
     };
-    let vocabulary = Vocabulary::new().map_err(ours)?;
+    let vocabulary = Arc::new(Vocabulary::new().map_err(ours)?);
     let mut compiler = Compiler::default();
     let networks = config.service_networks.iter().map(|network| {
         let policy = network.auth_policy.as_ref();
@@ -87,6 +95,7 @@ pub fn compile(config: &Config) -> Result<Policies, Problems> {
     });
     let services: Vec<Guarded> = services.collect();
     let (principals, by_arn) = compiler.principals(config, &vocabulary).map_err(ours)?;
+    let bearers = compiler.bearers(config, &vocabulary, &by_arn);
     if compiler
         .problems
         .iter()
@@ -102,6 +111,7 @@ pub fn compile(config: &Config) -> Result<Policies, Problems> {
         vocabulary,
         principals,
         by_arn,
+        bearers: Arc::new(bearers),
         networks,
         network_index: numbered(
             config.service_networks.iter().map(|network| network.id),
@@ -261,7 +271,7 @@ impl Compiler {
     ) -> Result<(Vec<Known>, ByArn), CedarError> {
         let mut known: Vec<Known> = Vec::new();
         let mut by_arn = HashMap::new();
-        let mut add = |principal: Principal, layer: &Arc<Layer>| {
+        let mut add = |principal: Principal, layer: Arc<Layer>, boundary: Option<Arc<Layer>>| {
             // Two keys of a role may have one session name: one principal.
             if by_arn.contains_key(&principal.arn) {
                 return Ok(());
@@ -270,21 +280,74 @@ impl Compiler {
             known.push(Known {
                 cedar: CedarCaller::new(vocabulary.principal(&principal)?)?,
                 principal,
-                layer: Arc::clone(layer),
+                layer,
+                boundary,
+                restriction: None,
             });
             Ok(())
         };
         for user in &config.users {
             let layer = self.layer(Attached::ToIdentity, &user.policies);
-            add(user_principal(user, config), &layer)?;
+            let boundary = self.boundary(user.permissions_boundary.as_ref());
+            add(user_principal(user, config), layer, boundary)?;
         }
         for role in &config.roles {
-            let layer = self.layer(Attached::ToIdentity, &role.policies);
+            let terms = self.role_terms(role, config);
             for key in &role.access_keys {
-                add(session_principal(role, &key.session_name, config), &layer)?;
+                let session = terms
+                    .principal
+                    .of_session(&key.session_name, &config.region);
+                add(session, Arc::clone(&terms.layer), terms.boundary.clone())?;
             }
         }
         Ok((known, by_arn))
+    }
+
+    fn bearers(
+        &mut self,
+        config: &Config,
+        vocabulary: &Arc<Vocabulary>,
+        by_arn: &ByArn,
+    ) -> Bearers {
+        let users = config.users.iter().filter_map(|user| {
+            let index = by_arn.get(user.arn.as_str())?;
+            Some((user.arn.as_str().into(), *index))
+        });
+        let users = users.collect();
+        let roles = config.roles.iter();
+        let roles = roles.map(|role| (role.arn.as_str().into(), self.role_terms(role, config)));
+        let roles = roles.collect();
+        Bearers::new(config.region.clone(), Arc::clone(vocabulary), roles, users)
+    }
+
+    fn role_terms(&mut self, role: &Role, config: &Config) -> RoleTerms {
+        RoleTerms {
+            principal: role_principal(role, config),
+            layer: self.layer(Attached::ToIdentity, &role.policies),
+            boundary: self.boundary(role.permissions_boundary.as_ref()),
+        }
+    }
+
+    fn boundary(&mut self, policy: Option<&PolicyText>) -> Option<Arc<Layer>> {
+        policy.map(|policy| self.layer(Attached::ToIdentity, std::slice::from_ref(policy)))
+    }
+}
+
+/// The policies of a session as a layer of their own; `None` when one cannot be read.
+pub(crate) fn session_layer(policies: &[Box<str>]) -> Option<Arc<Layer>> {
+    let policies: Vec<PolicyText> = policies.iter().map(|text| session_policy(text)).collect();
+    let mut compiler = Compiler::default();
+    let layer = compiler.layer(Attached::ToIdentity, &policies);
+    let wrong = |problem: &Problem| problem.severity == Severity::Error;
+    (!compiler.problems.iter().any(wrong)).then_some(layer)
+}
+
+/// A policy that came with a session.
+fn session_policy(text: &str) -> PolicyText {
+    PolicyText {
+        language: PolicyLanguage::Iam,
+        text: text.into(),
+        place: Place::default(),
     }
 }
 
@@ -303,21 +366,27 @@ fn user_principal(user: &User, config: &Config) -> Principal {
         user_id: unique_id("AIDA", user.arn.as_str()).into(),
         tags: user.tags.clone(),
         organization: config.organizations.get(&user.account).cloned(),
+        source_identity: None,
+        federated_provider: None,
+        issued: None,
     }
 }
 
-fn session_principal(role: &Role, session: &str, config: &Config) -> Principal {
-    let arn = Arn::assumed_role(&role.account, &config.region, &role.name, session);
+/// A role; its sessions are [`Principal::of_session`].
+fn role_principal(role: &Role, config: &Config) -> Principal {
     Principal {
-        arn: arn.as_str().into(),
+        arn: role.arn.as_str().into(),
         principal_arn: role.arn.as_str().into(),
         account: role.account.clone(),
         kind: PrincipalType::AssumedRole,
         name: role.name.clone(),
-        session_name: Some(session.into()),
-        user_id: format!("{}:{session}", unique_id("AROA", role.arn.as_str())).into(),
+        session_name: None,
+        user_id: unique_id("AROA", role.arn.as_str()).into(),
         tags: role.tags.clone(),
         organization: config.organizations.get(&role.account).cloned(),
+        source_identity: None,
+        federated_provider: None,
+        issued: None,
     }
 }
 
@@ -352,6 +421,16 @@ impl Policies {
         self.principals
             .get(index.0 as usize)
             .map(|known| &known.principal)
+    }
+
+    /// Who a caller is; nobody for an anonymous one.
+    pub fn caller<'a>(&'a self, caller: &'a Caller) -> Option<&'a Principal> {
+        self.known(caller).map(|known| &known.principal)
+    }
+
+    /// Opens the tokens of this configuration's sessions, with whatever keys there are when one arrives.
+    pub fn sessions(&self, keys: Arc<ArcSwap<SealingKeys>>) -> Sessions {
+        Sessions::new(keys, Arc::clone(&self.bearers))
     }
 
     /// The principal with this ARN: a user, or a session of a role.

@@ -24,6 +24,7 @@ fn call(request: &Value) -> Call {
             "Connect" => Action::Connect,
             _ => Action::Invoke,
         },
+        session: None,
         caller: CALLERS.into_iter().find(|known| *known == caller).unwrap(),
         method: text(request, "method").to_owned(),
         path: text(request, "path").as_bytes().to_vec(),
@@ -55,6 +56,8 @@ fn letter(policies: &Policies, call: &Call) -> char {
         Layer::Network => 'n',
         Layer::Service => 's',
         Layer::Identity => 'i',
+        // No caller of the corpus has such limits.
+        Layer::Boundary | Layer::Session => '?',
     };
     match refusal.kind {
         RefusalKind::Explicit => letter.to_ascii_uppercase(),

@@ -19,12 +19,12 @@ impl Permit {
     }
 
     /// Whom the permit is for.
-    pub fn caller(&self) -> Caller {
-        self.caller
+    pub fn caller(&self) -> &Caller {
+        &self.caller
     }
 }
 
-/// One of the three places that policies come from, in the order in which missing permissions are reported.
+/// One of the places that policies come from, in the order in which missing permissions are reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Layer {
     /// The auth policy of the service network.
@@ -33,29 +33,46 @@ pub enum Layer {
     Service,
     /// The policies of the caller.
     Identity,
+    /// The permissions boundary of the caller.
+    Boundary,
+    /// The policies that came with the caller's session.
+    Session,
 }
 
 impl Layer {
     /// Every layer, in order.
-    pub const ALL: [Self; 3] = [Self::Network, Self::Service, Self::Identity];
+    pub const ALL: [Self; 5] = [
+        Self::Network,
+        Self::Service,
+        Self::Identity,
+        Self::Boundary,
+        Self::Session,
+    ];
 
-    /// The word in public texts: `network-based`.
-    fn adjective(self) -> &'static str {
+    /// The policy of this layer in public texts: `network-based policy`.
+    ///
+    /// Source: VPC Lattice user guide, "Troubleshoot auth policies"; IAM user guide, "Troubleshoot access denied error messages",
+    /// for the last two.
+    fn noun(self) -> &'static str {
         match self {
-            Self::Network => "network-based",
-            Self::Service => "service-based",
-            Self::Identity => "identity-based",
+            Self::Network => "network-based policy",
+            Self::Service => "service-based policy",
+            Self::Identity => "identity-based policy",
+            Self::Boundary => "permissions boundary",
+            Self::Session => "session policy",
         }
     }
 }
 
-/// As `authDeniedReason` in access records. Source: VPC Lattice user guide, "Access logs".
+/// For explanations. Access records know only the first three, `authDeniedReason`.
 impl fmt::Display for Layer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Network => "Network",
             Self::Service => "Service",
             Self::Identity => "Identity",
+            Self::Boundary => "PermissionsBoundary",
+            Self::Session => "SessionPolicy",
         })
     }
 }
@@ -97,7 +114,7 @@ impl Refusal {
     /// Source: VPC Lattice user guide, "Troubleshoot auth policies", and answers captured from the service.
     pub fn public_text(&self, who: &str, service_arn: &str, path: &str) -> String {
         let Self { layer, action, .. } = self;
-        let layer = layer.adjective();
+        let noun = layer.noun();
         let why = match self.kind {
             RefusalKind::Explicit => {
                 // Spec: VPC Lattice user guide and captured answers: "in a service-based policy".
@@ -106,10 +123,10 @@ impl Refusal {
                 } else {
                     "a"
                 };
-                format!("with an explicit deny in {article} {layer} policy")
+                format!("with an explicit deny in {article} {noun}")
             }
             RefusalKind::Implicit | RefusalKind::EvaluationFailed => {
-                format!("because no {layer} policy allows the {action} action")
+                format!("because no {noun} allows the {action} action")
             }
         };
         format!(
@@ -121,21 +138,18 @@ impl Refusal {
 /// For operators.
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let layer = self.layer.adjective();
+        let layer = self.layer.noun();
         match (self.kind, &self.statement) {
             (RefusalKind::Explicit, Some(statement)) => {
-                write!(f, "denied by {statement} of the {layer} policy")
+                write!(f, "denied by {statement} of the {layer}")
             }
-            (RefusalKind::Explicit, None) => write!(f, "denied by the {layer} policy"),
-            (RefusalKind::Implicit, _) => write!(f, "no {layer} policy allows it"),
+            (RefusalKind::Explicit, None) => write!(f, "denied by the {layer}"),
+            (RefusalKind::Implicit, _) => write!(f, "no {layer} allows it"),
             (RefusalKind::EvaluationFailed, Some(statement)) => {
-                write!(
-                    f,
-                    "{statement} of the {layer} policy could not be evaluated"
-                )
+                write!(f, "{statement} of the {layer} could not be evaluated")
             }
             (RefusalKind::EvaluationFailed, None) => {
-                write!(f, "the {layer} policy could not be evaluated")
+                write!(f, "the {layer} could not be evaluated")
             }
         }
     }

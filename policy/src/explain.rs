@@ -39,7 +39,7 @@ pub struct Explanation {
     /// The text the caller gets, when refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub public_text: Option<String>,
-    /// The three layers: network, service, identity.
+    /// The layers: network, service, identity, and what limits the identity, where there is such a thing.
     pub layers: Vec<LayerExplanation>,
 }
 
@@ -186,6 +186,7 @@ impl Policies {
             public_text: refusal.map(|refusal| refusal.public_text(caller, service_arn, &path)),
             layers: Layer::ALL
                 .into_iter()
+                .filter(|layer| is_told(*layer) || self.counted(*layer, request).is_some())
                 .map(|layer| {
                     let answer = answers.iter().find(|(name, _)| *name == layer);
                     self.explain_layer(
@@ -271,6 +272,8 @@ impl Policies {
                 }
                 (_, Some(_)) => "the caller is authenticated".to_owned(),
             },
+            Layer::Boundary => "the caller has a permissions boundary".to_owned(),
+            Layer::Session => "the caller's session has policies".to_owned(),
         }
     }
 
@@ -355,6 +358,11 @@ impl Policies {
         }
         Ok((failed, None))
     }
+}
+
+/// Is this layer told of also where it does not count? Most callers have no boundary and no session policies.
+fn is_told(layer: Layer) -> bool {
+    matches!(layer, Layer::Network | Layer::Service | Layer::Identity)
 }
 
 /// A part with one thing changed.

@@ -7,6 +7,7 @@
 //! The crate does no I/O, reads no clock and starts no thread: time and texts are arguments.
 
 mod authorize;
+mod bearers;
 mod cache;
 mod cedar;
 mod compile;
@@ -24,11 +25,13 @@ mod principal;
 #[cfg(test)]
 mod reference;
 mod request;
+pub mod session;
 pub mod sigv4;
 mod wildcard;
 #[cfg(test)]
 mod world;
 
+pub use bearers::RoleSession;
 pub use cache::Lookups;
 pub use compile::{NetworkIndex, Policies, ServiceIndex, compile};
 pub use decision::{Layer, Permit, Refusal, RefusalKind};

@@ -1,20 +1,28 @@
 //! Who is calling: the principals of a configuration, and the caller of one request.
 
-use std::{collections::BTreeMap, fmt};
+use std::{collections::BTreeMap, fmt, sync::Arc, time::SystemTime};
 
-use trellis_model::{config::Organization, name::AccountId};
+use trellis_model::{
+    arn::Arn,
+    config::Organization,
+    name::{AccountId, Region},
+};
+
+use crate::bearers::RoleSession;
 
 /// Position of a principal in the table of one compiled configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PrincipalIndex(pub u32);
 
 /// Who sent a request, as its signature shows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Caller {
     /// The request carries no signature.
     Anonymous,
     /// The request is signed, and the signature is right.
     Principal(PrincipalIndex),
+    /// The same, with temporary credentials of a role.
+    Session(Arc<RoleSession>),
 }
 
 /// Kind of an authenticated principal, seen by policies as `aws:PrincipalType`.
@@ -65,9 +73,26 @@ pub struct Principal {
     pub tags: BTreeMap<String, String>,
     /// The organization of its account.
     pub organization: Option<Organization>,
+    /// `aws:SourceIdentity`: who is behind a session, as set when the first of its chain began.
+    pub source_identity: Option<Box<str>>,
+    /// `aws:FederatedProvider`: who vouched for the holder of a session.
+    pub federated_provider: Option<Box<str>>,
+    /// `aws:TokenIssueTime`: when temporary credentials were given.
+    pub issued: Option<SystemTime>,
 }
 
 impl Principal {
+    /// The session of this role with this name.
+    pub(crate) fn of_session(&self, session_name: &str, region: &Region) -> Self {
+        let arn = Arn::assumed_role(&self.account, region, &self.name, session_name);
+        Self {
+            arn: arn.as_str().into(),
+            session_name: Some(session_name.into()),
+            user_id: format!("{}:{session_name}", self.user_id).into(),
+            ..self.clone()
+        }
+    }
+
     /// The value of `aws:username`, which only users have.
     pub fn user_name(&self) -> Option<&str> {
         (self.kind == PrincipalType::User).then_some(&*self.name)

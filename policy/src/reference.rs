@@ -410,6 +410,7 @@ fn check(
                 crate::Layer::Network => network,
                 crate::Layer::Service => service,
                 crate::Layer::Identity => Some(identity),
+                crate::Layer::Boundary | crate::Layer::Session => None,
             };
             let statements = policy.unwrap()["Statement"].as_array().unwrap();
             for (statement, explained) in statements.iter().zip(&layer.statements) {

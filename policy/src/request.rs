@@ -59,7 +59,7 @@ pub struct Request<'a> {
     /// The service it is for.
     pub service: ServiceIndex,
     /// Who sent it.
-    pub caller: Caller,
+    pub caller: &'a Caller,
     /// The method, as sent.
     pub method: &'a str,
     /// The path as sent, without the query; begins with `/` except for the asterisk form.

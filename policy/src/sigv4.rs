@@ -14,8 +14,7 @@
 //!
 //! What is signed: service `vpc-lattice-svcs`, payload `UNSIGNED-PAYLOAD`, so bodies stream through unread.
 //!
-//! Session tokens are recognised and refused. Their place is [`Verifier::key`]: another way from access key id to secret, beside
-//! [`KeyRing`].
+//! Temporary credentials come with a token, which is another way from access key id to secret, beside [`KeyRing`].
 //!
 //! This module is hot. For a signature in the header, with a warm signing key, it takes no lock and allocates nothing: the
 //! canonical texts go into buffers that each thread keeps. An ECDSA signature costs a hundred times an HMAC, once per spelling
@@ -45,14 +44,17 @@ pub use date::Timestamp;
 pub(crate) use error::quote;
 pub use error::{CredentialForm, SignatureError};
 use http::HeaderMap;
-use keys::KeyMaterial;
+pub(crate) use keys::KeyMaterial;
 pub use keys::{DuplicateAccessKey, KeyRing};
 use material::Material;
 use presigned::SignedQuery;
 use ring::hmac;
 use scope::Statement;
 
-use crate::principal::Caller;
+use crate::{
+    principal::{Caller, PrincipalIndex},
+    session::{Sessions, TokenError, opened::Opened},
+};
 
 /// The name of the service in the scope of every signature.
 pub const SERVICE: &str = "vpc-lattice-svcs";
@@ -95,13 +97,26 @@ pub enum Presigned {
 #[derive(Debug)]
 pub struct Verifier {
     keys: Arc<KeyRing>,
+    sessions: Option<Sessions>,
     skew: Duration,
 }
 
 impl Verifier {
     /// A verifier for the keys and the region of `keys`; a signature's date may differ from the clock by `skew`, either way.
+    /// Temporary credentials are refused.
     pub fn new(keys: Arc<KeyRing>, skew: Duration) -> Self {
-        Self { keys, skew }
+        Self {
+            keys,
+            sessions: None,
+            skew,
+        }
+    }
+
+    /// The same, for temporary credentials as well.
+    #[must_use]
+    pub fn with_sessions(mut self, sessions: Sessions) -> Self {
+        self.sessions = Some(sessions);
+        self
     }
 
     /// Finds out who sent a request, at the time `now`.
@@ -148,7 +163,8 @@ impl Verifier {
     ) -> Result<Caller, SignatureError> {
         let region = self.keys.region();
         scope::check(authorization, statement, region, self.skew, now)?;
-        let (material, caller) = self.key(authorization.access_key, statement.token)?;
+        let signer = self.signer(authorization.access_key, statement.token, now)?;
+        let material = signer.material();
         let terms = Terms {
             algorithm: authorization.algorithm.name(),
             signed_at: &statement.signed_at,
@@ -174,7 +190,7 @@ impl Verifier {
             })
         })?;
         if genuine {
-            Ok(caller)
+            Ok(signer.caller())
         } else {
             Err(SignatureError::Mismatch {
                 access_key: error::quote(authorization.access_key),
@@ -182,20 +198,52 @@ impl Verifier {
         }
     }
 
-    /// Whose key is it, and what does it sign with? With a token, both come from the session that the token holds.
-    fn key(
+    /// Whose key is it, and what does it sign with? With a token, both come from the session that the token holds, which is never
+    /// taken for a lasting key.
+    fn signer(
         &self,
         access_key: &[u8],
         token: Option<&[u8]>,
-    ) -> Result<(&KeyMaterial, Caller), SignatureError> {
-        if token.is_some() {
-            return Err(SignatureError::SessionToken);
+        now: SystemTime,
+    ) -> Result<Signer<'_>, SignatureError> {
+        let Some(token) = token else {
+            return match self.keys.find(access_key) {
+                Some((material, principal)) => Ok(Signer::Lasting(material, principal)),
+                None => Err(SignatureError::UnknownAccessKey {
+                    access_key: error::quote(access_key),
+                }),
+            };
+        };
+        let opened = match &self.sessions {
+            Some(sessions) => sessions.find(token, access_key, now),
+            None => Err(TokenError::Invalid),
+        };
+        opened
+            .map(Signer::Temporary)
+            .map_err(SignatureError::SessionToken)
+    }
+}
+
+/// Whose access key a request names.
+enum Signer<'a> {
+    /// Somebody of the configuration.
+    Lasting(&'a KeyMaterial, PrincipalIndex),
+    /// The session whose token came along.
+    Temporary(Arc<Opened>),
+}
+
+impl Signer<'_> {
+    fn material(&self) -> &KeyMaterial {
+        match self {
+            Self::Lasting(material, _) => material,
+            Self::Temporary(opened) => &opened.material,
         }
-        match self.keys.find(access_key) {
-            Some((material, principal)) => Ok((material, Caller::Principal(principal))),
-            None => Err(SignatureError::UnknownAccessKey {
-                access_key: error::quote(access_key),
-            }),
+    }
+
+    fn caller(&self) -> Caller {
+        match self {
+            Self::Lasting(_, principal) => Caller::Principal(*principal),
+            Self::Temporary(opened) => opened.caller.clone(),
         }
     }
 }

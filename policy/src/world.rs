@@ -157,6 +157,8 @@ pub(crate) fn policies_with(
 pub(crate) struct Call {
     pub(crate) action: Action,
     pub(crate) caller: &'static str,
+    /// A caller of its own, in place of the one above.
+    pub(crate) session: Option<Caller>,
     pub(crate) method: String,
     pub(crate) path: Vec<u8>,
     pub(crate) query: Option<Vec<u8>>,
@@ -175,6 +177,7 @@ impl Default for Call {
         Self {
             action: Action::Invoke,
             caller: "anonymous",
+            session: None,
             method: "GET".to_owned(),
             path: b"/rates/1".to_vec(),
             query: None,
@@ -229,15 +232,16 @@ impl Call {
         }
         let vpc: VpcId = self.source_vpc.parse().unwrap();
         let owner: AccountId = self.source_vpc_owner.parse().unwrap();
-        let caller = match self.caller {
+        let known = match self.caller {
             "anonymous" => Caller::Anonymous,
             arn => Caller::Principal(policies.principal_by_arn(arn).unwrap()),
         };
+        let caller = self.session.clone().unwrap_or(known);
         then(&Request {
             action: self.action,
             network: policies.network(CONFIG.service_networks[0].id).unwrap(),
             service: policies.service(CONFIG.services[0].id).unwrap(),
-            caller,
+            caller: &caller,
             method: &self.method,
             path: &self.path,
             query: self.query.as_deref(),

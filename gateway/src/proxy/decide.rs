@@ -54,7 +54,7 @@ pub(super) fn decide_as(
     facts.set_idle(exchange.idle());
 
     let caller = identify(&request, &arrival, matched).map_err(Halt::Signature)?;
-    exchange.caller = Some(caller);
+    let caller = exchange.caller.insert(caller);
 
     let permit = authorize(&request, &arrival, matched, caller)?;
     exchange.stage = Stage::Permitted { matched, permit };
@@ -129,7 +129,7 @@ impl<'a> Head<'a> {
         &self,
         arrival: &Arrival<'a>,
         matched: Match,
-        caller: Caller,
+        caller: &'a Caller,
     ) -> Option<policy::Request<'a>> {
         let Arrival {
             snapshot,
@@ -243,7 +243,7 @@ fn authorize<'a>(
     request: &Head<'a>,
     arrival: &Arrival<'a>,
     matched: Match,
-    caller: Caller,
+    caller: &'a Caller,
 ) -> Result<policy::Permit, Halt> {
     let snapshot = arrival.snapshot;
     let (Some(question), Some(service)) = (
@@ -255,9 +255,9 @@ fn authorize<'a>(
     snapshot.policies.authorize(&question).map_err(|refusal| {
         let who = match caller {
             Caller::Anonymous => "anonymous",
-            Caller::Principal(index) => snapshot
+            caller => snapshot
                 .policies
-                .principal(index)
+                .caller(caller)
                 .map_or("-", |principal| &principal.arn),
         };
         let path = String::from_utf8_lossy(request.path);

@@ -2,7 +2,7 @@
 
 use std::{
     net::SocketAddr,
-    sync::Arc,
+    sync::{Arc, OnceLock},
     time::{Duration, Instant, SystemTime},
 };
 
@@ -12,14 +12,16 @@ use pingora_error::{Error, ErrorType, Result};
 use pingora_http::RequestHeader;
 use pingora_proxy::Session;
 use trellis_access_logs::record::{AuthDeniedReason, FailureReason, GrpcCode};
-use trellis_policy::{Caller, Permit};
+use trellis_policy::{Caller, Permit, Principal};
 use trellis_routing::ServiceIndex;
 use trellis_target_groups::Lease;
 
 use crate::{
     conn::Facts,
     shared::Shared,
-    snapshot::{Action, Listener, Network, Rule, Service, Snapshot, TargetGroup, View},
+    snapshot::{
+        Action, CallerTexts, Listener, Network, Rule, Service, Snapshot, TargetGroup, View,
+    },
     telemetry::Counted,
 };
 
@@ -78,6 +80,8 @@ pub struct Exchange {
     pub request_id: HeaderValue,
     /// Who sent it; none until that is settled, or when the signature was wrong.
     pub caller: Option<Caller>,
+    /// What is told about the caller, when it is a session: nobody else shares that.
+    session_texts: OnceLock<CallerTexts>,
     /// The target group that was chosen.
     pub group: Option<Arc<TargetGroup>>,
     /// The target that was chosen.
@@ -111,6 +115,23 @@ pub struct Exchange {
 }
 
 impl Exchange {
+    /// What targets and records are told about the caller, and who it is; nothing about an anonymous one.
+    pub fn caller_texts(&self) -> Option<(&Principal, &CallerTexts)> {
+        let snapshot = self.snapshot.as_ref()?;
+        match self.caller.as_ref()? {
+            Caller::Anonymous => None,
+            Caller::Principal(index) => {
+                let principal = snapshot.policies.principal(*index)?;
+                Some((principal, snapshot.caller_texts(*index)?))
+            }
+            Caller::Session(session) => {
+                let principal = session.principal();
+                let texts = || CallerTexts::of(principal);
+                Some((principal, self.session_texts.get_or_init(texts)))
+            }
+        }
+    }
+
     /// A request whose head is being read.
     pub fn begin() -> Self {
         Self {
@@ -121,6 +142,7 @@ impl Exchange {
             facts: None,
             request_id: HeaderValue::from_static("-"),
             caller: None,
+            session_texts: OnceLock::new(),
             group: None,
             lease: None,
             reached: None,

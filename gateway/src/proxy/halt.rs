@@ -116,7 +116,10 @@ impl Halt {
                 exchange.denied = Some(match refusal.layer {
                     Layer::Network => AuthDeniedReason::Network,
                     Layer::Service => AuthDeniedReason::Service,
-                    Layer::Identity => AuthDeniedReason::Identity,
+                    // Records know three reasons; what limits an identity is part of it.
+                    Layer::Identity | Layer::Boundary | Layer::Session => {
+                        AuthDeniedReason::Identity
+                    }
                 });
                 exchange.decided_by = refusal.statement.as_ref().map(ToString::to_string);
             }

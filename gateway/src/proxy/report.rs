@@ -199,17 +199,10 @@ fn describe_caller<'a>(record: &mut Record<'a>, exchange: &'a Exchange) {
         }
         _ => ResolvedUser::AuthOff,
     };
-    let Some((Caller::Principal(index), snapshot)) =
-        exchange.caller.zip(exchange.snapshot.as_ref())
-    else {
-        return;
-    };
-    if let Some(principal) = snapshot.policies.principal(index) {
+    if let Some((principal, texts)) = exchange.caller_texts() {
         record.resolved_user = ResolvedUser::Arn(&principal.arn);
         record.caller_principal = Some(&principal.arn);
-        record.caller_principal_tags = snapshot
-            .caller_texts(index)
-            .and_then(|texts| texts.record_tags.as_ref());
+        record.caller_principal_tags = texts.record_tags.as_ref();
         record.caller_organization = principal
             .organization
             .as_ref()

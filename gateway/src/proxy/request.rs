@@ -13,7 +13,6 @@ use http::{HeaderMap, HeaderName, HeaderValue, header, request::Parts};
 use pingora_error::{Error, ErrorType, Result};
 use pingora_http::RequestHeader;
 use smallvec::SmallVec;
-use trellis_policy::Caller;
 
 use super::exchange::Exchange;
 use crate::conn::Facts;
@@ -176,9 +175,7 @@ fn identify(headers: &mut HeaderMap, exchange: &Exchange) {
     if let Some(target) = target_header(exchange) {
         headers.insert(TARGET, target.clone());
     }
-    if let (Some(Caller::Principal(index)), Some(snapshot)) = (exchange.caller, &exchange.snapshot)
-        && let Some(texts) = snapshot.caller_texts(index)
-    {
+    if let Some((_, texts)) = exchange.caller_texts() {
         headers.insert(IDENTITY, texts.identity.clone());
         headers.insert(IDENTITY_TAGS, texts.tags.clone());
     }

@@ -61,7 +61,7 @@ pub struct Supposed {
 pub type ServerName = Option<Box<str>>;
 
 /// Who sends a supposed request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Sender {
     /// Whoever signed it; nobody did if it carries no signature.
     Signature,
@@ -242,10 +242,10 @@ impl Walk {
             exchange.request_id = NEW_REQUEST_ID;
         }
         let decided = decide::decide_as(head, &mut exchange, |head, arrival, matched| {
-            identify(supposed.sender, head, arrival, matched)
+            identify(&supposed.sender, head, arrival, matched)
         });
         self.matched = exchange.matched();
-        self.caller = exchange.caller;
+        self.caller.clone_from(&exchange.caller);
         self.give_reasons(snapshot, &facts, head, supposed.at);
         self.end = match decided {
             Ok(()) => self.forward(&mut exchange, head),
@@ -282,6 +282,7 @@ impl Walk {
             listener.map_or_else(Vec::new, |listener| listener.table.trials(&head.parts()));
         self.decision = self
             .caller
+            .as_ref()
             .and_then(|caller| head.question(&arrival, matched, caller))
             .map(|question| snapshot.policies.explain(&question));
     }
@@ -340,14 +341,14 @@ fn forward_to(exchange: &mut Exchange, head: &RequestHeader, group: Arc<TargetGr
 
 /// Finds out who is calling as the request path does, unless that is supposed.
 fn identify(
-    sender: Sender,
+    sender: &Sender,
     head: &Head<'_>,
     arrival: &Arrival<'_>,
     matched: Match,
 ) -> Result<Caller, SignatureError> {
     match sender {
         Sender::Signature => decide::authenticate(head, arrival, matched),
-        Sender::Supposed(caller) => Ok(caller),
+        Sender::Supposed(caller) => Ok(caller.clone()),
     }
 }
 

@@ -18,6 +18,7 @@ use crate::{
     check, dns,
     listen::{self, Prepared},
     reason::{Chain, reason},
+    session_keys::{self, Keychain},
     snapshot::{self, Compiled, TlsTerms},
     telemetry::{Telemetry, events::ListenerFailed},
     tls::{
@@ -32,6 +33,7 @@ pub(super) struct Plan {
     pub(super) certificates: Certificates,
     pub(super) sockets: Prepared,
     pub(super) dns: dns::Prepared,
+    pub(super) session_keys: session_keys::Prepared,
     pub(super) warnings: Problems,
 }
 
@@ -44,9 +46,16 @@ pub(super) struct Running {
     pub(super) destinations: BTreeSet<LogDestination>,
 }
 
+/// What outlives configurations: of TLS, and the keys of session tokens.
+#[derive(Debug)]
+pub(super) struct Terms {
+    pub(super) tls: TlsTerms,
+    pub(super) keychain: Keychain,
+}
+
 /// What a gateway has from its start to its end.
 pub(super) struct Foundation {
-    pub(super) terms: TlsTerms,
+    pub(super) terms: Terms,
     /// Path of the file with the root certificate alone.
     pub(super) roots: String,
     pub(super) admin: Option<TcpListener>,
@@ -61,7 +70,7 @@ pub(super) fn first(
     let ca = open_ca(config);
     let admin = config.gateway.admin.map(bind_admin).transpose();
     let planned = if let Ok((terms, _)) = &ca {
-        let told = terms.ca.warnings().iter();
+        let told = terms.tls.ca.warnings().iter();
         warnings
             .extend(told.map(|text| Problem::warning(setting("gateway.dataDir"), text.as_str())));
         plan(config, warnings, terms, &Running::default(), around)
@@ -85,7 +94,7 @@ pub(super) fn first(
 pub(super) fn plan(
     config: &Config,
     mut warnings: Problems,
-    terms: &TlsTerms,
+    terms: &Terms,
     running: &Running,
     (workers, telemetry): (usize, &Telemetry),
 ) -> Result<Plan, Problems> {
@@ -93,22 +102,31 @@ pub(super) fn plan(
         Certificates::load(config, &running.certificates, SystemTime::now());
     warnings.extend(found);
     warnings.extend(destinations(config, &running.destinations));
-    let compiled = snapshot::compile(config, terms);
+    let settings = &config.gateway;
+    let session_keys = terms.keychain.prepare(
+        &settings.session_keys,
+        settings.control.is_some(),
+        SystemTime::now(),
+    );
+    let compiled = snapshot::compile(config, &terms.tls, terms.keychain.shared());
     let sockets = listen::prepare(&running.sockets, snapshot::sockets(config), workers);
     let dns = dns::prepare(&running.dns, config.gateway.dns.as_ref());
-    match (compiled, sockets, dns) {
-        (Ok(compiled), Ok(sockets), Ok(dns)) if !warnings.has_errors() => {
+    match (compiled, sockets, dns, session_keys) {
+        (Ok(compiled), Ok(sockets), Ok(dns), Ok(session_keys)) if !warnings.has_errors() => {
             warnings.extend(compiled.warnings().iter().cloned());
+            warnings.extend(session_keys.warning.clone());
             Ok(Plan {
                 compiled,
                 certificates,
                 sockets,
                 dns,
+                session_keys,
                 warnings,
             })
         }
-        (compiled, sockets, dns) => {
+        (compiled, sockets, dns, session_keys) => {
             warnings.extend(compiled.err().into_iter().flatten());
+            warnings.extend(session_keys.err());
             let busy = sockets.err().into_iter().flatten();
             warnings.extend(busy.map(|error| {
                 telemetry.emit(&ListenerFailed);
@@ -219,7 +237,7 @@ fn shown(destination: &LogDestination) -> String {
 
 /// The CA in the data folder, and beside it the root certificate without its key: the engine reads nothing else from a file of
 /// roots.
-fn open_ca(config: &Config) -> Result<(TlsTerms, String), Problems> {
+fn open_ca(config: &Config) -> Result<(Terms, String), Problems> {
     let refused = |message: String| {
         Problems::from_iter([Problem::error(setting("gateway.dataDir"), message)])
     };
@@ -245,7 +263,10 @@ fn open_ca(config: &Config) -> Result<(TlsTerms, String), Problems> {
         })?;
     }
     Ok((
-        TlsTerms::new(Arc::new(ca)),
+        Terms {
+            tls: TlsTerms::new(Arc::new(ca)),
+            keychain: Keychain::new(&config.gateway.data_dir),
+        },
         path.to_string_lossy().into_owned(),
     ))
 }

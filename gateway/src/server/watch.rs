@@ -107,6 +107,7 @@ async fn run(
             }
             _ = looks.tick() => {
                 server.refresh_certificates();
+                server.rotate_session_keys();
                 if !on_own_thread(|| known.changed(configuration)) {
                     continue;
                 }

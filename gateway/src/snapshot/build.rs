@@ -28,6 +28,7 @@ use super::{
 };
 use crate::{
     registry::Registry,
+    session_keys,
     telemetry::Telemetry,
     tls::{Resumption, store::Certificates},
 };
@@ -61,7 +62,11 @@ pub struct Compiled {
 }
 
 /// Compiles what can fail: policies, keys of callers, keys for tickets.
-pub fn compile(config: &Config, tls: &TlsTerms) -> Result<Compiled, Problems> {
+pub fn compile(
+    config: &Config,
+    tls: &TlsTerms,
+    session_keys: &session_keys::Shared,
+) -> Result<Compiled, Problems> {
     let whole = |text: String| Problems::from_iter([Problem::error(Place::default(), text)]);
     let policies = trellis_policy::compile(config)?;
     let keys = KeyRing::for_config(config, &policies).map_err(|error| whole(error.to_string()))?;
@@ -83,7 +88,9 @@ pub fn compile(config: &Config, tls: &TlsTerms) -> Result<Compiled, Problems> {
             "the compiled policies lack a service network or a service".to_owned(),
         ));
     };
+    let sessions = policies.sessions(Arc::clone(session_keys));
     let verifier = Verifier::new(Arc::new(keys), config.gateway.limits.clock_skew);
+    let verifier = verifier.with_sessions(sessions);
     let duplicate = |error: DuplicateHost| whole(error.to_string());
     let index: HashMap<ServiceId, ServiceIndex> = (0u32..)
         .zip(&config.services)

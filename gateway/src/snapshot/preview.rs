@@ -5,6 +5,7 @@ use std::{
     time::{Instant, SystemTime},
 };
 
+use arc_swap::ArcSwap;
 use trellis_access_logs::Subscriptions;
 use trellis_model::{
     config::Config,
@@ -14,6 +15,7 @@ use trellis_model::{
 use super::{Snapshot, Surroundings, TlsTerms, compile};
 use crate::{
     registry::{self, Registry},
+    session_keys,
     telemetry::Telemetry,
     tls::{ca::InternalCa, store::Certificates},
 };
@@ -27,7 +29,9 @@ pub fn preview(config: &Config, now: SystemTime) -> Result<Snapshot, Problems> {
         Problems::from_iter([Problem::error(Place::default(), error.to_string())])
     })?;
     let tls = TlsTerms::new(Arc::new(ca));
-    let compiled = compile(config, &tls)?;
+    // Keys of a data folder belong to whoever runs with it.
+    let session_keys = session_keys::configured(&config.gateway.session_keys);
+    let compiled = compile(config, &tls, &Arc::new(ArcSwap::from_pointee(session_keys)))?;
     let registry = Registry::new(Arc::new(|_| {}));
     let used = registry::groups_in_use(&config.services);
     registry.apply(&config.target_groups, &used, Instant::now());

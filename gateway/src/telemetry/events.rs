@@ -8,6 +8,7 @@ mod connections;
 mod dns;
 mod lifecycle;
 mod records;
+mod sessions;
 mod targets;
 #[cfg(test)]
 mod tests;
@@ -20,6 +21,7 @@ pub use connections::{
 pub use dns::{DnsFailed, DnsOutcome, DnsQuery};
 pub use lifecycle::{SnapshotApplied, SnapshotRejected, Started, StopBegan, Stopped};
 pub use records::{RecordDestinationFailed, RecordDestinationRecovered, RecordsDropped};
+pub use sessions::{SessionKeyFailed, SessionKeyRotated};
 pub use targets::TargetStatusChanged;
 pub(crate) use targets::status_label;
 

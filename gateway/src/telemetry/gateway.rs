@@ -30,6 +30,8 @@ pub(super) struct GatewayMetrics {
     pub(super) config_errors: Gauge,
     pub(super) certificates_loaded: Counter,
     pub(super) certificates_failed: Counter,
+    pub(super) session_keys_rotated: Counter,
+    pub(super) session_keys_failed: Counter,
     /// By position in [`DnsOutcome::ALL`].
     pub(super) dns_queries: [Counter; DnsOutcome::ALL.len()],
 }
@@ -67,6 +69,8 @@ impl GatewayMetrics {
             config_errors: gauge(&names::CONFIG_ERRORS),
             certificates_loaded: counter(&names::CERTIFICATE_LOADS, &["loaded"]),
             certificates_failed: counter(&names::CERTIFICATE_LOADS, &["failed"]),
+            session_keys_rotated: counter(&names::SESSION_KEY_ROTATIONS, &["rotated"]),
+            session_keys_failed: counter(&names::SESSION_KEY_ROTATIONS, &["failed"]),
             dns_queries: DnsOutcome::ALL
                 .map(|outcome| counter(&names::DNS_QUERIES, &[outcome.as_str()])),
         }

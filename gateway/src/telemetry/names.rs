@@ -214,6 +214,13 @@ pub const CERTIFICATE_LOADS: Metric = counter(
     "Attempts to load a certificate from its files, by outcome: loaded or failed.",
 );
 
+/// Keys of session tokens made anew.
+pub const SESSION_KEY_ROTATIONS: Metric = counter(
+    "gateway_session_key_rotations_total",
+    &["outcome"],
+    "Attempts to follow the gateway's own key for session tokens by a new one, by outcome: rotated or failed.",
+);
+
 /// Targets by status.
 pub const TARGETS: Metric = gauge(
     "gateway_targets",
@@ -306,7 +313,7 @@ pub const PROCESS_START: Metric = gauge(
 );
 
 /// All of them, in the order of the documentation.
-pub const ALL: [Metric; 33] = [
+pub const ALL: [Metric; 34] = [
     REQUESTS,
     REQUEST_DURATION,
     REQUEST_FAILURES,
@@ -327,6 +334,7 @@ pub const ALL: [Metric; 33] = [
     CONFIG_RELOADS,
     CONFIG_ERRORS,
     CERTIFICATE_LOADS,
+    SESSION_KEY_ROTATIONS,
     TARGETS,
     TARGET_GROUP_FAILING_OPEN,
     TARGET_STATUS_CHANGES,

@@ -6,21 +6,34 @@ use std::{
     time::Duration,
 };
 
+use super::Secret;
+
 /// Settings of the gateway process.
 #[derive(Debug, Clone)]
 pub struct GatewaySettings {
     /// Address of metrics, health and the running configuration; none means no admin listener.
     pub admin: Option<SocketAddr>,
-    /// Address of the control API.
+    /// Address of the security token service.
     pub control: Option<SocketAddr>,
+    /// Keys that session tokens are sealed with, as given; the first one seals. None: those of the data folder.
+    pub session_keys: Vec<SessionKey>,
     /// DNS, where wanted.
     pub dns: Option<DnsSettings>,
-    /// Folder for what must survive a restart: the internal CA.
+    /// Folder for what must survive a restart: the internal CA, the keys of session tokens.
     pub data_dir: PathBuf,
     /// Number of worker threads; `None` means one per core.
     pub workers: Option<std::num::NonZeroUsize>,
     /// Limits and timeouts of the data plane.
     pub limits: Limits,
+}
+
+/// A key that session tokens are sealed with.
+#[derive(Debug, Clone)]
+pub struct SessionKey {
+    /// Its name.
+    pub id: Box<str>,
+    /// What it is made of, at least [`crate::ranges::SESSION_KEY_SECRET`] characters.
+    pub secret: Secret,
 }
 
 /// Limits and timeouts of the data plane. Defaults are VPC Lattice's.

@@ -1,6 +1,6 @@
 //! Who may sign requests.
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use super::PolicyText;
 use crate::{arn::Arn, name::AccountId};
@@ -16,6 +16,8 @@ pub struct User {
     pub account: AccountId,
     /// Identity-based policies.
     pub policies: Vec<PolicyText>,
+    /// Limit of what they can allow.
+    pub permissions_boundary: Option<PolicyText>,
     /// Keys that it signs with.
     pub access_keys: Vec<AccessKey>,
     /// Tags, seen by policies as `aws:PrincipalTag/<key>`.
@@ -31,10 +33,14 @@ pub struct Role {
     pub name: Box<str>,
     /// Its account.
     pub account: AccountId,
-    /// Who may assume it; kept for the security token service.
+    /// Who may assume it; nobody without.
     pub trust_policy: Option<PolicyText>,
+    /// Longest life of its sessions. Default one hour.
+    pub max_session_duration: Duration,
     /// Identity-based policies.
     pub policies: Vec<PolicyText>,
+    /// Limit of what they can allow.
+    pub permissions_boundary: Option<PolicyText>,
     /// Long-lived sessions: keys whose holders are sessions of this role.
     pub access_keys: Vec<RoleAccessKey>,
     /// Tags, seen by policies as `aws:PrincipalTag/<key>`.

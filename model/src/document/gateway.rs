@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::object::objects;
+use super::{SecretSource, object::objects};
 use crate::ranges;
 
 /// Settings of the gateway process; all of it is Trellis' own.
@@ -17,11 +17,15 @@ use crate::ranges;
 pub struct Gateway {
     /// Address and port of metrics, health and the running configuration, `127.0.0.1:9901`. Absent: no admin listener.
     pub admin: Option<String>,
-    /// Address and port of the control API. Accepted with a warning: this version does not serve it, nothing will listen there.
+    /// Address and port of the security token service, which gives temporary credentials: `127.0.0.1:9900`. Absent: no such listener.
     pub control: Option<String>,
+    /// Keys that session tokens are sealed with, the first one for new tokens; the same on every node. Absent: the gateway makes keys
+    /// of its own in the data folder, which no other node has.
+    #[serde(default)]
+    pub session_keys: Vec<SessionKey>,
     /// The DNS server. Absent: no DNS.
     pub dns: Option<Dns>,
-    /// Folder for what must survive a restart: the internal CA.
+    /// Folder for what must survive a restart: the internal CA, the keys of session tokens.
     #[schemars(extend("default" = "trellis-data"))]
     pub data_dir: Option<String>,
     /// Number of worker threads. Absent: one per core.
@@ -29,6 +33,20 @@ pub struct Gateway {
     pub workers: Option<i64>,
     /// Limits and timeouts of the data plane.
     pub limits: Option<GatewayLimits>,
+}
+
+/// A key that session tokens are sealed with.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(remote = "Self", rename_all = "camelCase", deny_unknown_fields)]
+pub struct SessionKey {
+    /// Name of the key: letters, digits, `_` and `-`. A key that changes its secret changes its name as well.
+    #[schemars(
+        length(min = *ranges::SESSION_KEY_ID.start(), max = *ranges::SESSION_KEY_ID.end()),
+        regex(pattern = r"^[A-Za-z0-9_-]+$")
+    )]
+    pub id: String,
+    /// Where the secret is that the key is made of: 32 random characters or more.
+    pub secret: SecretSource,
 }
 
 /// The DNS server: authoritative for the names of services, different for each VPC that asks.
@@ -121,4 +139,4 @@ pub enum Upgrades {
     Drop,
 }
 
-objects!(Gateway, Dns, GatewayLimits);
+objects!(Gateway, SessionKey, Dns, GatewayLimits);

@@ -37,6 +37,8 @@ pub struct User {
     /// Identity-based policies: what the user may do.
     #[serde(default)]
     pub policies: Vec<Policy>,
+    /// Limit of what the user's policies can allow: what the boundary does not allow, they do not either. Absent: no limit.
+    pub permissions_boundary: Option<Policy>,
     /// Keys that the user signs with.
     #[serde(default)]
     pub access_keys: Vec<AccessKey>,
@@ -55,8 +57,13 @@ pub struct Role {
         regex(pattern = r"^[A-Za-z0-9_+=,.@-]+$")
     )]
     pub name: String,
-    /// Who may assume the role. Shown with the running configuration, and not evaluated by this version.
+    /// Who may assume the role, IAM JSON with `Principal` and without `Resource`. Absent: nobody.
     pub trust_policy: Option<Policy>,
+    /// Longest life of a session of the role, in seconds.
+    #[schemars(range(min = *ranges::SESSION_DURATION.start(), max = *ranges::SESSION_DURATION.end()), extend("default" = 3600))]
+    pub max_session_duration_seconds: Option<i64>,
+    /// Limit of what the role's policies can allow: what the boundary does not allow, they do not either. Absent: no limit.
+    pub permissions_boundary: Option<Policy>,
     /// Identity-based policies: what the role may do.
     #[serde(default)]
     pub policies: Vec<Policy>,

@@ -261,7 +261,7 @@ fn an_index_of_other_policies_is_refused() {
         );
         let nobody = Caller::Principal(crate::PrincipalIndex(77));
         let mut request = *request;
-        request.caller = nobody;
+        request.caller = &nobody;
         assert_eq!(
             policies.authorize(&request).map(drop).unwrap_err().layer,
             LayerName::Identity

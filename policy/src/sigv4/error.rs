@@ -11,6 +11,7 @@ use super::{
     canonical::MAX_QUERY_PARAMETERS,
     presigned::MAX_EXPIRES,
 };
+use crate::session::TokenError;
 
 /// A signature that was refused. `Display` is the operator's text; [`SignatureError::public_text`] is the caller's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -189,9 +190,9 @@ pub enum SignatureError {
         /// The allowed difference.
         skew: Duration,
     },
-    /// Temporary credentials.
-    #[error("temporary credentials (`x-amz-security-token`) are not supported yet")]
-    SessionToken,
+    /// Temporary credentials that are no good, or no good any more.
+    #[error("{0}")]
+    SessionToken(#[source] TokenError),
     /// More query parameters than are sorted.
     #[error("more than {MAX_QUERY_PARAMETERS} query parameters in a signed request")]
     TooManyQueryParameters,
@@ -247,6 +248,7 @@ enum Exception {
     Incomplete,
     Invalid,
     UnrecognizedClient,
+    ExpiredToken,
 }
 
 const MISMATCH: &str = "The request signature we calculated does not match the signature you provided. Check your AWS Secret \
@@ -264,6 +266,7 @@ impl SignatureError {
             Exception::Incomplete => "IncompleteSignatureException",
             Exception::Invalid => "InvalidSignatureException",
             Exception::UnrecognizedClient => "UnrecognizedClientException",
+            Exception::ExpiredToken => "ExpiredTokenException",
         };
         format!("{name}: {}", self.message())
     }
@@ -302,7 +305,8 @@ impl SignatureError {
             | Self::TooManyQueryParameters
             | Self::MalformedSignature
             | Self::Mismatch { .. } => Exception::Invalid,
-            Self::SessionToken | Self::UnknownAccessKey { .. } => Exception::UnrecognizedClient,
+            Self::SessionToken(TokenError::Expired) => Exception::ExpiredToken,
+            Self::SessionToken(_) | Self::UnknownAccessKey { .. } => Exception::UnrecognizedClient,
         }
     }
 
@@ -431,7 +435,10 @@ impl SignatureError {
                 "A signed request must not have more than \
                 {MAX_QUERY_PARAMETERS} query parameters."
             ),
-            Self::SessionToken | Self::UnknownAccessKey { .. } => {
+            Self::SessionToken(TokenError::Expired) => {
+                "The security token included in the request is expired".into()
+            }
+            Self::SessionToken(_) | Self::UnknownAccessKey { .. } => {
                 "The security token included in the request is invalid.".into()
             }
             Self::MalformedSignature | Self::Mismatch { .. } => MISMATCH.into(),

@@ -131,7 +131,7 @@ struct AccessKey {
 
 /// An access key's secret with what was derived from it: everything that signatures are compared with, wherever the secret came
 /// from.
-pub(super) struct KeyMaterial {
+pub(crate) struct KeyMaterial {
     id: Box<str>,
     secret: Secret,
     days: [ArcSwapOption<DayKey>; 2],
@@ -157,7 +157,7 @@ struct DayKey {
 
 impl KeyMaterial {
     /// What the key `id` with this secret signs with; derived when first asked for.
-    pub(super) fn new(id: Box<str>, secret: Secret) -> Self {
+    pub(crate) fn new(id: Box<str>, secret: Secret) -> Self {
         Self {
             id,
             secret,

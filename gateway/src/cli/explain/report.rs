@@ -272,17 +272,17 @@ impl Findings<'_> {
     }
 
     fn caller(&self) -> Option<CallerReport> {
-        let caller = self.walk.caller?;
+        let caller = self.walk.caller.as_ref()?;
         let principal = match caller {
             Caller::Anonymous => "anonymous".to_owned(),
-            Caller::Principal(index) => self.snapshot.policies.principal(index)?.arn.to_string(),
+            caller => self.snapshot.policies.caller(caller)?.arn.to_string(),
         };
         Some(CallerReport {
             principal,
-            known_by: match (self.supposed.sender, caller) {
+            known_by: match (&self.supposed.sender, caller) {
                 (Sender::Supposed(_), _) => "supposed",
-                (Sender::Signature, Caller::Principal(_)) => "signature",
                 (Sender::Signature, Caller::Anonymous) => "noSignature",
+                (Sender::Signature, _) => "signature",
             },
         })
     }

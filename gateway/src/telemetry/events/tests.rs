@@ -412,6 +412,24 @@ fn certificates_are_loaded_or_not_and_end() {
     );
 }
 
+#[test]
+fn keys_of_session_tokens_are_followed_by_new_ones_or_not() {
+    check(
+        &SessionKeyRotated,
+        &["INFO a new key seals session tokens"],
+        &[r#"gateway_session_key_rotations_total{outcome="rotated"} 1"#],
+    );
+    check(
+        &SessionKeyFailed {
+            error: &std::io::ErrorKind::StorageFull.into(),
+        },
+        &[
+            "ERROR a new key for session tokens cannot be kept in the data folder; the one before goes on error=no space is left",
+        ],
+        &[r#"gateway_session_key_rotations_total{outcome="failed"} 1"#],
+    );
+}
+
 /// Their metrics are read from whoever counts them.
 #[test]
 fn trouble_of_records_and_of_dns_is_told() {

@@ -1,6 +1,7 @@
 //! The settings of the gateway process.
 
 use std::{
+    collections::HashSet,
     net::{IpAddr, SocketAddr},
     path::PathBuf,
     time::Duration,
@@ -8,7 +9,7 @@ use std::{
 
 use super::Builder;
 use crate::{
-    config::{DnsSettings, GatewaySettings, Limits, Upgrades},
+    config::{DnsSettings, GatewaySettings, Limits, SessionKey, Upgrades},
     document,
     load::path::At,
     ranges,
@@ -65,18 +66,11 @@ impl Builder<'_> {
             .admin
             .as_ref()
             .map(|text| self.socket(&at.member("admin"), text));
-        let control = gateway.control.as_ref().map(|text| {
-            let at = at.member("control");
-            let address = self.socket(&at, text);
-            self.warning(
-                &at,
-                format!(
-                    "not served: this version has no control API, nothing will listen on `{text}`"
-                ),
-            )
-            .hint("change the files; the gateway reloads them");
-            address
-        });
+        let control = gateway
+            .control
+            .as_ref()
+            .map(|text| self.socket(&at.member("control"), text));
+        let session_keys = self.session_keys(&at.member("sessionKeys"), &gateway.session_keys);
         let dns = gateway
             .dns
             .as_ref()
@@ -92,10 +86,69 @@ impl Builder<'_> {
         Some(GatewaySettings {
             admin: given(admin)?,
             control: given(control)?,
+            session_keys: session_keys?,
             dns: given(dns)?,
             data_dir,
             workers: std::num::NonZeroUsize::new(workers?),
             limits: limits?,
+        })
+    }
+
+    fn session_keys(
+        &mut self,
+        at: &At<'_>,
+        written: &[document::SessionKey],
+    ) -> Option<Vec<SessionKey>> {
+        let mut taken = HashSet::new();
+        let keys: Vec<Option<SessionKey>> = written
+            .iter()
+            .enumerate()
+            .map(|(index, key)| self.session_key(&at.index(index), key, &mut taken))
+            .collect();
+        keys.into_iter().collect()
+    }
+
+    fn session_key<'k>(
+        &mut self,
+        at: &At<'_>,
+        written: &'k document::SessionKey,
+        taken: &mut HashSet<&'k str>,
+    ) -> Option<SessionKey> {
+        let (in_id, id) = (at.member("id"), written.id.as_str());
+        let mut right = self.length(&in_id, id, &ranges::SESSION_KEY_ID);
+        if right
+            && !id
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b))
+        {
+            self.error(&in_id, format!("`{id}` is not the name of a key"))
+                .hint("letters, digits, `_` and `-`");
+            right = false;
+        }
+        if right && !taken.insert(id) {
+            self.error(&in_id, format!("key `{id}` appears twice"))
+                .hint(
+                    "a new secret needs a new name, or nodes cannot tell which one sealed a token",
+                );
+            right = false;
+        }
+        let in_secret = at.member("secret");
+        let secret = self.secret(&in_secret, &written.secret)?;
+        let characters = secret.expose().chars().count();
+        if characters < ranges::SESSION_KEY_SECRET {
+            self.error(
+                &in_secret,
+                format!("the secret of key `{id}` has {characters} characters"),
+            )
+            .hint(format!(
+                "{} random ones are the fewest: `openssl rand -base64 32`",
+                ranges::SESSION_KEY_SECRET
+            ));
+            right = false;
+        }
+        right.then(|| SessionKey {
+            id: id.into(),
+            secret,
         })
     }
 

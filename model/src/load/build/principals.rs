@@ -46,6 +46,7 @@ impl<'a> Builder<'a> {
         let account = self.account(file).clone();
         let name = self.principal_name(&at.member("name"), file, &written.name, taken);
         let policies = self.policies(&at.member("policies"), &written.policies);
+        let boundary = self.boundary(at, written.permissions_boundary.as_ref());
         let list = at.member("accessKeys");
         let keys: Vec<_> = written
             .access_keys
@@ -60,6 +61,7 @@ impl<'a> Builder<'a> {
             name,
             account,
             policies: policies?,
+            permissions_boundary: boundary?,
             access_keys: keys.into_iter().collect::<Option<_>>()?,
             tags,
         })
@@ -78,13 +80,13 @@ impl<'a> Builder<'a> {
             .trust_policy
             .as_ref()
             .map(|policy| self.policy(&at.member("trustPolicy"), policy));
-        if trust_policy.is_some() {
-            self.warning(
-                &at.member("trustPolicy"),
-                "not evaluated: this version gives nobody temporary credentials of a role",
-            )
-            .hint("`accessKeys` of the role make sessions that last");
-        }
+        let longest = self.seconds(
+            &at.member("maxSessionDurationSeconds"),
+            written.max_session_duration_seconds,
+            &ranges::SESSION_DURATION,
+            3600,
+        );
+        let boundary = self.boundary(at, written.permissions_boundary.as_ref());
         let policies = self.policies(&at.member("policies"), &written.policies);
         let list = at.member("accessKeys");
         let keys: Vec<_> = written
@@ -100,10 +102,18 @@ impl<'a> Builder<'a> {
             name,
             account,
             trust_policy: super::gateway::given(trust_policy)?,
+            max_session_duration: longest?,
             policies: policies?,
+            permissions_boundary: boundary?,
             access_keys: keys.into_iter().collect::<Option<_>>()?,
             tags,
         })
+    }
+
+    #[expect(clippy::option_option, reason = "wrong, or absent")]
+    fn boundary(&mut self, at: &At<'_>, written: Option<&Policy>) -> Option<Option<PolicyText>> {
+        let at = at.member("permissionsBoundary");
+        super::gateway::given(written.map(|policy| self.policy(&at, policy)))
     }
 
     fn role_key(

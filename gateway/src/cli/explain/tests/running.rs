@@ -148,7 +148,7 @@ fn what_is_explained_is_what_happens() {
             .block_on(async { tokio::time::timeout(DEADLINE, send(&supposed, &root)).await });
         let answer = answer.unwrap_or_else(|_| panic!("no end: {supposed:?}"));
         // To suppose the caller gives what its signature gives.
-        if let Some(caller) = walk.caller {
+        if let Some(caller) = walk.caller.clone() {
             let sender = Sender::Supposed(caller);
             let alike = walk::walk(
                 &snapshot,

@@ -1,0 +1,138 @@
+//! Whom a session can be of: the roles and users of a configuration, and what a session of a role is bound to.
+
+use std::{
+    collections::HashMap,
+    hash::{Hash, Hasher},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use trellis_model::name::Region;
+
+use crate::{
+    cedar::Vocabulary,
+    compile::{Known, session_layer},
+    layer::{CedarCaller, Layer},
+    principal::{Principal, PrincipalIndex},
+    session::{Bearer, Session, TokenError},
+};
+
+/// A session of a role as the policies of one snapshot see it.
+///
+/// Its holders keep it alive, so what a request was permitted for can be told to its end, whatever was forgotten meanwhile.
+#[derive(Debug)]
+pub struct RoleSession {
+    /// Never used twice within a snapshot.
+    pub(crate) id: u64,
+    pub(crate) known: Known,
+}
+
+impl RoleSession {
+    /// Who it is.
+    pub fn principal(&self) -> &Principal {
+        &self.known.principal
+    }
+}
+
+impl PartialEq for RoleSession {
+    fn eq(&self, other: &Self) -> bool {
+        self.id == other.id
+    }
+}
+
+impl Eq for RoleSession {}
+
+impl Hash for RoleSession {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.id.hash(state);
+    }
+}
+
+/// What every session of one role has in common.
+#[derive(Debug)]
+pub(crate) struct RoleTerms {
+    /// The role; what is a session's own is empty.
+    pub(crate) principal: Principal,
+    pub(crate) layer: Arc<Layer>,
+    pub(crate) boundary: Option<Arc<Layer>>,
+}
+
+/// The roles and users of a configuration, by ARN.
+#[derive(Debug)]
+pub(crate) struct Bearers {
+    region: Region,
+    vocabulary: Arc<Vocabulary>,
+    roles: HashMap<Box<str>, RoleTerms>,
+    users: HashMap<Box<str>, PrincipalIndex>,
+    next: AtomicU64,
+}
+
+impl Bearers {
+    pub(crate) fn new(
+        region: Region,
+        vocabulary: Arc<Vocabulary>,
+        roles: HashMap<Box<str>, RoleTerms>,
+        users: HashMap<Box<str>, PrincipalIndex>,
+    ) -> Self {
+        Self {
+            region,
+            vocabulary,
+            roles,
+            users,
+            next: AtomicU64::new(0),
+        }
+    }
+
+    /// The user with this ARN.
+    pub(crate) fn user(&self, arn: &str) -> Option<PrincipalIndex> {
+        self.users.get(arn).copied()
+    }
+
+    /// What a session of a role may do here and now.
+    pub(crate) fn bind(&self, session: &Session) -> Result<Arc<RoleSession>, TokenError> {
+        let Bearer::Role { arn, session_name } = &session.bearer else {
+            return Err(TokenError::NoBearer);
+        };
+        let role = self.roles.get(arn).ok_or(TokenError::NoBearer)?;
+        let mut principal = role.principal.of_session(session_name, &self.region);
+        for (key, value) in &session.tags {
+            // Source: IAM user guide, "Pass session tags in AWS STS": keys are compared without case, and a session's tag
+            // replaces the role's.
+            principal
+                .tags
+                .retain(|known, _| known.to_lowercase() != key.to_lowercase());
+            principal.tags.insert(key.clone(), value.clone());
+        }
+        principal
+            .source_identity
+            .clone_from(&session.source_identity);
+        principal
+            .federated_provider
+            .clone_from(&session.federated_provider);
+        principal.issued = Some(session.issued);
+        let restriction = match session.policies.as_slice() {
+            [] => None,
+            policies => Some(session_layer(policies).ok_or(TokenError::Policy)?),
+        };
+        let cedar = self
+            .vocabulary
+            .principal(&principal)
+            .and_then(CedarCaller::new)
+            .map_err(|_| TokenError::Policy)?;
+        Ok(Arc::new(RoleSession {
+            id: self.next.fetch_add(1, Ordering::Relaxed),
+            known: Known {
+                cedar,
+                principal,
+                layer: Arc::clone(&role.layer),
+                boundary: role.boundary.clone(),
+                restriction,
+            },
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests;
