@@ -1,5 +1,9 @@
 //! What is wrong with a configuration: every problem at once, each with its place, the value and what would be right.
 
+mod code;
+
+pub use code::Code;
+
 use std::{fmt, path::PathBuf, sync::Arc};
 
 /// Where in the documents something was written.
@@ -45,6 +49,8 @@ pub struct Problem {
     pub message: String,
     /// What would be right, where it is not already clear from the message.
     pub hint: Option<String>,
+    /// Its kind, for findings about policies and about what they guard.
+    pub code: Option<Code>,
 }
 
 impl Problem {
@@ -55,6 +61,7 @@ impl Problem {
             place,
             message: message.into(),
             hint: None,
+            code: None,
         }
     }
 
@@ -65,6 +72,22 @@ impl Problem {
             place,
             message: message.into(),
             hint: None,
+            code: None,
+        }
+    }
+
+    /// The same problem with its kind.
+    #[must_use]
+    pub fn code(mut self, code: Code) -> Self {
+        self.code = Some(code);
+        self
+    }
+
+    /// The problem with `label` in the place of the word that tells its severity.
+    pub fn labelled<'a>(&'a self, label: &'a str) -> impl fmt::Display + 'a {
+        Labelled {
+            problem: self,
+            label: Some(label),
         }
     }
 
@@ -106,21 +129,44 @@ impl fmt::Write for Escaping<'_, '_> {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(file) = &self.place.file {
+        let label = (self.severity == Severity::Warning).then_some("warning");
+        let labelled = Labelled {
+            problem: self,
+            label,
+        };
+        labelled.fmt(f)
+    }
+}
+
+/// A problem with a word of what it is.
+struct Labelled<'a> {
+    problem: &'a Problem,
+    label: Option<&'a str>,
+}
+
+impl fmt::Display for Labelled<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Problem {
+            place,
+            message,
+            hint,
+            ..
+        } = self.problem;
+        if let Some(file) = &place.file {
             write!(f, "{}", Plain(file.display()))?;
-            if let Some(line) = self.place.line {
+            if let Some(line) = place.line {
                 write!(f, ":{line}")?;
             }
             f.write_str(": ")?;
         }
-        if self.severity == Severity::Warning {
-            f.write_str("warning: ")?;
+        if let Some(label) = self.label {
+            write!(f, "{label}: ")?;
         }
-        if !self.place.path.is_empty() {
-            write!(f, "{}: ", Plain(&self.place.path))?;
+        if !place.path.is_empty() {
+            write!(f, "{}: ", Plain(&place.path))?;
         }
-        write!(f, "{}", Plain(&self.message))?;
-        if let Some(hint) = &self.hint {
+        write!(f, "{}", Plain(message))?;
+        if let Some(hint) = hint {
             write!(f, "\n    hint: {}", Plain(hint))?;
         }
         Ok(())

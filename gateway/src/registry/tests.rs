@@ -83,6 +83,7 @@ pub(crate) fn group(name: &str, targets: impl IntoIterator<Item = u16>) -> Targe
             })
             .collect(),
         tags: std::collections::BTreeMap::default(),
+        place: trellis_model::problem::Place::default(),
     }
 }
 
@@ -238,6 +239,7 @@ fn service(default_action: Action, rule_action: Action) -> Service {
             default_action,
         }],
         tags: std::collections::BTreeMap::default(),
+        place: trellis_model::problem::Place::default(),
     }
 }
 

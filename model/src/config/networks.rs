@@ -9,6 +9,7 @@ use crate::{
     arn::Arn,
     id::{ServiceAssociationId, ServiceId, ServiceNetworkId, VpcAssociationId, VpcId},
     name::{AccountId, Name},
+    problem::Place,
 };
 
 /// A tenant network.
@@ -58,6 +59,8 @@ pub struct ServiceNetwork {
     pub services: Vec<ServiceAssociation>,
     /// Tags, for those who look at the running configuration.
     pub tags: BTreeMap<String, String>,
+    /// Where it is declared.
+    pub place: Place,
 }
 
 /// Membership of a VPC in a service network.

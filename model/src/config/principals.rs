@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use super::PolicyText;
-use crate::{arn::Arn, name::AccountId};
+use crate::{arn::Arn, name::AccountId, problem::Place};
 
 /// An IAM user.
 #[derive(Debug, Clone)]
@@ -22,6 +22,8 @@ pub struct User {
     pub access_keys: Vec<AccessKey>,
     /// Tags, seen by policies as `aws:PrincipalTag/<key>`.
     pub tags: BTreeMap<String, String>,
+    /// Where it is declared.
+    pub place: Place,
 }
 
 /// An IAM role.
@@ -45,6 +47,8 @@ pub struct Role {
     pub access_keys: Vec<RoleAccessKey>,
     /// Tags, seen by policies as `aws:PrincipalTag/<key>`.
     pub tags: BTreeMap<String, String>,
+    /// Where it is declared.
+    pub place: Place,
 }
 
 /// An access key and its secret.

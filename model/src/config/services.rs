@@ -37,6 +37,8 @@ pub struct Service {
     pub listeners: Vec<Listener>,
     /// Tags, seen by policies as `aws:ResourceTag/<key>`.
     pub tags: BTreeMap<String, String>,
+    /// Where it is declared.
+    pub place: Place,
 }
 
 /// A certificate and its key in PEM files, read by the shell and read again when they change.

@@ -6,6 +6,7 @@ use crate::{
     arn::Arn,
     id::{TargetGroupId, VpcId},
     name::{AccountId, Name},
+    problem::Place,
 };
 
 /// Kind of the targets of a group.
@@ -64,6 +65,8 @@ pub struct TargetGroup {
     pub targets: Vec<Target>,
     /// Tags, for those who look at the running configuration.
     pub tags: BTreeMap<String, String>,
+    /// Where it is declared.
+    pub place: Place,
 }
 
 /// One address and port.

@@ -27,7 +27,7 @@ use crate::{
     config::{Config, Organization},
     id::{ServiceId, ServiceNetworkId, TargetGroupId, VpcId},
     name::{AccountId, Region},
-    problem::{Place, Problem, Severity},
+    problem::{Code, Place, Problem, Severity},
 };
 
 /// Builds the configuration of these files, without what is wrong. With errors in `problems` it cannot be used.
@@ -346,10 +346,17 @@ impl<'a> Builder<'a> {
     }
 }
 
-/// A problem just reported, to which a hint may be added.
+/// A problem just reported, to which its kind and a hint may be added.
 struct Reported<'p>(Option<&'p mut Problem>);
 
 impl Reported<'_> {
+    fn code(mut self, code: Code) -> Self {
+        if let Some(problem) = &mut self.0 {
+            problem.code = Some(code);
+        }
+        self
+    }
+
     fn hint(self, hint: impl Into<String>) {
         if let Some(problem) = self.0 {
             problem.hint = Some(hint.into());

@@ -6,7 +6,7 @@ use cedar_policy::{Policy, PolicyId, PolicySet, Schema, ValidationMode, Validato
 use miette::Diagnostic;
 use trellis_model::{
     config::PolicyText,
-    problem::{Place, Problem},
+    problem::{Code, Place, Problem},
 };
 
 use crate::{
@@ -85,7 +85,7 @@ impl NativeReader {
         }
         let warnings = result
             .validation_warnings()
-            .map(|warning| problem(text, warning, Problem::warning))
+            .map(|warning| problem(text, warning, Problem::warning).code(Code::Cedar))
             .collect();
         let policies = native_policies(&set, first)
             .map_err(|error| vec![Problem::error(place(None), error.to_string())])?;

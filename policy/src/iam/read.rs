@@ -8,7 +8,7 @@ mod texts;
 
 use trellis_model::{
     config::PolicyText,
-    problem::{Place, Problem},
+    problem::{Code, Place, Problem},
 };
 
 use crate::{
@@ -161,9 +161,15 @@ impl Reader<'_> {
         });
     }
 
-    fn warn(&mut self, spot: &Spot, message: impl AsRef<str>, hint: impl Into<String>) {
+    fn warn(
+        &mut self,
+        code: Code,
+        spot: &Spot,
+        message: impl AsRef<str>,
+        hint: impl Into<String>,
+    ) {
         let problem = Problem::warning(self.place(spot), self.message(message.as_ref()));
-        self.problems.push(problem.hint(hint));
+        self.problems.push(problem.code(code).hint(hint));
     }
 
     /// The members of an object; repeated ones are problems.
@@ -268,7 +274,7 @@ impl Reader<'_> {
             _ => vec![(node, spot.clone())],
         };
         if nodes.is_empty() {
-            self.warn(spot, "the policy has no statement", "it allows nothing");
+            self.warn(Code::Empty, spot, "the policy has no statement", "it allows nothing");
         }
         let mut sids = std::collections::HashSet::new();
         let mut statements = Vec::new();
@@ -419,6 +425,7 @@ impl Reader<'_> {
         let ours = lower.starts_with("vpc-lattice-svcs:") || self.attached == Attached::ToResource;
         if named.is_empty() && ours {
             self.warn(
+                Code::UnknownAction,
                 spot,
                 format!("`{text}` names no action that a request can have"),
                 HINT,

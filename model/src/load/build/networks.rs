@@ -115,6 +115,7 @@ impl<'a> Builder<'a> {
             vpcs,
             services,
             tags,
+            place: self.place(at),
         })
     }
 

@@ -64,6 +64,7 @@ impl<'a> Builder<'a> {
             permissions_boundary: boundary?,
             access_keys: keys.into_iter().collect::<Option<_>>()?,
             tags,
+            place: self.place(at),
         })
     }
 
@@ -107,6 +108,7 @@ impl<'a> Builder<'a> {
             permissions_boundary: boundary?,
             access_keys: keys.into_iter().collect::<Option<_>>()?,
             tags,
+            place: self.place(at),
         })
     }
 

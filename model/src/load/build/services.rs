@@ -147,6 +147,7 @@ impl<'a> Builder<'a> {
             idle_timeout: unless_zero(idle_timeout?),
             listeners: listeners?,
             tags,
+            place: self.place(at),
         })
     }
 

@@ -7,6 +7,7 @@ use crate::{
     config::Config,
     id::{ServiceId, VpcId},
     load::path::At,
+    problem::Code,
 };
 
 impl Builder<'_> {
@@ -63,6 +64,7 @@ impl Builder<'_> {
                             service.name
                         ),
                     )
+                    .code(Code::NeverConsulted)
                     .hint("name it in `serviceAssociations` of a service network");
                 }
             }

@@ -152,6 +152,7 @@ impl<'a> Builder<'a> {
             health_check: health_check?,
             targets: targets?,
             tags,
+            place: self.place(at),
         })
     }
 

@@ -16,7 +16,7 @@ use crate::{
     document::{Policy, SecretSource},
     load::path::At,
     name::{Name, NameError},
-    problem::Place,
+    problem::{Code, Place},
     ranges::{self, Lengths, Range},
 };
 
@@ -290,12 +290,14 @@ impl<'a> Builder<'a> {
                     at,
                     "`authType: AWS_IAM` without `authPolicy` denies every request",
                 )
+                .code(Code::DeniesAll)
                 .hint("add an `authPolicy`, or use `authType: NONE`"),
             (AuthType::None, Some(_)) => self
                 .warning(
                     &at.member("authPolicy"),
                     "has no effect while `authType` is `NONE`",
                 )
+                .code(Code::NotCounted)
                 .hint("add `authType: AWS_IAM`"),
             _ => {}
         }

@@ -1,5 +1,7 @@
 //! The `Principal` and `NotPrincipal` elements.
 
+use trellis_model::problem::Code;
+
 use super::{Reader, Spot};
 use crate::{
     iam::{PrincipalList, Principals},
@@ -76,7 +78,7 @@ impl Reader<'_> {
                     found.texts += self.texts(&member.node, &own)?.len();
                     let message = format!("a principal of type `{kind}` never calls a service");
                     let hint = "name accounts, users, roles or role sessions under `AWS`";
-                    self.warn(&own, message, hint);
+                    self.warn(Code::NeverCalls, &own, message, hint);
                 }
                 _ => {
                     const KINDS: [&str; 4] = ["AWS", "Service", "Federated", "CanonicalUser"];
@@ -96,7 +98,7 @@ impl Reader<'_> {
             return None;
         }
         let hint = "the statement never applies as it stands";
-        self.warn(spot, "`Principal` names nobody", hint);
+        self.warn(Code::Empty, spot, "`Principal` names nobody", hint);
         Some(())
     }
 
@@ -111,6 +113,7 @@ impl Reader<'_> {
             Named::Role => list.roles.push(text.into()),
             Named::Session => list.sessions.push(text.into()),
             Named::Foreign => self.warn(
+                Code::NeverCalls,
                 spot,
                 format!("`{text}` never calls a service"),
                 "name accounts, users, roles or role sessions",

@@ -1,5 +1,7 @@
 //! Texts in a policy: single or in lists, with wildcards, with policy variables.
 
+use trellis_model::problem::Code;
+
 use super::{Reader, Spot, Version};
 use crate::{
     iam::template::{Piece, Template},
@@ -48,6 +50,7 @@ impl Reader<'_> {
         match (texts.is_empty(), negated) {
             (true, false) => {
                 self.warn(
+                    Code::Empty,
                     spot,
                     "the list is empty",
                     "the statement never applies as it stands",
@@ -116,6 +119,7 @@ impl Reader<'_> {
         if self.version == Version::V2008 && text.contains("${") {
             let hint = "write `\"Version\": \"2012-10-17\"` to have variables";
             self.warn(
+                Code::Variable,
                 spot,
                 format!("`{text}` is plain text in version 2008-10-17"),
                 hint,
@@ -165,10 +169,10 @@ impl Reader<'_> {
             "without it the text is equal to nothing and like nothing"
         };
         if key == Key::Absent {
-            self.warn(spot, format!("`{name}` is in no request here"), otherwise);
+            self.warn(Code::Variable, spot, format!("`{name}` is in no request here"), otherwise);
         } else if key.is_multivalued() {
             let message = format!("`{name}` has no value here where a request has several");
-            self.warn(spot, message, otherwise);
+            self.warn(Code::Variable, spot, message, otherwise);
         }
         Some((Piece::Variable(key, default.map(Into::into)), tail))
     }

@@ -1,5 +1,7 @@
 //! Conditions that are well formed and cannot be meant: they hold always or never.
 
+use trellis_model::problem::Code;
+
 use super::super::{Reader, Spot};
 use crate::{
     iam::condition::{Condition, Test},
@@ -28,12 +30,12 @@ impl Reader<'_> {
         let Some((message, holds)) = foregone(condition, written, actions) else {
             return;
         };
-        let hint = if holds {
-            "the condition always holds"
+        let (code, hint) = if holds {
+            (Code::AlwaysTrue, "the condition always holds")
         } else {
-            "the condition never holds"
+            (Code::AlwaysFalse, "the condition never holds")
         };
-        self.warn(spot, message, hint);
+        self.warn(code, spot, message, hint);
     }
 }
 
