@@ -1,7 +1,7 @@
 //! The command line: one file per command, with its options, its help, what it does and its tests.
 //!
 //! A command writes its result to standard output and says what went wrong on standard error. Its exit code says who must act:
-//! 0 nobody, 1 something failed while running (or the request that `explain` is asked about would be refused), 2 the command line or the configuration is wrong.
+//! 0 nobody, 1 something failed while running (or the request that `explain` is asked about would be refused, or `test` or `policy lint` found something), 2 the command line or the configuration is wrong.
 
 mod ca;
 mod demo;
@@ -12,11 +12,13 @@ mod explain;
 mod failure;
 pub mod inputs;
 mod output;
+mod policy;
 #[cfg(test)]
 mod reference;
 mod schema;
 mod serve;
 mod stop;
+mod test;
 mod validate;
 mod version;
 
@@ -40,7 +42,8 @@ struct Cli {
 const AFTER_HELP: &str = "\
 Exit codes:
   0  done
-  1  something failed while running; of `explain`: the request would be refused
+  1  something failed while running; of `explain`: the request would be refused; of `test` and
+     `policy lint`: something was found
   2  the command line or the configuration is wrong
 
 Examples:
@@ -56,7 +59,9 @@ enum Command {
     Echo(echo::Echo),
     Validate(validate::Validate),
     Explain(explain::Explain),
+    Policy(policy::Policy),
     Schema(schema::Schema),
+    Test(test::Test),
     Version(version::Version),
 }
 
@@ -80,7 +85,9 @@ impl Command {
             Self::Echo(echo) => echo.run(out),
             Self::Validate(validate) => validate.run(out),
             Self::Explain(explain) => explain.run(out),
+            Self::Policy(policy) => policy.run(out),
             Self::Schema(schema) => schema.run(out),
+            Self::Test(test) => test.run(out),
             Self::Version(version) => version.run(out),
         }
     }

@@ -10,7 +10,7 @@ mod tests;
 
 use std::sync::LazyLock;
 
-use schemars::generate::SchemaSettings;
+use schemars::{JsonSchema, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
 pub use self::reference::reference;
@@ -23,15 +23,18 @@ pub fn json_schema() -> Value {
     SCHEMA.clone()
 }
 
-/// The schema, made once.
-pub(crate) static SCHEMA: LazyLock<Value> = LazyLock::new(|| {
+/// The JSON Schema of another kind of document, in the same manner.
+pub fn schema_of<T: JsonSchema>() -> Value {
     let mut schema = SchemaSettings::draft2020_12()
         .into_generator()
-        .into_root_schema_for::<Document>()
+        .into_root_schema_for::<T>()
         .to_value();
     simplify(&mut schema);
     schema
-});
+}
+
+/// The schema, made once.
+pub(crate) static SCHEMA: LazyLock<Value> = LazyLock::new(schema_of::<Document>);
 
 /// Takes out what says something about Rust rather than about documents: that an absent member may be written as null, defaults that
 /// only mean absence, integer formats, line breaks of comments.

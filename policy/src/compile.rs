@@ -143,7 +143,8 @@ type ByArn = HashMap<Box<str>, PrincipalIndex>;
 type Texts = (Attached, Vec<(PolicyLanguage, Arc<str>)>);
 
 /// Reading the schema takes longer than compiling a policy, and most configurations have no native ones.
-static NATIVE: LazyLock<Result<NativeReader, CedarError>> = LazyLock::new(NativeReader::new);
+pub(crate) static NATIVE: LazyLock<Result<NativeReader, CedarError>> =
+    LazyLock::new(NativeReader::new);
 
 #[derive(Default)]
 struct Compiler {

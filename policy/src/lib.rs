@@ -21,6 +21,7 @@ mod json;
 pub mod jwt;
 mod key;
 mod layer;
+mod lint;
 mod principal;
 #[cfg(test)]
 mod reference;
@@ -36,5 +37,6 @@ pub use cache::Lookups;
 pub use compile::{NetworkIndex, Policies, ServiceIndex, compile};
 pub use decision::{Layer, Permit, Refusal, RefusalKind};
 pub use explain::{Explanation, LayerExplanation, Outcome, StatementExplanation};
+pub use lint::lint;
 pub use principal::{Caller, Principal, PrincipalIndex, PrincipalType};
 pub use request::{Action, Request};

@@ -80,6 +80,18 @@ static CONFIG: LazyLock<Config> = LazyLock::new(|| {
     }
 });
 
+/// The configuration of a single document.
+pub(crate) fn load_one(text: &str) -> Config {
+    let source = Source {
+        path: "one.yaml".into(),
+        text: Ok(text.to_owned()),
+    };
+    match load(&[source], &NoFiles) {
+        Ok(loaded) => loaded.config,
+        Err(problems) => panic!("{problems}"),
+    }
+}
+
 /// The configuration without any policy.
 pub(crate) fn config() -> Config {
     CONFIG.clone()

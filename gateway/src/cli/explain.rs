@@ -21,7 +21,7 @@ use clap::{Args, ValueEnum};
 use http::Version;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use trellis_model::config::Config;
-use trellis_policy::Caller;
+use trellis_policy::{Caller, Explanation};
 
 use self::{caller::Place, live::Live, report::Report, request::Line};
 use super::{
@@ -30,7 +30,7 @@ use super::{
     output::{OutputFormat, write_json},
 };
 use crate::{
-    proxy::walk::{self, End, Sender, Supposed},
+    proxy::walk::{self, End, Sender, Supposed, Walk},
     snapshot::{self, Snapshot},
 };
 
@@ -103,7 +103,7 @@ Examples:
 
 /// An HTTP version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum HttpVersion {
+pub(super) enum HttpVersion {
     /// HTTP/1.0.
     #[value(name = "1.0")]
     Http10,
@@ -125,63 +125,74 @@ impl From<HttpVersion> for Version {
     }
 }
 
-fn parse_time(text: &str) -> Result<SystemTime, String> {
+pub(super) fn parse_time(text: &str) -> Result<SystemTime, String> {
     OffsetDateTime::parse(text, &Rfc3339)
         .map(SystemTime::from)
         .map_err(|_| "not a time like `2026-01-31T12:00:00Z`".to_owned())
 }
 
-impl Explain {
-    pub(super) fn run(&self, out: &mut dyn Write) -> Result<(), Failure> {
-        let config = Configuration::or_input(&self.config, &mut io::stdin().lock())
-            .load()
-            .map_err(Failure::Configuration)?
-            .config;
-        let now = SystemTime::now();
-        let snapshot = Arc::new(snapshot::preview(&config, now).map_err(Failure::Configuration)?);
-        let (place, supposed) = self.suppose(&config, &snapshot, now)?;
-        let live = match &self.admin {
-            Some(admin) => Some(Live::ask(admin, &config).map_err(usage)?),
-            None => None,
-        };
-        let walk = walk::walk(&snapshot, &supposed);
-        let report = Report::new(&report::Findings {
-            config: &config,
-            snapshot: &snapshot,
-            supposed: &supposed,
-            place: &place,
-            walk: &walk,
-            live: live.as_ref(),
-            url: &self.url,
-        });
-        match self.output {
-            OutputFormat::Json => write_json(out, &report)?,
-            OutputFormat::Text => write!(out, "{}", text::Text(&report))?,
-        }
-        match walk.end {
-            End::Forwarded | End::FixedResponse { .. } => Ok(()),
-            End::Refused { .. } | End::Unanswered { .. } => Err(Failure::Refused),
-        }
-    }
+/// A request as a command line or a test describes it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Description {
+    /// The caller's VPC.
+    pub(super) vpc: Option<String>,
+    /// The caller's address.
+    pub(super) from: Option<IpAddr>,
+    /// The gateway's address.
+    pub(super) to: Option<IpAddr>,
+    /// Who signed it.
+    pub(super) sender: SenderText,
+    /// The method.
+    pub(super) method: String,
+    /// The URL.
+    pub(super) url: String,
+    /// Headers, `name: value`.
+    pub(super) headers: Vec<String>,
+    /// The HTTP version, unless it is the usual one.
+    pub(super) http: Option<HttpVersion>,
+    /// When it arrives, unless now.
+    pub(super) at: Option<SystemTime>,
+}
 
-    /// The request that the command line describes.
+/// Who signed a described request.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) enum SenderText {
+    /// Whoever the signature in its headers or URL says; nobody without one.
+    #[default]
+    Signature,
+    /// Nobody, whatever the headers say.
+    Anonymous,
+    /// The principal of this name.
+    Principal(String),
+}
+
+/// Why a description describes no request. Its author must act.
+type DescriptionError = Box<dyn std::error::Error + Send + Sync>;
+
+/// The way of a request, and the report of it.
+#[derive(Debug)]
+pub(super) struct Explained {
+    walk: Walk,
+    report: Report,
+}
+
+impl Description {
+    /// The request that is described.
     fn suppose(
         &self,
         config: &Config,
         snapshot: &Snapshot,
         now: SystemTime,
-    ) -> Result<(Place, Supposed), Failure> {
-        let line = Line::read(&self.method, &self.url, &self.headers).map_err(usage)?;
+    ) -> Result<(Place, Supposed), DescriptionError> {
+        let line = Line::read(&self.method, &self.url, &self.headers)?;
         let place = match (self.to, self.from) {
             (Some(local), Some(peer)) => Place::given(local, peer),
-            _ => Place::of_vpc(config, snapshot, self.vpc.as_deref(), self.from).map_err(usage)?,
+            _ => Place::of_vpc(config, snapshot, self.vpc.as_deref(), self.from)?,
         };
-        let sender = match &self.principal {
-            Some(text) => caller::principal(&snapshot.policies, text)
-                .map_err(usage)?
-                .into(),
-            None if self.anonymous => Sender::Supposed(Caller::Anonymous),
-            None => Sender::Signature,
+        let sender = match &self.sender {
+            SenderText::Signature => Sender::Signature,
+            SenderText::Anonymous => Sender::Supposed(Caller::Anonymous),
+            SenderText::Principal(text) => caller::principal(&snapshot.policies, text)?.into(),
         };
         let version = self
             .http
@@ -189,8 +200,113 @@ impl Explain {
         let supposed = line.supposed(&place, version, sender, self.at.unwrap_or(now));
         Ok((place, supposed))
     }
+
+    /// Walks the way of the request. Target status is that of the running gateway if there is one, else as before any check.
+    pub(super) fn explain(
+        &self,
+        config: &Config,
+        snapshot: &Arc<Snapshot>,
+        now: SystemTime,
+        admin: Option<&str>,
+    ) -> Result<Explained, DescriptionError> {
+        let (place, supposed) = self.suppose(config, snapshot, now)?;
+        let live = admin.map(|admin| Live::ask(admin, config)).transpose()?;
+        let walk = walk::walk(snapshot, &supposed);
+        let report = Report::new(&report::Findings {
+            config,
+            snapshot,
+            supposed: &supposed,
+            place: &place,
+            walk: &walk,
+            live: live.as_ref(),
+            url: &self.url,
+        });
+        Ok(Explained { walk, report })
+    }
 }
 
-fn usage(error: impl std::error::Error + Send + Sync + 'static) -> Failure {
-    Failure::Usage(Box::new(error))
+impl Explained {
+    /// How the request ends.
+    pub(super) fn end(&self) -> &End {
+        &self.walk.end
+    }
+
+    /// What the policies say, if it comes to them.
+    pub(super) fn decision(&self) -> Option<&Explanation> {
+        self.walk.decision.as_ref()
+    }
+
+    /// The name of the service that it is for.
+    pub(super) fn service(&self) -> Option<&str> {
+        Some(&self.report.service.as_ref()?.name)
+    }
+
+    /// The name of the rule that applies, `default` for the default rule.
+    pub(super) fn rule(&self) -> Option<&str> {
+        let last = self.report.rules.last()?;
+        last.matched.then_some(&*last.name)
+    }
+
+    /// The names of the target groups that it may be forwarded to.
+    pub(super) fn target_groups(&self) -> Vec<&str> {
+        let groups = self.report.forward.iter();
+        let groups = groups.flat_map(|forward| &forward.target_groups);
+        groups
+            .filter(|group| group.weight > 0)
+            .map(|group| &*group.name)
+            .collect()
+    }
+
+    /// The report for scripts.
+    pub(super) fn report(&self) -> &impl serde::Serialize {
+        &self.report
+    }
+
+    /// The report for people.
+    pub(super) fn text(&self) -> impl std::fmt::Display + '_ {
+        text::Text(&self.report)
+    }
+}
+
+impl Explain {
+    pub(super) fn run(self, out: &mut dyn Write) -> Result<(), Failure> {
+        let config = Configuration::or_input(&self.config, &mut io::stdin().lock())
+            .load()
+            .map_err(Failure::Configuration)?
+            .config;
+        let now = SystemTime::now();
+        let snapshot = Arc::new(snapshot::preview(&config, now).map_err(Failure::Configuration)?);
+        let (admin, output) = (self.admin.clone(), self.output);
+        let explained = self
+            .description()
+            .explain(&config, &snapshot, now, admin.as_deref())
+            .map_err(Failure::Usage)?;
+        match output {
+            OutputFormat::Json => write_json(out, explained.report())?,
+            OutputFormat::Text => write!(out, "{}", explained.text())?,
+        }
+        match explained.end() {
+            End::Forwarded | End::FixedResponse { .. } => Ok(()),
+            End::Refused { .. } | End::Unanswered { .. } => Err(Failure::Refused),
+        }
+    }
+
+    /// The request that the command line describes.
+    fn description(self) -> Description {
+        Description {
+            vpc: self.vpc,
+            from: self.from,
+            to: self.to,
+            sender: match self.principal {
+                Some(text) => SenderText::Principal(text),
+                None if self.anonymous => SenderText::Anonymous,
+                None => SenderText::Signature,
+            },
+            method: self.method,
+            url: self.url,
+            headers: self.headers,
+            http: self.http,
+            at: self.at,
+        }
+    }
 }

@@ -21,6 +21,8 @@ pub(super) enum Failure {
     Usage(Box<dyn Error + Send + Sync>),
     /// The request in question would be refused, which has already been written as the command's result. Exit code 1.
     Refused,
+    /// What was asked for was found wanting, which has already been written as the command's result. Exit code 1.
+    Reported,
     /// Something failed while running. Exit code 1.
     Runtime(Box<dyn Error + Send + Sync>),
 }
@@ -49,7 +51,7 @@ impl Failure {
                 let _ = writeln!(err, "{problems}");
                 ExitCode::from(2)
             }
-            Self::Refused => ExitCode::from(1),
+            Self::Refused | Self::Reported => ExitCode::from(1),
             Self::ConfigurationReported => ExitCode::from(2),
         }
     }

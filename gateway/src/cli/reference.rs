@@ -41,6 +41,12 @@ same.
     for name in names {
         let command = cli.find_subcommand_mut(&name).unwrap();
         add(&mut page, &format!("trellis {name}"), command);
+        for inner in command.get_subcommands_mut() {
+            if inner.get_name() != "help" {
+                let title = format!("trellis {name} {}", inner.get_name());
+                add(&mut page, &title, inner);
+            }
+        }
     }
     page
 }

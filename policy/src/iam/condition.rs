@@ -161,7 +161,7 @@ impl Condition {
 
 impl Test {
     /// Does one value compare equal with one of the policy's values?
-    fn matches(&self, value: &str) -> bool {
+    pub(crate) fn matches(&self, value: &str) -> bool {
         match self {
             Self::Equals(texts) => texts.iter().any(|text| **text == *value),
             Self::EqualsIgnoreCase(texts) => {

@@ -161,13 +161,7 @@ impl Reader<'_> {
         });
     }
 
-    fn warn(
-        &mut self,
-        code: Code,
-        spot: &Spot,
-        message: impl AsRef<str>,
-        hint: impl Into<String>,
-    ) {
+    fn warn(&mut self, code: Code, spot: &Spot, message: impl AsRef<str>, hint: impl Into<String>) {
         let problem = Problem::warning(self.place(spot), self.message(message.as_ref()));
         self.problems.push(problem.code(code).hint(hint));
     }
@@ -274,7 +268,12 @@ impl Reader<'_> {
             _ => vec![(node, spot.clone())],
         };
         if nodes.is_empty() {
-            self.warn(Code::Empty, spot, "the policy has no statement", "it allows nothing");
+            self.warn(
+                Code::Empty,
+                spot,
+                "the policy has no statement",
+                "it allows nothing",
+            );
         }
         let mut sids = std::collections::HashSet::new();
         let mut statements = Vec::new();

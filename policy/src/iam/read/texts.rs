@@ -169,7 +169,12 @@ impl Reader<'_> {
             "without it the text is equal to nothing and like nothing"
         };
         if key == Key::Absent {
-            self.warn(Code::Variable, spot, format!("`{name}` is in no request here"), otherwise);
+            self.warn(
+                Code::Variable,
+                spot,
+                format!("`{name}` is in no request here"),
+                otherwise,
+            );
         } else if key.is_multivalued() {
             let message = format!("`{name}` has no value here where a request has several");
             self.warn(Code::Variable, spot, message, otherwise);
