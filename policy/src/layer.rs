@@ -488,7 +488,12 @@ fn can_be(principals: &Principals, principal: Option<&Principal>) -> bool {
 }
 
 /// Does the service alone already decide whether a resource fits?
-pub(crate) fn reach(resources: &Resources, action: Action, service_arn: &str, beginning: &str) -> Reach {
+pub(crate) fn reach(
+    resources: &Resources,
+    action: Action,
+    service_arn: &str,
+    beginning: &str,
+) -> Reach {
     let mut reached = Reach::Never;
     for template in &resources.templates {
         let outline = template.outline();

@@ -11,7 +11,9 @@ use super::{failure::Failure, output::write_json, test};
 /// Editors that know the schema complete and check while you type. In YAML a first line such as
 /// `# yaml-language-server: $schema=trellis.schema.json` names it.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  trellis schema > trellis.schema.json\n  trellis schema --tests > trellis.tests.schema.json")]
+#[command(
+    after_help = "Examples:\n  trellis schema > trellis.schema.json\n  trellis schema --tests > trellis.tests.schema.json"
+)]
 pub(super) struct Schema {
     /// Print the JSON Schema of the files that `trellis test` takes
     #[arg(long)]
