@@ -132,8 +132,10 @@ impl Linter<'_> {
         const PATH: &str = "a path begins with `/`";
         match (&condition.key, &condition.test) {
             (Key::RequestMethod, Test::Equals(texts)) => {
-                let odd = |text: &&Box<str>| text.bytes().any(|byte| byte.is_ascii_lowercase());
-                let odd = texts.iter().filter(odd).map(|text| {
+                let lower = texts
+                    .iter()
+                    .filter(|text| text.bytes().any(|byte| byte.is_ascii_lowercase()));
+                let odd = lower.map(|text| {
                     let upper = text.to_ascii_uppercase();
                     (
                         format!("`{text}` is not `{upper}`: methods are compared with their case"),

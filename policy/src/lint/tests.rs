@@ -49,7 +49,7 @@ fn statement(members: &str) -> String {
     ] {
         let given = |prefix: &str| members.contains(&format!("\"{prefix}{name}\""));
         if !given("") && !given("Not") {
-            text.push_str(&format!("\"{name}\": {value}, "));
+            text.extend(["\"", name, "\": ", value, ", "]);
         }
     }
     format!("{text}{members}}}\n ]\n}}")

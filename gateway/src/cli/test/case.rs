@@ -23,10 +23,10 @@ pub(super) struct Wrong {
 }
 
 impl Wrong {
-    fn new(member: &'static str, message: impl ToString) -> Self {
+    fn new(member: &'static str, message: impl Into<String>) -> Self {
         Self {
             member,
-            message: message.to_string(),
+            message: message.into(),
         }
     }
 }
@@ -64,7 +64,7 @@ pub(super) fn run(
     }
     let explained = describe(&case.request, defaults)?
         .explain(&subject.config, &subject.snapshot, now, None)
-        .map_err(|error| Wrong::new("request", error))?;
+        .map_err(|error| Wrong::new("request", error.to_string()))?;
     Ok(Verdict {
         failures: compare(&case.expect, &explained),
         explained,

@@ -1,6 +1,6 @@
 //! What came of the tests, as XML that most pipelines can show.
 //!
-//! Source: the format of JUnit's XML reports as Jenkins and GitLab read it: `testsuites`, `testsuite`, `testcase`, `failure`.
+//! Source: the format of `JUnit`'s XML reports as Jenkins and GitLab read it: `testsuites`, `testsuite`, `testcase`, `failure`.
 
 use std::fmt::{self, Display, Formatter, Write as _};
 
