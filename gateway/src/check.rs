@@ -1,8 +1,13 @@
-//! What can be found wrong with a configuration besides its documents, without starting anything: policies and certificate files.
+//! What can be found wrong with a configuration besides its documents, without starting anything: policies, keys of identity
+//! providers, and certificate files.
 
 use std::time::SystemTime;
 
-use trellis_model::{config::Config, problem::Problem};
+use trellis_model::{
+    config::Config,
+    problem::{Problem, Problems},
+};
+use trellis_policy::{Identities, jwt::KeySource};
 
 use crate::tls::store::Certificates;
 
@@ -10,7 +15,12 @@ use crate::tls::store::Certificates;
 pub(crate) fn check(config: &Config) -> Vec<Problem> {
     let (_, certificates) = Certificates::load(config, &Certificates::default(), SystemTime::now());
     let policies = match trellis_policy::compile(config) {
-        Ok(policies) => policies.warnings().iter().cloned().collect(),
+        Ok(policies) => {
+            let mut found: Problems = policies.warnings().iter().cloned().collect();
+            let identities = Identities::compile(config, &policies, |_| KeySource::default());
+            found.extend(identities.err().into_iter().flatten());
+            found
+        }
         Err(problems) => problems,
     };
     policies.into_iter().chain(certificates).collect()

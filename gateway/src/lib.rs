@@ -9,6 +9,7 @@ pub mod echo;
 mod files;
 pub mod h1;
 pub mod h2;
+pub mod jwks;
 pub mod listen;
 pub mod probe;
 pub mod proxy;

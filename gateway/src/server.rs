@@ -175,6 +175,7 @@ impl Server {
             background,
         };
         server.open(sockets, dns);
+        server.follow_keys();
         server.shared.telemetry.emit(&Started {
             version: env!("CARGO_PKG_VERSION"),
             workers,
@@ -243,6 +244,7 @@ impl Server {
         self.open(sockets, dns);
         self.certificates = certificates;
         self.state.replace_config(Arc::new(config));
+        self.follow_keys();
         self.tell_applied(generation, services, warnings, began);
         Ok(generation)
     }
@@ -253,6 +255,14 @@ impl Server {
         announce(telemetry, self.listeners.commit(sockets));
         self.dns
             .commit(names, self.background.runtime(), &self.names, telemetry);
+    }
+
+    /// Reads the keys of the running configuration's identity providers.
+    fn follow_keys(&self) {
+        let telemetry = &self.shared.telemetry;
+        self.terms
+            .published
+            .follow(&self.state.config(), self.background.runtime(), telemetry);
     }
 
     fn tell_applied(&self, generation: u64, services: usize, warnings: Problems, began: Instant) {
@@ -338,6 +348,7 @@ impl Server {
         // Names first: whoever asks from now on should find another gateway.
         self.background.finish(self.dns.stop());
         let cut = self.listeners.stop(grace);
+        self.terms.published.stop();
         self.background.stop();
         let records = self.shared.writer.stop(RECORDS_GRACE);
         self.shared.telemetry.emit(&Stopped { cut, records });

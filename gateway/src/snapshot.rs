@@ -30,7 +30,7 @@ use trellis_model::{
     id::{ListenerId, RuleId, ServiceId, ServiceNetworkId, TargetGroupId, VpcId},
     name::{AccountId, DomainName, Name},
 };
-use trellis_policy::{self as policy, Policies, sigv4::Verifier};
+use trellis_policy::{self as policy, Identities, Policies, sigv4::Verifier};
 use trellis_routing::{HostTable, RuleTable, ServiceIndex};
 use trellis_target_groups::{Group, WeightedChoice};
 
@@ -47,6 +47,8 @@ pub struct Snapshot {
     pub policies: Policies,
     /// Verifies signatures.
     pub verifier: Verifier,
+    /// Knows callers who do not sign.
+    pub identities: Identities,
     /// Services, by [`ServiceIndex`].
     pub services: Arc<[Service]>,
     /// Service networks.

@@ -5,6 +5,7 @@
 //! compiles them reports their problems in the same form.
 
 mod gateway;
+mod identities;
 mod logs;
 mod networks;
 mod principals;
@@ -12,6 +13,7 @@ mod services;
 mod target_groups;
 
 pub use gateway::{DnsSettings, GatewaySettings, Limits, SessionKey, Upgrades};
+pub use identities::{ClaimMatch, Evidence, IdentityProvider, Mapping, ProviderKeys, TextMatch};
 pub use logs::{AccessLogSubscription, LogDestination, LoggedResource};
 pub use networks::{Attachment, ServiceAssociation, ServiceNetwork, Vpc, VpcAssociation};
 pub use principals::{AccessKey, Organization, Role, RoleAccessKey, Secret, User};
@@ -50,6 +52,10 @@ pub struct Config {
     pub users: Vec<User>,
     /// IAM roles.
     pub roles: Vec<Role>,
+    /// Issuers whose tokens say who is calling.
+    pub identity_providers: Vec<IdentityProvider>,
+    /// Rules that give callers who do not sign a principal, in the order in which they are asked.
+    pub mappings: Vec<Mapping>,
     /// The organization each account belongs to.
     pub organizations: BTreeMap<AccountId, Organization>,
     /// Where access records go.

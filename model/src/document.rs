@@ -20,7 +20,11 @@ pub use self::{
         ServiceNetwork, Vpc, VpcAssociation,
     },
     policy::Policy,
-    principal::{AccessKey, Principals, Role, RoleAccessKey, SecretSource, User},
+    principal::{
+        AccessKey, ClaimMatch, IdentityProvider, IdentityProviderType, KeySource, MappedPrincipal,
+        Mapping, MappingMatch, MappingSource, Principals, Role, RoleAccessKey, SecretSource,
+        TextMatch, User,
+    },
     service::{
         Action, Certificate, FixedResponse, Forward, HeaderMatch, HeaderMatchValue, HttpMatch,
         Listener, ListenerProtocol, PathMatch, PathMatchValue, Rule, RuleMatch, Service,
@@ -73,7 +77,7 @@ pub struct Document {
     pub services: Vec<Service>,
     /// Target groups with their targets.
     pub target_groups: Vec<TargetGroup>,
-    /// Trellis: IAM users and roles that may sign requests.
+    /// Trellis: IAM users and roles that may sign requests, and who else is one of them.
     pub principals: Option<Principals>,
     /// Subscriptions to access records.
     pub access_log_subscriptions: Vec<AccessLogSubscription>,

@@ -292,12 +292,17 @@ impl Compiler {
             let boundary = self.boundary(user.permissions_boundary.as_ref());
             add(user_principal(user, config), layer, boundary)?;
         }
+        let mut mapped: HashMap<&str, Vec<&str>> = HashMap::new();
+        for mapping in &config.mappings {
+            let names = mapped.entry(mapping.principal.as_str()).or_default();
+            names.push(&mapping.name);
+        }
         for role in &config.roles {
             let terms = self.role_terms(role, config);
-            for key in &role.access_keys {
-                let session = terms
-                    .principal
-                    .of_session(&key.session_name, &config.region);
+            let lasting = role.access_keys.iter().map(|key| &*key.session_name);
+            let mapped = mapped.get(role.arn.as_str()).into_iter().flatten();
+            for session_name in lasting.chain(mapped.copied()) {
+                let session = terms.principal.of_session(session_name, &config.region);
                 add(session, Arc::clone(&terms.layer), terms.boundary.clone())?;
             }
         }

@@ -14,14 +14,14 @@ use crate::bearers::RoleSession;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PrincipalIndex(pub u32);
 
-/// Who sent a request, as its signature shows.
+/// Who sent a request.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Caller {
-    /// The request carries no signature.
+    /// Nothing shows who did.
     Anonymous,
-    /// The request is signed, and the signature is right.
+    /// A principal of the configuration: by a signature, a token or a network.
     Principal(PrincipalIndex),
-    /// The same, with temporary credentials of a role.
+    /// The holder of temporary credentials of a role, by a signature.
     Session(Arc<RoleSession>),
 }
 

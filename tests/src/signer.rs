@@ -172,7 +172,8 @@ impl Key {
         let (signed, parameters) = instructions.into_parts();
         for (name, value) in parameters {
             let separator = if request.path.contains('?') { '&' } else { '?' };
-            request.path += &format!("{separator}{name}={}", encoded(&value));
+            let value = encoded(&value);
+            request.path = format!("{}{separator}{name}={value}", request.path);
         }
         for header in signed {
             let name: HeaderName = header.name().parse().unwrap();

@@ -6,6 +6,8 @@
 #[cfg(test)]
 mod tests;
 
+mod identities;
+
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
@@ -34,7 +36,12 @@ pub fn redacted(config: &Config) -> Value {
         "serviceNetworks": list(&config.service_networks, service_network),
         "services": list(&config.services, service),
         "targetGroups": list(&config.target_groups, target_group),
-        "principals": {"users": list(&config.users, user), "roles": list(&config.roles, role)},
+        "principals": {
+            "users": list(&config.users, user),
+            "roles": list(&config.roles, role),
+            "identityProviders": list(&config.identity_providers, identities::provider),
+            "mappings": list(&config.mappings, |mapping| identities::mapping(mapping, config)),
+        },
         "organizations": organizations,
         "accessLogSubscriptions": list(&config.access_log_subscriptions, subscription),
     })

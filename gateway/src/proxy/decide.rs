@@ -9,14 +9,14 @@ use http::{Method, Version};
 use pingora_http::RequestHeader;
 use trellis_model::config::{AuthType, ProtocolVersion};
 use trellis_policy::{
-    self as policy, Caller,
-    sigv4::{Presigned, SignatureError, SignedParts},
+    self as policy, Caller, Identified, Origin,
+    sigv4::{Presigned, SignedParts},
 };
 use trellis_routing::{Authority, RequestParts};
 
 use super::{
     exchange::{Exchange, Match, Stage},
-    halt::{Halt, Unmatched, VersionMismatch},
+    halt::{Halt, Unmatched, Unproven, VersionMismatch},
 };
 use crate::{
     conn::Facts,
@@ -36,7 +36,7 @@ pub(super) fn decide(head: &RequestHeader, exchange: &mut Exchange) -> Result<()
 pub(super) fn decide_as(
     head: &RequestHeader,
     exchange: &mut Exchange,
-    identify: impl FnOnce(&Head<'_>, &Arrival<'_>, Match) -> Result<Caller, SignatureError>,
+    identify: impl FnOnce(&Head<'_>, &Arrival<'_>, Match) -> Result<Identified, Unproven>,
 ) -> Result<(), Halt> {
     let (Some(snapshot), Some(facts)) = (exchange.snapshot.clone(), exchange.facts.clone()) else {
         return Err(Halt::Internal);
@@ -53,7 +53,9 @@ pub(super) fn decide_as(
     exchange.stage = Stage::Matched(matched);
     facts.set_idle(exchange.idle());
 
-    let caller = identify(&request, &arrival, matched).map_err(Halt::Signature)?;
+    let Identified { caller, by } =
+        identify(&request, &arrival, matched).map_err(Halt::Unproven)?;
+    exchange.known_by = by;
     let caller = exchange.caller.insert(caller);
 
     let permit = authorize(&request, &arrival, matched, caller)?;
@@ -214,15 +216,17 @@ fn find(request: &Head<'_>, arrival: &Arrival<'_>) -> Result<Match, Halt> {
     })
 }
 
-/// Signature → caller. A signature that does not verify refuses, even where anonymous callers may pass.
+/// Signature, token, network → caller. A signature that does not verify refuses, even where anonymous callers may pass; tokens and
+/// networks are asked only where a policy asks who is calling.
 pub(super) fn authenticate(
     request: &Head<'_>,
     arrival: &Arrival<'_>,
     matched: Match,
-) -> Result<Caller, SignatureError> {
+) -> Result<Identified, Unproven> {
     let network = arrival.snapshot.networks.get(matched.network);
     let service = arrival.snapshot.service(matched.service);
-    let presigned = if asks_for_callers(network, service) {
+    let asked = asks_for_callers(network, service);
+    let presigned = if asked {
         Presigned::Counts
     } else {
         Presigned::Ignored
@@ -235,7 +239,21 @@ pub(super) fn authenticate(
         headers: &request.header.headers,
         presigned,
     };
-    arrival.snapshot.verifier.verify(&parts, arrival.at)
+    let snapshot = arrival.snapshot;
+    let signed = snapshot.verifier.verify(&parts, arrival.at)?;
+    if !asked {
+        return Ok(Identified::by_signature(signed));
+    }
+    let origin = Origin {
+        vpc: &arrival.view.vpc,
+        account: &arrival.view.account,
+        address: arrival.facts.peer.ip(),
+    };
+    let headers = &request.header.headers;
+    let identified = snapshot
+        .identities
+        .resolve(signed, headers, &origin, arrival.at)?;
+    Ok(identified)
 }
 
 /// Caller and facts → permit.

@@ -12,7 +12,7 @@ use pingora_error::{Error, ErrorType, Result};
 use pingora_http::RequestHeader;
 use pingora_proxy::Session;
 use trellis_access_logs::record::{AuthDeniedReason, FailureReason, GrpcCode};
-use trellis_policy::{Caller, Permit, Principal};
+use trellis_policy::{Caller, Permit, Principal, Proof};
 use trellis_routing::ServiceIndex;
 use trellis_target_groups::Lease;
 
@@ -82,6 +82,8 @@ pub struct Exchange {
     pub caller: Option<Caller>,
     /// What is told about the caller, when it is a session: nobody else shares that.
     session_texts: OnceLock<CallerTexts>,
+    /// What showed that.
+    pub known_by: Proof,
     /// The target group that was chosen.
     pub group: Option<Arc<TargetGroup>>,
     /// The target that was chosen.
@@ -143,6 +145,7 @@ impl Exchange {
             request_id: HeaderValue::from_static("-"),
             caller: None,
             session_texts: OnceLock::new(),
+            known_by: Proof::None,
             group: None,
             lease: None,
             reached: None,

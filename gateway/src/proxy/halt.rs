@@ -2,7 +2,7 @@
 
 use trellis_access_logs::record::{AuthDeniedReason, FailureReason};
 use trellis_model::config::ProtocolVersion;
-use trellis_policy::{Layer, Refusal, sigv4::SignatureError};
+use trellis_policy::{IdentityError, Layer, Refusal, sigv4::SignatureError};
 use trellis_routing::AuthorityError;
 
 use super::{answer::Answer, exchange::Exchange};
@@ -22,9 +22,9 @@ pub(super) enum Halt {
     /// It is for no listener of a service that the caller may meet.
     #[error("{0}")]
     Unmatched(Unmatched),
-    /// Its signature does not hold.
+    /// What it says of its sender does not hold.
     #[error("{0}")]
-    Signature(SignatureError),
+    Unproven(Unproven),
     /// The policies refuse it.
     #[error("{refusal}")]
     Denied {
@@ -45,6 +45,28 @@ pub(super) enum Halt {
     /// A fault of the gateway.
     #[error("the gateway lost track of the request")]
     Internal,
+}
+
+/// Why it is not known who sends a request.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Unproven {
+    /// Its signature does not hold.
+    #[error(transparent)]
+    Signature(#[from] SignatureError),
+    /// Its token does not hold, or contradicts its signature.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+}
+
+impl Unproven {
+    fn answer(&self) -> Answer {
+        match self {
+            Self::Signature(error) => Answer::forbidden(error.status(), error.public_text()),
+            Self::Identity(error) => {
+                Answer::forbidden(error.status(), error.public_text().to_owned())
+            }
+        }
+    }
 }
 
 /// Why a request is for no listener of a service. What is missing and what is foreign look the same to the client.
@@ -111,7 +133,7 @@ impl Halt {
     /// Notes for the record which layer and which statement refused.
     pub(super) fn note(&self, exchange: &mut Exchange) {
         match self {
-            Self::Signature(error) => exchange.decided_by = Some(error.to_string()),
+            Self::Unproven(error) => exchange.decided_by = Some(error.to_string()),
             Self::Denied { refusal, .. } => {
                 exchange.denied = Some(match refusal.layer {
                     Layer::Network => AuthDeniedReason::Network,
@@ -136,7 +158,7 @@ impl Halt {
             Self::Authority(_) => Answer::malformed(),
             Self::Unmatched(Unmatched::Misdirected) => Answer::misdirected(),
             Self::Unmatched(_) => Answer::not_found(),
-            Self::Signature(error) => Answer::forbidden(error.status(), error.public_text()),
+            Self::Unproven(error) => error.answer(),
             Self::Denied { text, .. } => Answer::forbidden(403, text),
             Self::Version(VersionMismatch::NotHttp2 { .. }) => Answer::unsupported_version(400),
             Self::Version(VersionMismatch::Grpc | VersionMismatch::NotPost) => {

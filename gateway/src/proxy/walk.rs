@@ -14,7 +14,7 @@ use std::{
 use http::{HeaderValue, Version};
 use pingora_http::RequestHeader;
 use trellis_model::id::VpcId;
-use trellis_policy::{Caller, Explanation, PrincipalIndex, sigv4::SignatureError};
+use trellis_policy::{Caller, Explanation, Identified, PrincipalIndex, Proof};
 use trellis_routing::Trial;
 
 use super::{
@@ -23,7 +23,7 @@ use super::{
     exchange::{Exchange, Match},
     failure::{self, RequestBody},
     forward,
-    halt::Halt,
+    halt::{Halt, Unproven},
     request,
 };
 use crate::{
@@ -63,7 +63,7 @@ pub type ServerName = Option<Box<str>>;
 /// Who sends a supposed request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Sender {
-    /// Whoever signed it; nobody did if it carries no signature.
+    /// Whoever its signature, its token or its network shows; nobody if nothing does.
     Signature,
     /// This caller, as if it had signed.
     Supposed(Caller),
@@ -80,6 +80,8 @@ pub struct Walk {
     pub trials: Vec<Trial>,
     /// Who sent it.
     pub caller: Option<Caller>,
+    /// What showed that.
+    pub known_by: Proof,
     /// What the policies say.
     pub decision: Option<Explanation>,
     /// How it ends for each group that can be chosen, by position in the action. Where some forward it and some do not, its end
@@ -140,6 +142,7 @@ pub fn walk(snapshot: &Arc<Snapshot>, supposed: &Supposed) -> Walk {
         matched: None,
         trials: Vec::new(),
         caller: None,
+        known_by: Proof::None,
         decision: None,
         groups: Vec::new(),
         headers: None,
@@ -246,6 +249,7 @@ impl Walk {
         });
         self.matched = exchange.matched();
         self.caller.clone_from(&exchange.caller);
+        self.known_by = exchange.known_by;
         self.give_reasons(snapshot, &facts, head, supposed.at);
         self.end = match decided {
             Ok(()) => self.forward(&mut exchange, head),
@@ -345,10 +349,10 @@ fn identify(
     head: &Head<'_>,
     arrival: &Arrival<'_>,
     matched: Match,
-) -> Result<Caller, SignatureError> {
+) -> Result<Identified, Unproven> {
     match sender {
         Sender::Signature => decide::authenticate(head, arrival, matched),
-        Sender::Supposed(caller) => Ok(caller.clone()),
+        Sender::Supposed(caller) => Ok(Identified::by_signature(caller.clone())),
     }
 }
 

@@ -16,6 +16,7 @@ use trellis_model::{
 
 use crate::{
     check, dns,
+    jwks::{Pace, PublishedKeys},
     listen::{self, Prepared},
     reason::{Chain, reason},
     session_keys::{self, Keychain},
@@ -51,6 +52,7 @@ pub(super) struct Running {
 pub(super) struct Terms {
     pub(super) tls: TlsTerms,
     pub(super) keychain: Keychain,
+    pub(super) published: PublishedKeys,
 }
 
 /// What a gateway has from its start to its end.
@@ -108,7 +110,8 @@ pub(super) fn plan(
         settings.control.is_some(),
         SystemTime::now(),
     );
-    let compiled = snapshot::compile(config, &terms.tls, terms.keychain.shared());
+    let keys = (terms.keychain.shared(), &terms.published);
+    let compiled = snapshot::compile(config, &terms.tls, keys);
     let sockets = listen::prepare(&running.sockets, snapshot::sockets(config), workers);
     let dns = dns::prepare(&running.dns, config.gateway.dns.as_ref());
     match (compiled, sockets, dns, session_keys) {
@@ -266,6 +269,7 @@ fn open_ca(config: &Config) -> Result<(Terms, String), Problems> {
         Terms {
             tls: TlsTerms::new(Arc::new(ca)),
             keychain: Keychain::new(&config.gateway.data_dir),
+            published: PublishedKeys::new(Pace::default()),
         },
         path.to_string_lossy().into_owned(),
     ))

@@ -14,7 +14,7 @@ use trellis_model::{
     problem::{Place, Problem, Problems},
 };
 use trellis_policy::{
-    self as policy, Policies,
+    self as policy, Identities, Policies,
     sigv4::{KeyRing, Verifier},
 };
 use trellis_routing::{DuplicateHost, HostTable, RuleTable, ServiceIndex};
@@ -27,6 +27,7 @@ use super::{
     texts::header_value,
 };
 use crate::{
+    jwks::PublishedKeys,
     registry::Registry,
     session_keys,
     telemetry::Telemetry,
@@ -51,6 +52,7 @@ pub struct Surroundings<'a> {
 pub struct Compiled {
     policies: Policies,
     verifier: Verifier,
+    identities: Identities,
     // INVARIANT: one entry for each service network, service and VPC of the configuration, in its order.
     network_layers: Vec<policy::NetworkIndex>,
     service_layers: Vec<policy::ServiceIndex>,
@@ -61,15 +63,16 @@ pub struct Compiled {
     generated: DomainName,
 }
 
-/// Compiles what can fail: policies, keys of callers, keys for tickets.
+/// Compiles what can fail: policies, keys of callers and of identity providers, keys for tickets.
 pub fn compile(
     config: &Config,
     tls: &TlsTerms,
-    session_keys: &session_keys::Shared,
+    (session_keys, published): (&session_keys::Shared, &PublishedKeys),
 ) -> Result<Compiled, Problems> {
     let whole = |text: String| Problems::from_iter([Problem::error(Place::default(), text)]);
     let policies = trellis_policy::compile(config)?;
     let keys = KeyRing::for_config(config, &policies).map_err(|error| whole(error.to_string()))?;
+    let identities = Identities::compile(config, &policies, |url| published.of(url))?;
     let resumption = tls
         .resumption(config)
         .map_err(|error| whole(error.to_string()))?;
@@ -108,6 +111,7 @@ pub fn compile(
     Ok(Compiled {
         policies,
         verifier,
+        identities,
         network_layers,
         service_layers,
         resumption,
@@ -184,6 +188,7 @@ impl Compiled {
             limits: config.gateway.limits.clone(),
             policies: self.policies,
             verifier: self.verifier,
+            identities: self.identities,
             services,
             networks,
             names: Names {

@@ -14,6 +14,7 @@ use trellis_model::{
 
 use super::{Snapshot, Surroundings, TlsTerms, compile};
 use crate::{
+    jwks::{Pace, PublishedKeys},
     registry::{self, Registry},
     session_keys,
     telemetry::Telemetry,
@@ -31,7 +32,10 @@ pub fn preview(config: &Config, now: SystemTime) -> Result<Snapshot, Problems> {
     let tls = TlsTerms::new(Arc::new(ca));
     // Keys of a data folder belong to whoever runs with it.
     let session_keys = session_keys::configured(&config.gateway.session_keys);
-    let compiled = compile(config, &tls, &Arc::new(ArcSwap::from_pointee(session_keys)))?;
+    let session_keys = Arc::new(ArcSwap::from_pointee(session_keys));
+    // Nothing is read from a server, so tokens of providers that publish their keys have none.
+    let published = PublishedKeys::new(Pace::default());
+    let compiled = compile(config, &tls, (&session_keys, &published))?;
     let registry = Registry::new(Arc::new(|_| {}));
     let used = registry::groups_in_use(&config.services);
     registry.apply(&config.target_groups, &used, Instant::now());

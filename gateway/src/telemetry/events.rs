@@ -6,6 +6,7 @@
 mod certificates;
 mod connections;
 mod dns;
+mod identities;
 mod lifecycle;
 mod records;
 mod sessions;
@@ -19,6 +20,7 @@ pub use connections::{
     Refused,
 };
 pub use dns::{DnsFailed, DnsOutcome, DnsQuery};
+pub use identities::{IdentityKeysFailed, IdentityKeysLoaded};
 pub use lifecycle::{SnapshotApplied, SnapshotRejected, Started, StopBegan, Stopped};
 pub use records::{RecordDestinationFailed, RecordDestinationRecovered, RecordsDropped};
 pub use sessions::{SessionKeyFailed, SessionKeyRotated};

@@ -32,6 +32,8 @@ pub(super) struct GatewayMetrics {
     pub(super) certificates_failed: Counter,
     pub(super) session_keys_rotated: Counter,
     pub(super) session_keys_failed: Counter,
+    pub(super) identity_keys_loaded: Counter,
+    pub(super) identity_keys_failed: Counter,
     /// By position in [`DnsOutcome::ALL`].
     pub(super) dns_queries: [Counter; DnsOutcome::ALL.len()],
 }
@@ -71,6 +73,8 @@ impl GatewayMetrics {
             certificates_failed: counter(&names::CERTIFICATE_LOADS, &["failed"]),
             session_keys_rotated: counter(&names::SESSION_KEY_ROTATIONS, &["rotated"]),
             session_keys_failed: counter(&names::SESSION_KEY_ROTATIONS, &["failed"]),
+            identity_keys_loaded: counter(&names::IDENTITY_KEY_LOADS, &["loaded"]),
+            identity_keys_failed: counter(&names::IDENTITY_KEY_LOADS, &["failed"]),
             dns_queries: DnsOutcome::ALL
                 .map(|outcome| counter(&names::DNS_QUERIES, &[outcome.as_str()])),
         }

@@ -221,6 +221,13 @@ pub const SESSION_KEY_ROTATIONS: Metric = counter(
     "Attempts to follow the gateway's own key for session tokens by a new one, by outcome: rotated or failed.",
 );
 
+/// Keys of identity providers read.
+pub const IDENTITY_KEY_LOADS: Metric = counter(
+    "gateway_identity_key_loads_total",
+    &["outcome"],
+    "Attempts to read the keys of an identity provider from their address, by outcome: loaded or failed.",
+);
+
 /// Targets by status.
 pub const TARGETS: Metric = gauge(
     "gateway_targets",
@@ -313,7 +320,7 @@ pub const PROCESS_START: Metric = gauge(
 );
 
 /// All of them, in the order of the documentation.
-pub const ALL: [Metric; 34] = [
+pub const ALL: [Metric; 35] = [
     REQUESTS,
     REQUEST_DURATION,
     REQUEST_FAILURES,
@@ -335,6 +342,7 @@ pub const ALL: [Metric; 34] = [
     CONFIG_ERRORS,
     CERTIFICATE_LOADS,
     SESSION_KEY_ROTATIONS,
+    IDENTITY_KEY_LOADS,
     TARGETS,
     TARGET_GROUP_FAILING_OPEN,
     TARGET_STATUS_CHANGES,

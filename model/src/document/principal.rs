@@ -1,4 +1,4 @@
-//! Users and roles.
+//! Users and roles, and who else may be one of them.
 
 use std::collections::BTreeMap;
 
@@ -22,6 +22,134 @@ pub struct Principals {
     pub users: Vec<User>,
     /// Roles.
     pub roles: Vec<Role>,
+    /// Issuers whose tokens say who is calling.
+    pub identity_providers: Vec<IdentityProvider>,
+    /// Rules that give callers who do not sign a principal. The first that fits counts, those of tokens before those of networks.
+    pub mappings: Vec<Mapping>,
+}
+
+/// An issuer of JSON Web Tokens. A request from a VPC of the account that has `Authorization: Bearer` must bring a token of one of the
+/// account's providers, wherever an auth policy asks who is calling.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(remote = "Self", rename_all = "camelCase", deny_unknown_fields)]
+pub struct IdentityProvider {
+    /// Name, unique among the account's providers.
+    #[schemars(length(min = *ranges::PRINCIPAL_NAME.start(), max = *ranges::PRINCIPAL_NAME.end()))]
+    pub name: String,
+    /// What it is.
+    #[serde(rename = "type")]
+    pub kind: IdentityProviderType,
+    /// What its tokens have as `iss`, to the letter.
+    pub issuer: String,
+    /// What its tokens must have at least one of as `aud`.
+    pub audiences: Vec<String>,
+    /// Where its public keys are, for tokens signed by RS256, RS384, RS512, PS256, ES256, ES384 or `EdDSA`.
+    pub jwks: Option<KeySource>,
+    /// Instead of `jwks`: the secret, 32 bytes at least, that it shares with the gateway, for tokens signed by HS256.
+    pub secret: Option<SecretSource>,
+}
+
+/// Kind of an identity provider: `OIDC` is an issuer of JSON Web Tokens with an issuer and audiences, as `OpenID` Connect has them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+pub enum IdentityProviderType {
+    #[serde(rename = "OIDC")]
+    #[expect(
+        missing_docs,
+        reason = "described with the type: the schema shows one list of values"
+    )]
+    Oidc,
+}
+
+/// Where a JSON Web Key Set is: `{file: path}` or `{url: https://…}`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum KeySource {
+    /// Path of a file. The configuration is loaded again when it changes.
+    File(String),
+    /// Address of a server, read in the background and again from time to time. Only a loopback address may be asked in the clear.
+    Url(String),
+}
+
+/// A rule that gives callers a principal of the account.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(remote = "Self", rename_all = "camelCase", deny_unknown_fields)]
+pub struct Mapping {
+    /// Name, unique among the account's mappings; the name of the session, where the principal is a role.
+    #[schemars(
+        length(min = *ranges::SESSION_NAME.start(), max = *ranges::SESSION_NAME.end()),
+        regex(pattern = r"^[A-Za-z0-9_+=,.@-]+$")
+    )]
+    pub name: String,
+    /// What says who is calling.
+    pub from: MappingSource,
+    /// What it must say; all of it.
+    #[serde(rename = "match")]
+    pub conditions: MappingMatch,
+    /// Who the caller then is: `{user: NAME}` or `{role: NAME}`.
+    pub principal: MappedPrincipal,
+}
+
+/// What says who is calling: `JWT`, a token of an identity provider; `ATTACHMENT`, the VPC that the connection came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+pub enum MappingSource {
+    #[serde(rename = "JWT")]
+    #[expect(
+        missing_docs,
+        reason = "described with the type: the schema shows one list of values"
+    )]
+    Jwt,
+    #[serde(rename = "ATTACHMENT")]
+    #[expect(
+        missing_docs,
+        reason = "described with the type: the schema shows one list of values"
+    )]
+    Attachment,
+}
+
+/// What a mapping looks at.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(remote = "Self", rename_all = "camelCase", deny_unknown_fields)]
+pub struct MappingMatch {
+    /// Of `JWT`: the name of the identity provider.
+    pub identity_provider: Option<String>,
+    /// Of `JWT`: claims, one at least, each of which the token must have.
+    #[serde(default)]
+    pub claims: Vec<ClaimMatch>,
+    /// Of `ATTACHMENT`: the VPC, one of the account.
+    pub vpc_identifier: Option<String>,
+    /// Of `ATTACHMENT`: ranges of addresses, `10.0.1.0/24`, of which the client must have one. Absent: any address.
+    #[serde(default)]
+    pub sources: Vec<String>,
+}
+
+/// A claim that must have a value, or one of several where it is a list.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(remote = "Self", rename_all = "camelCase", deny_unknown_fields)]
+pub struct ClaimMatch {
+    /// Its name, one at the top of the token.
+    pub name: String,
+    /// The value: `{exact: TEXT}` or `{prefix: TEXT}`.
+    pub value: TextMatch,
+}
+
+/// How a text must be.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum TextMatch {
+    /// Just this.
+    Exact(String),
+    /// Beginning so.
+    Prefix(String),
+}
+
+/// A user or a role of the account.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum MappedPrincipal {
+    /// Name of a user.
+    User(String),
+    /// Name of a role: the caller is its session with the mapping's name.
+    Role(String),
 }
 
 /// An IAM user.
@@ -119,4 +247,14 @@ pub enum SecretSource {
     File(String),
 }
 
-objects!(Principals, User, Role, AccessKey, RoleAccessKey);
+objects!(
+    Principals,
+    User,
+    Role,
+    AccessKey,
+    RoleAccessKey,
+    IdentityProvider,
+    Mapping,
+    MappingMatch,
+    ClaimMatch
+);

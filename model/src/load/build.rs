@@ -4,6 +4,7 @@
 //! does not hide the next problem.
 
 mod gateway;
+mod identities;
 mod logs;
 mod networks;
 mod principals;
@@ -120,6 +121,8 @@ impl<'a> Builder<'a> {
         let services = self.build_services();
         let service_networks = self.build_networks(&services);
         let (users, roles) = self.build_principals();
+        let identity_providers = self.build_identity_providers();
+        let mappings = self.build_mappings(&identity_providers, &users, &roles);
         let organizations = self.organizations();
         let access_log_subscriptions = self.build_subscriptions();
         Config {
@@ -131,6 +134,8 @@ impl<'a> Builder<'a> {
             target_groups,
             users,
             roles,
+            identity_providers,
+            mappings,
             organizations,
             access_log_subscriptions,
         }

@@ -14,6 +14,7 @@ mod decisions;
 mod ends;
 mod faults;
 mod headers;
+mod identities;
 mod protocols;
 mod reloads;
 mod tenants;

@@ -5,7 +5,7 @@ use std::{collections::HashMap, fmt::Display, net::IpAddr};
 use http::Version;
 use serde::Serialize;
 use trellis_model::config::{AuthType, Config, ListenerProtocol};
-use trellis_policy::{Caller, Explanation};
+use trellis_policy::{Caller, Explanation, Proof};
 use trellis_routing::Trial;
 
 use super::{caller::Place, groups::Forward, live::Live};
@@ -122,7 +122,7 @@ pub(super) struct RuleReport {
 pub(super) struct CallerReport {
     /// Its ARN, or `anonymous`.
     pub(super) principal: String,
-    /// `supposed`, `signature`, or `noSignature`.
+    /// `supposed`, `signature`, `token`, `network`, or `noSignature`.
     pub(super) known_by: &'static str,
 }
 
@@ -279,10 +279,12 @@ impl Findings<'_> {
         };
         Some(CallerReport {
             principal,
-            known_by: match (&self.supposed.sender, caller) {
+            known_by: match (&self.supposed.sender, self.walk.known_by) {
                 (Sender::Supposed(_), _) => "supposed",
-                (Sender::Signature, Caller::Anonymous) => "noSignature",
-                (Sender::Signature, _) => "signature",
+                (Sender::Signature, Proof::Signature) => "signature",
+                (Sender::Signature, Proof::Token) => "token",
+                (Sender::Signature, Proof::Network) => "network",
+                (Sender::Signature, Proof::None) => "noSignature",
             },
         })
     }

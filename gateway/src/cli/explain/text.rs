@@ -178,6 +178,8 @@ impl Display for CallerReport {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let known_by = match self.known_by {
             "signature" => "as the signature shows",
+            "token" => "as the token shows",
+            "network" => "as the network shows",
             "noSignature" => "without a signature",
             _ => "as supposed",
         };

@@ -378,6 +378,26 @@ fn a_target_that_fails_is_a_warning_and_other_changes_are_not() {
 }
 
 #[test]
+fn keys_of_identity_providers_are_read_or_not() {
+    let url = "https://issuer.test/keys";
+    check(
+        &IdentityKeysLoaded { url, keys: 2 },
+        &[r#"DEBUG keys of an identity provider read url="https://issuer.test/keys" keys=2"#],
+        &[r#"gateway_identity_key_loads_total{outcome="loaded"} 1"#],
+    );
+    check(
+        &IdentityKeysFailed {
+            url,
+            error: &crate::jwks::FetchError::Status(503),
+        },
+        &[
+            r#"ERROR keys of an identity provider not read; those before stay in use url="https://issuer.test/keys" error=the answer has status 503"#,
+        ],
+        &[r#"gateway_identity_key_loads_total{outcome="failed"} 1"#],
+    );
+}
+
+#[test]
 fn certificates_are_loaded_or_not_and_end() {
     let problem = || Problem::warning(Place::default(), "odd");
     let domain = "orders.test";

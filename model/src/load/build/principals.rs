@@ -158,7 +158,7 @@ impl<'a> Builder<'a> {
     }
 
     /// Source: IAM API reference, `[\w+=,.@-]+`.
-    fn principal_characters(&mut self, at: &At<'_>, text: &str) -> bool {
+    pub(super) fn principal_characters(&mut self, at: &At<'_>, text: &str) -> bool {
         let right = text
             .bytes()
             .all(|b| b.is_ascii_alphanumeric() || b"_+=,.@-".contains(&b));

@@ -252,7 +252,7 @@ impl<'a> Builder<'a> {
     }
 
     /// The text of a policy file, read once however many policies name it, and reported once if it cannot be.
-    fn policy_file(&mut self, at: &At<'_>, path: &PathBuf) -> Option<Arc<str>> {
+    pub(super) fn policy_file(&mut self, at: &At<'_>, path: &PathBuf) -> Option<Arc<str>> {
         if let Some(known) = self.policy_files.get(path) {
             return known.clone();
         }

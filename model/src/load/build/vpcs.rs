@@ -140,7 +140,7 @@ impl<'a> Builder<'a> {
     }
 
     /// An address range, written with the first address of the range.
-    fn network(&mut self, at: &At<'_>, text: &str) -> Option<IpNet> {
+    pub(super) fn network(&mut self, at: &At<'_>, text: &str) -> Option<IpNet> {
         let Ok(network) = text.parse::<IpNet>() else {
             self.error(at, format!("`{text}` is not an address range"))
                 .hint("such as `10.0.0.0/16` or `fd00::/64`");

@@ -1,0 +1,44 @@
+//! Keys of identity providers.
+
+use super::Event;
+use crate::{jwks::FetchError, telemetry::Telemetry};
+
+/// The keys of an identity provider were read.
+#[derive(Debug)]
+pub struct IdentityKeysLoaded<'a> {
+    /// Where they are.
+    pub url: &'a str,
+    /// How many can be used.
+    pub keys: usize,
+}
+
+impl Event for IdentityKeysLoaded<'_> {
+    fn emit(&self, telemetry: &Telemetry) {
+        telemetry.gateway.identity_keys_loaded.increment(1);
+        tracing::debug!(
+            url = self.url,
+            keys = self.keys,
+            "keys of an identity provider read"
+        );
+    }
+}
+
+/// They could not be read.
+#[derive(Debug)]
+pub struct IdentityKeysFailed<'a> {
+    /// Where they should be.
+    pub url: &'a str,
+    /// Why not.
+    pub error: &'a FetchError,
+}
+
+impl Event for IdentityKeysFailed<'_> {
+    fn emit(&self, telemetry: &Telemetry) {
+        telemetry.gateway.identity_keys_failed.increment(1);
+        tracing::error!(
+            url = self.url,
+            error = %self.error,
+            "keys of an identity provider not read; those before stay in use"
+        );
+    }
+}

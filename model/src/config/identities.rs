@@ -1,0 +1,96 @@
+//! Who is calling, without a signature: issuers of tokens, and rules that give callers a principal.
+
+use std::sync::Arc;
+
+use ipnet::IpNet;
+
+use super::Secret;
+use crate::{arn::Arn, id::VpcId, name::AccountId, problem::Place};
+
+/// An issuer of JSON Web Tokens.
+#[derive(Debug, Clone)]
+pub struct IdentityProvider {
+    /// Its name, unique among the account's.
+    pub name: Box<str>,
+    /// Whose requests it speaks for.
+    pub account: AccountId,
+    /// `iss` of its tokens.
+    pub issuer: Box<str>,
+    /// One of these is `aud` of its tokens; not empty.
+    pub audiences: Vec<Box<str>>,
+    /// What it signs with.
+    pub keys: ProviderKeys,
+    /// Where its keys are stated.
+    pub place: Place,
+}
+
+/// The keys of an issuer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ProviderKeys {
+    /// A JSON Web Key Set, not read yet.
+    Set(Arc<str>),
+    /// Where a JSON Web Key Set is served.
+    Url(Arc<str>),
+    /// A secret that it shares with the gateway.
+    Secret(Secret),
+}
+
+/// A rule that gives callers a principal.
+#[derive(Debug, Clone)]
+pub struct Mapping {
+    /// Its name, unique among the account's; also the name of the session.
+    pub name: Box<str>,
+    /// What it asks for.
+    pub evidence: Evidence,
+    /// Who the caller then is: a user, or a role.
+    pub principal: Arn,
+    /// The same as callers are known: the user, or the role's session with the mapping's name.
+    pub caller: Arn,
+}
+
+/// What must be shown for a mapping to fit.
+#[derive(Debug, Clone)]
+pub enum Evidence {
+    /// A token.
+    Jwt {
+        /// Of this provider, by position in [`super::Config::identity_providers`].
+        provider: usize,
+        /// With all of these claims; not empty.
+        claims: Vec<ClaimMatch>,
+    },
+    /// A connection.
+    Attachment {
+        /// From this VPC.
+        vpc: VpcId,
+        /// From one of these ranges; empty is any address.
+        sources: Vec<IpNet>,
+    },
+}
+
+/// A claim that must have a value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClaimMatch {
+    /// Its name.
+    pub name: Box<str>,
+    /// The value, or one of the values where it is a list.
+    pub value: TextMatch,
+}
+
+/// How a text must be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TextMatch {
+    /// Just this.
+    Exact(Box<str>),
+    /// Beginning so.
+    Prefix(Box<str>),
+}
+
+impl TextMatch {
+    /// Is the text so?
+    pub fn fits(&self, text: &str) -> bool {
+        match self {
+            Self::Exact(exact) => text == &**exact,
+            Self::Prefix(prefix) => text.starts_with(&**prefix),
+        }
+    }
+}

@@ -1,0 +1,321 @@
+//! Who is calling, when nothing is signed: tokens and networks, mapped to principals by rules.
+//!
+//! A token is asked for its principal before a network is, and a signature before both. Two of the explicit ones, signature and token,
+//! that name different principals refuse the request: whoever sends both means one caller, and which one is not for us to guess.
+//!
+//! Tokens of a provider speak for callers from VPCs of the provider's account only, and give principals of that account only, so an
+//! account that trusts an issuer trusts it for nobody else.
+
+use std::{net::IpAddr, sync::Arc, time::SystemTime};
+
+use http::{HeaderMap, header::AUTHORIZATION};
+use ipnet::IpNet;
+use trellis_model::{
+    config::{ClaimMatch, Config, Evidence, IdentityProvider, ProviderKeys},
+    id::VpcId,
+    name::AccountId,
+    problem::{Problem, Problems},
+};
+
+use crate::{
+    compile::Policies,
+    jwt::{Issuer, IssuerIndex, JwtError, JwtVerifier, KeySet, KeySource, VerifiedJwt},
+    principal::{Caller, PrincipalIndex},
+};
+
+/// Why a caller was refused who sent a token.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum IdentityError {
+    /// The token is not proven.
+    #[error(transparent)]
+    Token(#[from] JwtError),
+    /// It is, and no rule gives it a principal.
+    #[error("no mapping gives the token of subject `{subject}` a principal")]
+    NoMapping {
+        /// Its `sub`.
+        subject: Box<str>,
+    },
+    /// Signature and token name different principals.
+    #[error("the request is signed by one principal and has the token of another")]
+    Contradiction,
+}
+
+impl IdentityError {
+    /// Status of the answer.
+    pub fn status(&self) -> u16 {
+        403
+    }
+
+    /// Body of the answer, plain text, in the manner of AWS.
+    pub fn public_text(&self) -> &'static str {
+        match self {
+            Self::Token(error) => error.public_text(),
+            Self::NoMapping { .. } => {
+                "AccessDeniedException: The web identity token included in the request gives no access."
+            }
+            Self::Contradiction => {
+                "AccessDeniedException: The signature and the web identity token included in the request are of different principals."
+            }
+        }
+    }
+}
+
+/// Who is calling, and how that is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identified {
+    /// Who.
+    pub caller: Caller,
+    /// How.
+    pub by: Proof,
+}
+
+impl Identified {
+    /// Nothing tells who is calling.
+    pub const ANONYMOUS: Self = Self {
+        caller: Caller::Anonymous,
+        by: Proof::None,
+    };
+
+    /// What a signature alone tells.
+    pub fn by_signature(caller: Caller) -> Self {
+        let by = match caller {
+            Caller::Anonymous => Proof::None,
+            Caller::Principal(_) | Caller::Session(_) => Proof::Signature,
+        };
+        Self { caller, by }
+    }
+}
+
+/// What showed who is calling.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Proof {
+    /// Nothing.
+    None,
+    /// The signature of an access key.
+    Signature,
+    /// A token of an identity provider.
+    Token,
+    /// The network that the connection came from.
+    Network,
+}
+
+/// Who a connection comes from, as far as networks tell.
+#[derive(Debug, Clone, Copy)]
+pub struct Origin<'a> {
+    /// The VPC.
+    pub vpc: &'a VpcId,
+    /// Its account.
+    pub account: &'a AccountId,
+    /// The client's address.
+    pub address: IpAddr,
+}
+
+/// Providers and mappings of a configuration.
+#[derive(Debug)]
+pub struct Identities {
+    tokens: JwtVerifier,
+    /// The account of each issuer of `tokens`.
+    accounts: Vec<AccountId>,
+    by_token: Vec<TokenRule>,
+    by_network: Vec<NetworkRule>,
+}
+
+#[derive(Debug)]
+struct TokenRule {
+    issuer: IssuerIndex,
+    claims: Vec<ClaimMatch>,
+    principal: PrincipalIndex,
+}
+
+#[derive(Debug)]
+struct NetworkRule {
+    vpc: VpcId,
+    sources: Vec<IpNet>,
+    principal: PrincipalIndex,
+}
+
+impl Identities {
+    /// The providers and mappings of a configuration, for the principals that were compiled from it. `served` gives the keys of
+    /// providers whose keys are read from this address.
+    pub fn compile(
+        config: &Config,
+        policies: &Policies,
+        mut served: impl FnMut(&Arc<str>) -> KeySource,
+    ) -> Result<Self, Problems> {
+        let mut problems = Vec::new();
+        let mut issuers = Vec::new();
+        for provider in &config.identity_providers {
+            match keys(provider, &mut served) {
+                Ok(keys) => issuers.push(Issuer {
+                    issuer: provider.issuer.clone(),
+                    audiences: provider.audiences.clone(),
+                    keys,
+                }),
+                Err(problem) => problems.push(problem),
+            }
+        }
+        if !problems.is_empty() {
+            return Err(problems.into_iter().collect());
+        }
+        let (mut by_token, mut by_network) = (Vec::new(), Vec::new());
+        for mapping in &config.mappings {
+            // A principal that was not compiled is nobody, so its mapping gives nothing.
+            let Some(principal) = policies.principal_by_arn(mapping.caller.as_str()) else {
+                continue;
+            };
+            match &mapping.evidence {
+                Evidence::Jwt { provider, claims } => by_token.push(TokenRule {
+                    issuer: IssuerIndex(*provider),
+                    claims: claims.clone(),
+                    principal,
+                }),
+                Evidence::Attachment { vpc, sources } => by_network.push(NetworkRule {
+                    vpc: vpc.clone(),
+                    sources: sources.clone(),
+                    principal,
+                }),
+            }
+        }
+        let accounts = config.identity_providers.iter();
+        Ok(Self {
+            tokens: JwtVerifier::new(issuers, config.gateway.limits.clock_skew),
+            accounts: accounts.map(|provider| provider.account.clone()).collect(),
+            by_token,
+            by_network,
+        })
+    }
+
+    /// Who sent a request that `signed` signed, or nobody: of the signature, the token and the network, the first that tells.
+    ///
+    /// # Errors
+    ///
+    /// The token is not proven, gives no principal, or that of somebody else than the signature; the caller must act.
+    pub fn resolve(
+        &self,
+        signed: Caller,
+        headers: &HeaderMap,
+        origin: &Origin<'_>,
+        now: SystemTime,
+    ) -> Result<Identified, IdentityError> {
+        let token = self.by_token(headers, origin, now)?.map(Caller::Principal);
+        match (signed, token) {
+            (Caller::Anonymous, None) => Ok(match self.by_network(origin) {
+                Some(principal) => Identified {
+                    caller: Caller::Principal(principal),
+                    by: Proof::Network,
+                },
+                None => Identified::ANONYMOUS,
+            }),
+            (Caller::Anonymous, Some(caller)) => Ok(Identified {
+                caller,
+                by: Proof::Token,
+            }),
+            (signed, Some(token)) if token != signed => Err(IdentityError::Contradiction),
+            (caller, _) => Ok(Identified {
+                caller,
+                by: Proof::Signature,
+            }),
+        }
+    }
+
+    /// The principal of the request's token; none if it has none, or none that is meant for us.
+    ///
+    /// A `Bearer` authorization is ours where the account of the caller's VPC has a provider, and the application's elsewhere.
+    ///
+    /// # Errors
+    ///
+    /// The token is not proven, or gives no principal; the caller must act.
+    fn by_token(
+        &self,
+        headers: &HeaderMap,
+        origin: &Origin<'_>,
+        now: SystemTime,
+    ) -> Result<Option<PrincipalIndex>, IdentityError> {
+        let ours = |issuer: IssuerIndex| self.accounts.get(issuer.0) == Some(origin.account);
+        if !self.accounts.contains(origin.account) {
+            return Ok(None);
+        }
+        let Some(token) = bearer(headers)? else {
+            return Ok(None);
+        };
+        let token = self.tokens.verify(token, ours, now)?;
+        let rule = self.by_token.iter().find(|rule| rule.fits(&token));
+        match rule {
+            Some(rule) => Ok(Some(rule.principal)),
+            None => Err(IdentityError::NoMapping {
+                subject: crate::sigv4::quote(token.subject.as_deref().unwrap_or("-").as_bytes()),
+            }),
+        }
+    }
+
+    /// The principal of callers from this network.
+    fn by_network(&self, origin: &Origin<'_>) -> Option<PrincipalIndex> {
+        self.by_network
+            .iter()
+            .find(|rule| rule.fits(origin))
+            .map(|rule| rule.principal)
+    }
+}
+
+impl TokenRule {
+    fn fits(&self, token: &VerifiedJwt) -> bool {
+        self.issuer == token.issuer && self.claims.iter().all(|claim| has_claim(token, claim))
+    }
+}
+
+impl NetworkRule {
+    fn fits(&self, origin: &Origin<'_>) -> bool {
+        let address = origin.address.to_canonical();
+        self.vpc == *origin.vpc
+            && (self.sources.is_empty()
+                || self.sources.iter().any(|range| range.contains(&address)))
+    }
+}
+
+/// Texts count as they are, and so do lists of texts; of other values nothing is a text, so nothing fits.
+fn has_claim(token: &VerifiedJwt, claim: &ClaimMatch) -> bool {
+    match token.claims.get(&*claim.name) {
+        Some(serde_json::Value::String(text)) => claim.value.fits(text),
+        Some(serde_json::Value::Array(list)) => list
+            .iter()
+            .filter_map(serde_json::Value::as_str)
+            .any(|text| claim.value.fits(text)),
+        _ => false,
+    }
+}
+
+/// The one token that the request has. Spec: RFC 6750 §2.1; RFC 9110 §11.1: schemes are compared without case.
+fn bearer(headers: &HeaderMap) -> Result<Option<&[u8]>, JwtError> {
+    let lines = headers.get_all(AUTHORIZATION);
+    let mut tokens = lines.iter().filter_map(|line| token_of(line.as_bytes()));
+    let Some(first) = tokens.next() else {
+        return Ok(None);
+    };
+    if lines.iter().nth(1).is_some() {
+        return Err(JwtError::Several);
+    }
+    Ok(Some(first))
+}
+
+fn token_of(line: &[u8]) -> Option<&[u8]> {
+    let line = line.trim_ascii();
+    let (scheme, token) = line.split_at_checked(6)?;
+    let parted = token.is_empty() || matches!(token, [b' ' | b'\t', ..]);
+    (scheme.eq_ignore_ascii_case(b"bearer") && parted).then(|| token.trim_ascii_start())
+}
+
+fn keys(
+    provider: &IdentityProvider,
+    served: &mut impl FnMut(&Arc<str>) -> KeySource,
+) -> Result<KeySource, Problem> {
+    let keys = match &provider.keys {
+        ProviderKeys::Url(url) => return Ok(served(url)),
+        ProviderKeys::Set(text) => KeySet::parse(text.as_bytes()),
+        ProviderKeys::Secret(secret) => KeySet::secret(secret.expose().as_bytes()),
+    };
+    keys.map(|keys| Arc::new(arc_swap::ArcSwapOption::from_pointee(keys)))
+        .map_err(|error| Problem::error(provider.place.clone(), format!("the keys are {error}")))
+}
+
+#[cfg(test)]
+mod tests;
