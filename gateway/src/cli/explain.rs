@@ -61,8 +61,8 @@ pub(super) struct Explain {
     /// Suppose that this principal signed: name of a user or role, ROLE/SESSION, or an ARN.
     #[arg(long, value_name = "PRINCIPAL")]
     principal: Option<String>,
-    /// Suppose that nobody signed, whatever the headers say. Without this and --principal a signature in headers or URL is
-    /// verified, and a request without one is anonymous.
+    /// Suppose that nothing shows who is calling, whatever the headers say. Without this and --principal a signature in headers
+    /// or URL and a token are verified, and the network is asked.
     #[arg(long, conflicts_with = "principal")]
     anonymous: bool,
     /// The method.

@@ -192,6 +192,8 @@ async fn a_key_that_its_issuer_took_back_signs_nothing_any_more() {
     assert!(problems.contains(none), "{problems}");
     gateway.expect_log(none).await;
     gateway.expect_log("configuration rejected").await;
+    let rejected = "gateway_config_reloads_total{outcome=\"rejected\"}";
+    gateway.expect_metric(rejected, 1).await;
     gateway
         .send(Via::Http1, request(&new))
         .await
