@@ -15,7 +15,10 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use aws_sigv4::sign::v4::{calculate_signature, generate_signing_key};
+use aws_sigv4::sign::{
+    v4::{calculate_signature, generate_signing_key},
+    v4a,
+};
 use criterion::{Criterion, criterion_group, criterion_main};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use sha2::{Digest as _, Sha256};
@@ -92,6 +95,30 @@ impl Signed {
         }
     }
 
+    /// The same request signed for all regions, by ECDSA.
+    fn everywhere(self) -> Self {
+        let day = DATE.get(..8).unwrap();
+        let scope = format!("{day}/{SERVICE}/aws4_request");
+        let names = "host;x-amz-content-sha256;x-amz-date;x-amz-region-set";
+        let canonical = format!(
+            "GET\n{}\n\nhost:{HOST}\nx-amz-content-sha256:UNSIGNED-PAYLOAD\nx-amz-date:{DATE}\nx-amz-region-set:*\n\n{names}\nUNSIGNED-PAYLOAD",
+            self.path
+        );
+        let mut to_sign = format!("AWS4-ECDSA-P256-SHA256\n{DATE}\n{scope}\n");
+        for byte in Sha256::digest(canonical) {
+            write!(to_sign, "{byte:02x}").unwrap();
+        }
+        let key = v4a::generate_signing_key(KEY_ID, SECRET);
+        let signature = v4a::calculate_signature(key, to_sign.as_bytes());
+        let authorization = format!(
+            "AWS4-ECDSA-P256-SHA256 Credential={KEY_ID}/{scope}, SignedHeaders={names}, Signature={signature}"
+        );
+        let mut headers = self.headers;
+        headers.insert("authorization", authorization.parse().unwrap());
+        headers.insert("x-amz-region-set", HeaderValue::from_static("*"));
+        Self { headers, ..self }
+    }
+
     fn parts(&self) -> SignedParts<'_> {
         SignedParts {
             method: "GET",
@@ -123,6 +150,7 @@ fn signatures(criterion: &mut Criterion) {
         SECRET,
     );
     let wrong = Signed::new("/rates/17", None, 0, "another secret");
+    let everywhere = Signed::new("/rates/17", None, 0, SECRET).everywhere();
     let mut unsigned = Signed::new("/rates/17", None, 0, SECRET);
     unsigned.headers.remove("authorization");
     unsigned.headers.remove("x-amz-date");
@@ -132,6 +160,7 @@ fn signatures(criterion: &mut Criterion) {
     for (name, request, verifier, passes) in [
         ("verified", &plain, &known, true),
         ("verified, 20 more headers and a query", &long, &known, true),
+        ("verified, SigV4A", &everywhere, &known, true),
         ("wrong", &wrong, &known, false),
         ("unknown key", &plain, &unknown, false),
         ("absent", &unsigned, &known, true),
