@@ -116,7 +116,7 @@ impl Policies {
         self.memory.decisions.lookups()
     }
 
-    fn verdict(&self, request: &Request<'_>) -> Verdict {
+    pub(crate) fn verdict(&self, request: &Request<'_>) -> Verdict {
         let facts = match self.facts(request) {
             Ok(facts) => facts,
             Err(layer) => return failed(layer, request.action),

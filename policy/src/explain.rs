@@ -59,6 +59,9 @@ pub struct LayerExplanation {
     /// The statement that decided.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deciding: Option<String>,
+    /// For a layer that does not allow: the statement that comes nearest to allowing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nearest: Option<Nearest>,
     /// Every statement of the layer.
     pub statements: Vec<StatementExplanation>,
 }
@@ -96,6 +99,36 @@ impl fmt::Display for Outcome {
             Self::EvaluationFailed => "could not be evaluated",
         })
     }
+}
+
+/// A statement that would have allowed the request but for what is listed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Nearest {
+    /// Its name.
+    pub statement: String,
+    /// The parts that do not hold.
+    pub failed: Vec<String>,
+}
+
+/// The allowing statement of which least does not hold: one about the action, then about the caller, then about the resource, then
+/// the one with the fewest conditions that fail; among equals the first.
+fn nearest(statements: &[StatementExplanation]) -> Option<Nearest> {
+    let candidates = statements.iter().filter(|statement| {
+        statement.effect == "Allow" && statement.error.is_none() && !statement.applies
+    });
+    let distance = |statement: &&StatementExplanation| {
+        let lacks = |part: &str| {
+            let mut failed = statement.failed.iter();
+            failed.any(|failed| failed.eq_ignore_ascii_case(part))
+        };
+        let parts = ["Action", "Principal", "Resource"].map(lacks);
+        (parts, statement.failed.len())
+    };
+    candidates.min_by_key(distance).map(|statement| Nearest {
+        statement: statement.statement.clone(),
+        failed: statement.failed.clone(),
+    })
 }
 
 /// What one statement says.
@@ -140,6 +173,13 @@ impl fmt::Display for LayerExplanation {
             (Some(outcome), Some(deciding)) => write!(f, "{outcome}, by {deciding}")?,
         }
         write!(f, " ({})", self.reason)?;
+        if let Some(Nearest { statement, failed }) = &self.nearest {
+            let failed = failed.join(", ");
+            write!(
+                f,
+                "\n    nearest to allowing it: {statement}, but {failed} does not hold"
+            )?;
+        }
         for statement in &self.statements {
             write!(f, "\n    {statement}")?;
         }
@@ -215,7 +255,7 @@ impl Policies {
         let named = policies
             .zip(deciding)
             .and_then(|(policies, position)| policies.statements.get(position));
-        let statements = match (policies, facts) {
+        let statements: Vec<StatementExplanation> = match (policies, facts) {
             (Some(policies), Some(facts)) => policies
                 .statements
                 .iter()
@@ -223,22 +263,26 @@ impl Policies {
                 .collect(),
             _ => Vec::new(),
         };
+        let outcome = answer.map(|answer| match answer {
+            Answer {
+                denied: Some(_), ..
+            } => Outcome::ExplicitDeny,
+            Answer {
+                failed: Some(_), ..
+            } => Outcome::EvaluationFailed,
+            Answer {
+                allowed: Some(_), ..
+            } => Outcome::Allow,
+            _ => Outcome::ImplicitDeny,
+        });
         LayerExplanation {
             layer,
             counted: policies.is_some(),
             reason: self.counting_reason(layer, request),
-            outcome: answer.map(|answer| match answer {
-                Answer {
-                    denied: Some(_), ..
-                } => Outcome::ExplicitDeny,
-                Answer {
-                    failed: Some(_), ..
-                } => Outcome::EvaluationFailed,
-                Answer {
-                    allowed: Some(_), ..
-                } => Outcome::Allow,
-                _ => Outcome::ImplicitDeny,
-            }),
+            outcome,
+            nearest: (outcome == Some(Outcome::ImplicitDeny))
+                .then(|| nearest(&statements))
+                .flatten(),
             deciding: named.map(|statement| statement.name.to_string()),
             statements,
         }
@@ -246,6 +290,11 @@ impl Policies {
 
     fn counting_reason(&self, layer: Layer, request: &Request<'_>) -> String {
         let of = |what: &str, guarded: Option<&Guarded>| match guarded {
+            Some(Guarded {
+                layer: None,
+                audited: true,
+                ..
+            }) => format!("the auth policy of the {what} is in audit"),
             Some(Guarded { layer: None, .. }) => format!("the auth type of the {what} is NONE"),
             Some(Guarded {
                 has_policy: false, ..

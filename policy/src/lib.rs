@@ -26,6 +26,7 @@ mod lint;
 mod principal;
 #[cfg(test)]
 mod reference;
+mod rehearse;
 mod request;
 pub mod session;
 pub mod sigv4;
@@ -37,7 +38,7 @@ pub use bearers::RoleSession;
 pub use cache::Lookups;
 pub use compile::{NetworkIndex, Policies, ServiceIndex, compile};
 pub use decision::{Layer, Permit, Refusal, RefusalKind};
-pub use explain::{Explanation, LayerExplanation, Outcome, StatementExplanation};
+pub use explain::{Explanation, LayerExplanation, Nearest, Outcome, StatementExplanation};
 pub use identity::{Identified, Identities, IdentityError, Origin, Proof};
 pub use lint::lint;
 pub use principal::{Caller, Principal, PrincipalIndex, PrincipalType};

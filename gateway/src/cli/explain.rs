@@ -236,6 +236,11 @@ impl Explained {
         self.walk.decision.as_ref()
     }
 
+    /// What they would say if policies in audit were enforced and candidates active, where there are any.
+    pub(super) fn rehearsal(&self) -> Option<&Explanation> {
+        self.walk.rehearsal.as_ref()
+    }
+
     /// The name of the service that it is for.
     pub(super) fn service(&self) -> Option<&str> {
         Some(&self.report.service.as_ref()?.name)

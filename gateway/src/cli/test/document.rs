@@ -123,6 +123,8 @@ pub(super) enum Version {
 pub(super) struct Expect {
     /// What the policies say.
     pub(super) decision: Option<Decision>,
+    /// What the policies would say if those in audit were enforced and candidates active.
+    pub(super) candidate: Option<Decision>,
     /// How the request ends.
     pub(super) outcome: Option<End>,
     /// The status of the gateway's own answer: of a refusal, or of a fixed response.
@@ -145,6 +147,7 @@ impl Expect {
     pub(super) fn is_empty(&self) -> bool {
         let Self {
             decision,
+            candidate,
             outcome,
             status,
             service,
@@ -154,6 +157,7 @@ impl Expect {
             statement,
         } = self;
         decision.is_none()
+            && candidate.is_none()
             && outcome.is_none()
             && status.is_none()
             && service.is_none()
@@ -220,6 +224,10 @@ pub(super) enum LayerName {
     Service,
     /// The policies of the caller.
     Identity,
+    /// The permissions boundary of the caller.
+    Boundary,
+    /// The policies that came with the caller's session.
+    Session,
 }
 
 impl LayerName {
@@ -229,6 +237,8 @@ impl LayerName {
             Self::Network => "network",
             Self::Service => "service",
             Self::Identity => "identity",
+            Self::Boundary => "boundary",
+            Self::Session => "session",
         }
     }
 }

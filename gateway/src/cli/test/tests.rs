@@ -87,6 +87,12 @@ fn every_expectation_can_fail() {
         ),
         (
             checkout,
+            "decision: allow",
+            "candidate: allow",
+            "candidate: expected allow, got no policy is in audit or has a candidate",
+        ),
+        (
+            checkout,
             "outcome: forwarded",
             "outcome: refused",
             "outcome: expected refused, got forwarded",
