@@ -68,7 +68,7 @@ async fn a_policy_in_audit_lets_pass_and_records_what_it_would_refuse() {
     .await;
     for (outcome, count) in [("would_deny", 1), ("would_allow", 0), ("same", 0)] {
         let series = format!(
-            "gateway_candidate_decisions_total{{service=\"orders\",service_id=\"{service}\",outcome=\"{outcome}\""
+            "gateway_candidate_decisions_total{{service=\"orders\",service_id=\"{service}\",outcome=\"{outcome}\"}}"
         );
         assert_eq!(gateway.metric(&series), count, "{outcome}");
     }

@@ -56,6 +56,15 @@ fn a_finding_of_every_kind_is_told_with_its_place() {
 }
 
 #[test]
+fn every_code_is_documented() {
+    let page = folder().join("../../../docs/policies.md");
+    let page = fs::read_to_string(page).unwrap();
+    for code in Code::ALL {
+        assert!(page.contains(&format!("\n| `{code}` | ")), "{code}");
+    }
+}
+
+#[test]
 fn findings_that_are_allowed_are_left_out() {
     let all: Vec<&str> = Code::ALL
         .iter()

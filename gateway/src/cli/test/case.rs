@@ -80,7 +80,14 @@ fn describe(request: &Request, defaults: &Defaults) -> Result<Description, Wrong
             let message = "`principal` and `anonymous` exclude each other";
             return Err(Wrong::new("request.principal", message));
         }
-        (Some(text), false) => SenderText::Principal(text.clone()),
+        (Some(name), false) => SenderText::Principal {
+            name: name.clone(),
+            tags: request.session_tags.clone(),
+        },
+        (None, _) if !request.session_tags.is_empty() => {
+            let message = "`sessionTags` take `principal` beside them";
+            return Err(Wrong::new("request.sessionTags", message));
+        }
         (None, true) => SenderText::Anonymous,
         (None, false) => SenderText::Signature,
     };

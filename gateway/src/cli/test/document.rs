@@ -59,8 +59,11 @@ pub(super) struct Request {
     #[schemars(with = "Option<String>")]
     pub(super) to: Option<IpAddr>,
     /// The principal that signed: name of a user or role, ROLE/SESSION, or an ARN. Absent: whoever the signature in headers or URL
-    /// says, nobody without one.
+    /// says, nobody without one. A session need not have a key.
     pub(super) principal: Option<String>,
+    /// Session tags of the principal, which is a session of a role then.
+    #[serde(default)]
+    pub(super) session_tags: BTreeMap<String, String>,
     /// Did nobody sign, whatever the headers say?
     #[serde(default)]
     pub(super) anonymous: bool,
