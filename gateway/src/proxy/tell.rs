@@ -1,7 +1,7 @@
 //! What an admin who asks for it is told of a decision, in a header of the answer.
 //!
-//! Nobody is told anything unless the configuration lists principals (`gateway.explain`). One of them is told when it has signed the
-//! request and the request carries [`EXPLAIN`]; of policies of other accounts it learns only what the layer says, which the answer
+//! Nobody is told anything unless the configuration lists principals (`gateway.explain`). One of them is told when the request is
+//! proven to be its own and carries [`EXPLAIN`]; of policies of other accounts it learns only what the layer says, which the answer
 //! shows anyway, and no statement. The header never reaches targets, and what targets put under its name never reaches clients.
 
 use std::fmt::Write as _;

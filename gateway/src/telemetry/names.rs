@@ -328,7 +328,7 @@ pub const PROCESS_START: Metric = gauge(
 );
 
 /// All of them, in the order of the documentation.
-pub const ALL: [Metric; 35] = [
+pub const ALL: [Metric; 36] = [
     REQUESTS,
     REQUEST_DURATION,
     REQUEST_FAILURES,

@@ -37,7 +37,7 @@ pub struct Gateway {
     pub explain: Option<Explain>,
 }
 
-/// Who is told why a request was allowed or refused: signed requests of these principals that carry the header `x-trellis-explain`.
+/// Who is told why a request was allowed or refused: requests that are proven to be of these principals and carry the header `x-trellis-explain`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(remote = "Self", rename_all = "camelCase", deny_unknown_fields)]
 pub struct Explain {
