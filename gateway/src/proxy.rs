@@ -13,7 +13,6 @@ mod halt;
 mod report;
 mod request;
 mod respond;
-mod tell;
 #[cfg(test)]
 mod tests;
 pub mod walk;

@@ -14,10 +14,10 @@ mod service;
 mod target_group;
 
 pub use self::{
-    gateway::{Dns, Explain, Gateway, GatewayLimits, SessionKey, Upgrades},
+    gateway::{Dns, Gateway, GatewayLimits, SessionKey, Upgrades},
     network::{
-        AccessLogSubscription, Attachment, AuthPolicyMode, AuthType, LogDestination,
-        ServiceAssociation, ServiceNetwork, Vpc, VpcAssociation,
+        AccessLogSubscription, Attachment, AuthType, LogDestination, ServiceAssociation,
+        ServiceNetwork, Vpc, VpcAssociation,
     },
     policy::Policy,
     principal::{

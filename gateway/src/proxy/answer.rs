@@ -12,10 +12,7 @@ use pingora_http::ResponseHeader;
 use pingora_proxy::Session;
 use trellis_access_logs::record::FailureReason;
 
-use super::{
-    exchange::{Exchange, Stage},
-    tell::EXPLAIN,
-};
+use super::exchange::{Exchange, Stage};
 use crate::h1::Violation;
 
 /// Longest time in which what a client still sends of an answered request is read and thrown away.
@@ -148,10 +145,7 @@ impl Answer {
             Cow::Owned(text) => Bytes::from(text),
         };
         let without_body = body.is_empty() || session.req_header().method == Method::HEAD;
-        let mut header = self::header(self.status, body.len(), &exchange.request_id)?;
-        if let Some(explanation) = &exchange.explanation {
-            header.insert_header(EXPLAIN, explanation.clone())?;
-        }
+        let header = self::header(self.status, body.len(), &exchange.request_id)?;
         let sent = async {
             session
                 .write_response_header(Box::new(header), without_body)

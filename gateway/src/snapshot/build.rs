@@ -186,7 +186,6 @@ impl Compiled {
         Snapshot {
             generation,
             limits: config.gateway.limits.clone(),
-            explain_to: config.gateway.explain_to.iter().cloned().collect(),
             policies: self.policies,
             verifier: self.verifier,
             identities: self.identities,

@@ -33,8 +33,6 @@ pub enum Code {
     UnknownValue,
     /// A policy that is configured and does not count.
     NotCounted,
-    /// A policy in audit, which refuses nothing.
-    NotEnforced,
     /// `AWS_IAM` without a policy.
     DeniesAll,
     /// A service that nobody has to sign for.
@@ -51,7 +49,7 @@ pub enum Code {
 
 impl Code {
     /// Every kind.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 20] = [
         Self::AlwaysTrue,
         Self::AlwaysFalse,
         Self::UnknownAction,
@@ -66,7 +64,6 @@ impl Code {
         Self::ResourceNeverMatches,
         Self::UnknownValue,
         Self::NotCounted,
-        Self::NotEnforced,
         Self::DeniesAll,
         Self::NoAuthentication,
         Self::NeverConsulted,
@@ -92,7 +89,6 @@ impl Code {
             Self::ResourceNeverMatches => "resource-never-matches",
             Self::UnknownValue => "unknown-value",
             Self::NotCounted => "not-counted",
-            Self::NotEnforced => "not-enforced",
             Self::DeniesAll => "denies-all",
             Self::NoAuthentication => "no-authentication",
             Self::NeverConsulted => "never-consulted",

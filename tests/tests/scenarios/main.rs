@@ -16,7 +16,6 @@ mod faults;
 mod headers;
 mod identities;
 mod protocols;
-mod rehearsals;
 mod reloads;
 mod tenants;
 mod tls;
