@@ -23,8 +23,8 @@ use std::{
 use trellis_model::{config::ListenerProtocol, id::VpcId};
 
 use crate::record::{
-    AuthDeniedReason, CallerCertificate, FailureReason, GrpcCode, Protocol, Record, ResolvedUser,
-    Tls,
+    AuthDeniedReason, CallerCertificate, CandidateDecision, FailureReason, GrpcCode, Protocol,
+    Record, ResolvedUser, Tls,
 };
 use escape::push_escaped;
 use stamp::Stamp;
@@ -317,6 +317,9 @@ impl Line<'_> {
             self.raw(text!("decidedBy"));
             self.own(Some(statement));
         }
+        if let Some(candidate) = additions.candidate {
+            self.candidate(candidate);
+        }
         if self.cut.0 != 0 {
             self.raw(number!("truncated"));
             let mut before: &[u8] = b"[\"";
@@ -330,6 +333,20 @@ impl Line<'_> {
             self.raw(b"\"]");
         }
         self.raw(b"}}\n");
+    }
+
+    fn candidate(&mut self, candidate: CandidateDecision<'_>) {
+        self.raw(text!("candidateDecision"));
+        let decision = candidate.denied.map_or("Allow", |_| "Deny");
+        self.word(Some(decision));
+        if let Some(denied) = candidate.denied {
+            self.raw(text!("candidateDeniedReason"));
+            self.word(Some(denied.as_str()));
+        }
+        if let Some(statement) = candidate.decided_by {
+            self.raw(text!("candidateDecidedBy"));
+            self.own(Some(statement));
+        }
     }
 
     fn raw(&mut self, bytes: &[u8]) {

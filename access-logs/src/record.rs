@@ -294,4 +294,15 @@ pub struct Additions<'a> {
     pub rule: Option<(RuleId, Option<RulePriority>)>,
     /// The policy statement that decided, in the words of the authorizer; for operators, never sent to callers.
     pub decided_by: Option<&'a str>,
+    /// What would have been decided if policies in audit were enforced and candidates active, where there are any.
+    pub candidate: Option<CandidateDecision<'a>>,
+}
+
+/// What policies in audit and candidates would have decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CandidateDecision<'a> {
+    /// Which layer would have refused; none would have let the request pass.
+    pub denied: Option<AuthDeniedReason>,
+    /// The statement that would have decided.
+    pub decided_by: Option<&'a str>,
 }

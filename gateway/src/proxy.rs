@@ -13,6 +13,7 @@ mod halt;
 mod report;
 mod request;
 mod respond;
+mod tell;
 #[cfg(test)]
 mod tests;
 pub mod walk;

@@ -16,7 +16,7 @@ pub use certificates::TlsTerms;
 pub use preview::preview;
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     net::IpAddr,
     sync::{Arc, OnceLock},
     time::Duration,
@@ -55,6 +55,8 @@ pub struct Snapshot {
     pub networks: Vec<Network>,
     /// Names and addresses for DNS.
     pub names: Names,
+    /// ARNs of principals that are told, when they ask, why a request was allowed or refused.
+    pub explain_to: HashSet<Box<str>>,
     attachments: Attachments,
     views: Vec<View>,
     by_vpc: HashMap<VpcId, usize, foldhash::fast::RandomState>,

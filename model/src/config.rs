@@ -71,6 +71,15 @@ pub enum AuthType {
     AwsIam,
 }
 
+/// Is what an auth policy says enforced?
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum AuthPolicyMode {
+    /// What it does not allow is refused.
+    Enforce,
+    /// It is evaluated and recorded, and refuses nothing.
+    Audit,
+}
+
 /// The language of a policy text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum PolicyLanguage {

@@ -14,10 +14,10 @@ mod service;
 mod target_group;
 
 pub use self::{
-    gateway::{Dns, Gateway, GatewayLimits, SessionKey, Upgrades},
+    gateway::{Dns, Explain, Gateway, GatewayLimits, SessionKey, Upgrades},
     network::{
-        AccessLogSubscription, Attachment, AuthType, LogDestination, ServiceAssociation,
-        ServiceNetwork, Vpc, VpcAssociation,
+        AccessLogSubscription, Attachment, AuthPolicyMode, AuthType, LogDestination,
+        ServiceAssociation, ServiceNetwork, Vpc, VpcAssociation,
     },
     policy::Policy,
     principal::{

@@ -1,21 +1,22 @@
 //! Whom a session can be of: the roles and users of a configuration, and what a session of a role is bound to.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, BTreeSet, HashMap},
     hash::{Hash, Hasher},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    time::SystemTime,
 };
 
-use trellis_model::name::Region;
+use trellis_model::{config::Secret, name::Region};
 
 use crate::{
-    cedar::{Vocabulary, all_tags, ask::CedarCaller},
-    compile::{Known, session_layer},
-    layer::Layer,
-    principal::{Principal, PrincipalIndex},
+    cedar::Vocabulary,
+    compile::{Known, Policies, session_layer},
+    layer::{CedarCaller, Layer},
+    principal::{Caller, Principal, PrincipalIndex},
     session::{Bearer, Session, TokenError},
 };
 
@@ -125,13 +126,41 @@ impl Bearers {
             id: self.next.fetch_add(1, Ordering::Relaxed),
             known: Known {
                 cedar,
-                tags: all_tags(&principal.tags),
                 principal,
                 layer: Arc::clone(&role.layer),
                 boundary: role.boundary.clone(),
                 restriction,
             },
         }))
+    }
+}
+
+impl Policies {
+    /// Whoever would sign with temporary credentials of this role, without anybody having them: for explanations and tests. `None` when
+    /// there is no such role.
+    pub fn suppose_session(
+        &self,
+        role_arn: &str,
+        session_name: &str,
+        tags: &BTreeMap<String, String>,
+        now: SystemTime,
+    ) -> Option<Caller> {
+        let session = Session {
+            access_key_id: Box::default(),
+            secret: Secret::new(""),
+            bearer: Bearer::Role {
+                arn: role_arn.into(),
+                session_name: session_name.into(),
+            },
+            tags: tags.clone(),
+            transitive: BTreeSet::new(),
+            source_identity: None,
+            federated_provider: None,
+            policies: Vec::new(),
+            issued: now,
+            expires: now,
+        };
+        self.bearers.bind(&session).ok().map(Caller::Session)
     }
 }
 

@@ -9,7 +9,7 @@ use arc_swap::ArcSwap;
 use ring::digest;
 use trellis_model::{
     arn::Arn,
-    config::{AuthType, Config, PolicyLanguage, PolicyText, Role, User},
+    config::{AuthPolicyMode, AuthType, Config, PolicyLanguage, PolicyText, Role, User},
     id::{ServiceId, ServiceNetworkId},
     problem::{Place, Problem, Problems, Severity},
 };
@@ -17,11 +17,9 @@ use trellis_model::{
 use crate::{
     authorize::Memory,
     bearers::{Bearers, RoleTerms},
-    cedar::{
-        CedarError, Vocabulary, all_tags, ask::CedarCaller, lower_case_tags, native::NativeReader,
-    },
-    iam::read::{Attached, Callers, read},
-    layer::{Body, Compiled, Layer, compile_statement},
+    cedar::{CedarError, Vocabulary, lower_case_tags, native::NativeReader},
+    iam::read::{Attached, read},
+    layer::{Body, CedarCaller, Compiled, Layer, compile_statement},
     principal::{Caller, Principal, PrincipalIndex, PrincipalType},
     session::{SealingKeys, Sessions},
 };
@@ -35,13 +33,17 @@ pub struct NetworkIndex(pub(crate) u32);
 pub struct ServiceIndex(pub(crate) u32);
 
 /// What one resource brings to a decision.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Guarded {
     pub(crate) arn: Arn,
     /// Its policies; `None` while its auth type is `NONE`. `AWS_IAM` without a policy is a layer without statements.
     pub(crate) layer: Option<Arc<Layer>>,
     /// Was there a policy at all?
     pub(crate) has_policy: bool,
+    /// Is its policy in audit, so that it counts for candidates only?
+    pub(crate) audited: bool,
+    /// Is its policy in audit, or has it a candidate? Then what is said here and what is rehearsed may differ.
+    pub(crate) rehearsed: bool,
     /// Tags by key in lower case.
     pub(crate) tags: Box<[(Box<str>, Box<str>)]>,
 }
@@ -50,8 +52,6 @@ pub(crate) struct Guarded {
 #[derive(Debug)]
 pub(crate) struct Known {
     pub(crate) principal: Principal,
-    /// Its tags by key, in order, as written and in lower case.
-    pub(crate) tags: Box<[(Box<str>, Box<str>)]>,
     pub(crate) layer: Arc<Layer>,
     /// Its permissions boundary, beyond which its own policies allow nothing.
     pub(crate) boundary: Option<Arc<Layer>>,
@@ -65,14 +65,16 @@ pub(crate) struct Known {
 pub struct Policies {
     pub(crate) vocabulary: Arc<Vocabulary>,
     pub(crate) anonymous: CedarCaller,
-    pub(crate) principals: Vec<Known>,
-    by_arn: ByArn,
+    pub(crate) principals: Arc<Vec<Known>>,
+    by_arn: Arc<ByArn>,
     pub(crate) bearers: Arc<Bearers>,
     pub(crate) networks: Vec<Guarded>,
     network_index: HashMap<ServiceNetworkId, NetworkIndex>,
     pub(crate) services: Vec<Guarded>,
     service_index: HashMap<ServiceId, ServiceIndex>,
     pub(crate) memory: Memory,
+    /// The same with the candidates in their places and all policies enforced; none when there is neither audit nor candidate.
+    pub(crate) candidate: Option<Box<Policies>>,
     warnings: Vec<Problem>,
 }
 
@@ -82,25 +84,29 @@ pub fn compile(config: &Config) -> Result<Policies, Problems> {
         Problems::from_iter([Problem::error(Place::default(), error.to_string())])
     };
     let vocabulary = Arc::new(Vocabulary::new().map_err(ours)?);
-    let mut compiler = Compiler {
-        callers: Some(Callers::of(config)),
-        ..Compiler::default()
-    };
+    let mut compiler = Compiler::default();
     let networks = config.service_networks.iter().map(|network| {
-        let policy = network.auth_policy.as_ref();
-        compiler.guarded(&network.arn, network.auth_type, policy, Box::default())
+        compiler.guarded(&Written {
+            arn: &network.arn,
+            auth_type: network.auth_type,
+            mode: network.auth_policy_mode,
+            policy: network.auth_policy.as_ref(),
+            shadow: network.shadow_auth_policy.as_ref(),
+            tags: Box::default(),
+        })
     });
-    let networks: Vec<Guarded> = networks.collect();
+    let networks: Vec<Sides> = networks.collect();
     let services = config.services.iter().map(|service| {
-        let tags = lower_case_tags(&service.tags).into();
-        compiler.guarded(
-            &service.arn,
-            service.auth_type,
-            service.auth_policy.as_ref(),
-            tags,
-        )
+        compiler.guarded(&Written {
+            arn: &service.arn,
+            auth_type: service.auth_type,
+            mode: service.auth_policy_mode,
+            policy: service.auth_policy.as_ref(),
+            shadow: service.shadow_auth_policy.as_ref(),
+            tags: lower_case_tags(&service.tags).into(),
+        })
     });
-    let services: Vec<Guarded> = services.collect();
+    let services: Vec<Sides> = services.collect();
     let (principals, by_arn) = compiler.principals(config, &vocabulary).map_err(ours)?;
     let bearers = compiler.bearers(config, &vocabulary, &by_arn);
     if compiler
@@ -110,28 +116,95 @@ pub fn compile(config: &Config) -> Result<Policies, Problems> {
     {
         return Err(compiler.problems.into_iter().collect());
     }
-    Ok(Policies {
-        anonymous: vocabulary
-            .anonymous()
-            .and_then(CedarCaller::new)
-            .map_err(ours)?,
+    let callers = Callers {
         vocabulary,
-        principals,
-        by_arn,
+        principals: Arc::new(principals),
+        by_arn: Arc::new(by_arn),
         bearers: Arc::new(bearers),
-        networks,
-        network_index: numbered(
-            config.service_networks.iter().map(|network| network.id),
-            NetworkIndex,
-        ),
-        services,
-        service_index: numbered(
-            config.services.iter().map(|service| service.id),
-            ServiceIndex,
-        ),
-        memory: Memory::default(),
+    };
+    let rehearsed = |sides: &[Sides]| sides.iter().any(|sides| sides.candidate.is_some());
+    let candidate = if rehearsed(&networks) || rehearsed(&services) {
+        let candidates = |sides: &[Sides]| sides.iter().map(Sides::rehearsal).collect();
+        let side = callers.with(config, candidates(&networks), candidates(&services));
+        Some(Box::new(side.map_err(ours)?))
+    } else {
+        None
+    };
+    let active = |sides: Vec<Sides>| sides.into_iter().map(|sides| sides.active).collect();
+    let policies = callers.with(config, active(networks), active(services));
+    Ok(Policies {
+        candidate,
         warnings: compiler.problems,
+        ..policies.map_err(ours)?
     })
+}
+
+/// What decisions know of callers, whatever the policies of networks and services.
+struct Callers {
+    vocabulary: Arc<Vocabulary>,
+    principals: Arc<Vec<Known>>,
+    by_arn: Arc<ByArn>,
+    bearers: Arc<Bearers>,
+}
+
+impl Callers {
+    /// Decisions about them with these policies.
+    fn with(
+        &self,
+        config: &Config,
+        networks: Vec<Guarded>,
+        services: Vec<Guarded>,
+    ) -> Result<Policies, CedarError> {
+        Ok(Policies {
+            anonymous: self.vocabulary.anonymous().and_then(CedarCaller::new)?,
+            vocabulary: Arc::clone(&self.vocabulary),
+            principals: Arc::clone(&self.principals),
+            by_arn: Arc::clone(&self.by_arn),
+            bearers: Arc::clone(&self.bearers),
+            networks,
+            network_index: numbered(
+                config.service_networks.iter().map(|network| network.id),
+                NetworkIndex,
+            ),
+            services,
+            service_index: numbered(
+                config.services.iter().map(|service| service.id),
+                ServiceIndex,
+            ),
+            memory: Memory::default(),
+            candidate: None,
+            warnings: Vec::new(),
+        })
+    }
+}
+
+/// A network or service as configured.
+struct Written<'a> {
+    arn: &'a Arn,
+    auth_type: AuthType,
+    mode: AuthPolicyMode,
+    policy: Option<&'a PolicyText>,
+    shadow: Option<&'a PolicyText>,
+    tags: Box<[(Box<str>, Box<str>)]>,
+}
+
+/// A network or service as it is enforced and as it is rehearsed.
+struct Sides {
+    active: Guarded,
+    /// What else is rehearsed: the layer, and whether it has a policy.
+    candidate: Option<(Arc<Layer>, bool)>,
+}
+
+impl Sides {
+    /// What is rehearsed: the candidate, or else what is enforced.
+    fn rehearsal(&self) -> Guarded {
+        let mut guarded = self.active.clone();
+        if let Some((layer, has_policy)) = &self.candidate {
+            guarded.layer = Some(Arc::clone(layer));
+            guarded.has_policy = *has_policy;
+        }
+        guarded
+    }
 }
 
 fn numbered<Id: std::hash::Hash + Eq, Index>(
@@ -153,40 +226,36 @@ type Texts = (Attached, Vec<(PolicyLanguage, Arc<str>)>);
 pub(crate) static NATIVE: LazyLock<Result<NativeReader, CedarError>> =
     LazyLock::new(NativeReader::new);
 
-/// Was there anything to report about a text? It is reported for every place that has the text, so it is read again for each.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Findings {
-    None,
-    Some,
-}
-
 #[derive(Default)]
 struct Compiler {
-    /// Everybody who can sign; `None` where that is not known.
-    callers: Option<Callers>,
-    layers: HashMap<Texts, (Arc<Layer>, Findings)>,
+    layers: HashMap<Texts, Arc<Layer>>,
     /// Errors and warnings.
     problems: Vec<Problem>,
 }
 
 impl Compiler {
-    fn guarded(
-        &mut self,
-        arn: &Arn,
-        auth_type: AuthType,
-        policy: Option<&PolicyText>,
-        tags: Box<[(Box<str>, Box<str>)]>,
-    ) -> Guarded {
+    fn guarded(&mut self, written: &Written<'_>) -> Sides {
+        let mut layer_of = |policy: Option<&PolicyText>| {
+            let policies = policy.map_or(&[] as &[_], std::slice::from_ref);
+            self.layer(Attached::ToResource, policies)
+        };
         // A policy is read also while it does not count: switching it on must not bring surprises.
-        let layer = self.layer(
-            Attached::ToResource,
-            policy.map_or(&[], std::slice::from_ref),
-        );
-        Guarded {
-            arn: arn.clone(),
-            layer: (auth_type == AuthType::AwsIam).then_some(layer),
-            has_policy: policy.is_some(),
-            tags,
+        let layer = layer_of(written.policy);
+        let shadow = written.shadow.map(|policy| (layer_of(Some(policy)), true));
+        let has_policy = written.policy.is_some();
+        let counts = written.auth_type == AuthType::AwsIam;
+        let audited = counts && written.mode == AuthPolicyMode::Audit;
+        let candidate = shadow.or_else(|| audited.then(|| (Arc::clone(&layer), has_policy)));
+        Sides {
+            active: Guarded {
+                arn: written.arn.clone(),
+                layer: (counts && !audited).then_some(layer),
+                has_policy,
+                rehearsed: candidate.is_some(),
+                audited,
+                tags: written.tags.clone(),
+            },
+            candidate,
         }
     }
 
@@ -195,11 +264,9 @@ impl Compiler {
             .iter()
             .map(|policy| (policy.language, Arc::clone(&policy.text)));
         let texts: Texts = (attached, texts.collect());
-        let known = self.layers.get(&texts);
-        if let Some((layer, Findings::None)) = known {
+        if let Some(layer) = self.layers.get(&texts) {
             return Arc::clone(layer);
         }
-        let known = known.map(|(layer, _)| Arc::clone(layer));
         let before = self.problems.len();
         let mut statements = Vec::new();
         for (number, policy) in policies.iter().enumerate() {
@@ -210,16 +277,11 @@ impl Compiler {
             };
             self.add(attached, policy, &prefix, &mut statements);
         }
-        if let Some(layer) = known {
-            return layer;
-        }
         let layer = Arc::new(Layer::new(statements));
-        let findings = if self.problems.len() == before {
-            Findings::None
-        } else {
-            Findings::Some
-        };
-        self.layers.insert(texts, (Arc::clone(&layer), findings));
+        // Where there is something to report, it is reported for every place that has the text.
+        if self.problems.len() == before {
+            self.layers.insert(texts, Arc::clone(&layer));
+        }
         layer
     }
 
@@ -246,7 +308,7 @@ impl Compiler {
         prefix: &str,
         statements: &mut Vec<Compiled>,
     ) -> Result<(), Vec<Problem>> {
-        let (document, warnings) = read(policy, attached, self.callers.as_ref())?;
+        let (document, warnings) = read(policy, attached)?;
         self.problems.extend(warnings);
         for (position, statement) in document.statements.into_iter().enumerate() {
             let name = match &statement.sid {
@@ -303,7 +365,6 @@ impl Compiler {
             by_arn.insert(principal.arn.clone(), PrincipalIndex(index(known.len())));
             known.push(Known {
                 cedar: CedarCaller::new(vocabulary.principal(&principal)?)?,
-                tags: all_tags(&principal.tags),
                 principal,
                 layer,
                 boundary,

@@ -49,6 +49,17 @@ impl Layer {
         Self::Session,
     ];
 
+    /// A word for it, in headers and tests.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Network => "network",
+            Self::Service => "service",
+            Self::Identity => "identity",
+            Self::Boundary => "boundary",
+            Self::Session => "session",
+        }
+    }
+
     /// The policy of this layer in public texts: `network-based policy`.
     ///
     /// Source: VPC Lattice user guide, "Troubleshoot auth policies"; IAM user guide, "Troubleshoot access denied error messages",

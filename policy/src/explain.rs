@@ -12,14 +12,12 @@ use cedar_policy::{
 use serde::Serialize;
 
 use crate::{
-    authorize::Answers,
-    cedar::{CedarError, ask::Question},
+    cedar::CedarError,
     compile::{Guarded, Policies},
     decision::{Layer, RefusalKind},
-    facts::{Facts, path_text},
-    layer::{Answer, Compiled},
+    facts::{Fact, Facts, path_text},
+    layer::{Answer, Compiled, ask},
     principal::Caller,
-    program::Env,
     request::{Action, Request},
 };
 
@@ -61,6 +59,9 @@ pub struct LayerExplanation {
     /// The statement that decided.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deciding: Option<String>,
+    /// For a layer that does not allow: the statement that comes nearest to allowing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nearest: Option<Nearest>,
     /// Every statement of the layer.
     pub statements: Vec<StatementExplanation>,
 }
@@ -98,6 +99,36 @@ impl fmt::Display for Outcome {
             Self::EvaluationFailed => "could not be evaluated",
         })
     }
+}
+
+/// A statement that would have allowed the request but for what is listed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Nearest {
+    /// Its name.
+    pub statement: String,
+    /// The parts that do not hold.
+    pub failed: Vec<String>,
+}
+
+/// The allowing statement of which least does not hold: one about the action, then about the caller, then about the resource, then
+/// the one with the fewest conditions that fail; among equals the first.
+fn nearest(statements: &[StatementExplanation]) -> Option<Nearest> {
+    let candidates = statements.iter().filter(|statement| {
+        statement.effect == "Allow" && statement.error.is_none() && !statement.applies
+    });
+    let distance = |statement: &&StatementExplanation| {
+        let lacks = |part: &str| {
+            let mut failed = statement.failed.iter();
+            failed.any(|failed| failed.eq_ignore_ascii_case(part))
+        };
+        let parts = ["Action", "Principal", "Resource"].map(lacks);
+        (parts, statement.failed.len())
+    };
+    candidates.min_by_key(distance).map(|statement| Nearest {
+        statement: statement.statement.clone(),
+        failed: statement.failed.clone(),
+    })
 }
 
 /// What one statement says.
@@ -142,6 +173,13 @@ impl fmt::Display for LayerExplanation {
             (Some(outcome), Some(deciding)) => write!(f, "{outcome}, by {deciding}")?,
         }
         write!(f, " ({})", self.reason)?;
+        if let Some(Nearest { statement, failed }) = &self.nearest {
+            let failed = failed.join(", ");
+            write!(
+                f,
+                "\n    nearest to allowing it: {statement}, but {failed} does not hold"
+            )?;
+        }
         for statement in &self.statements {
             write!(f, "\n    {statement}")?;
         }
@@ -176,8 +214,8 @@ impl Policies {
         let path = path_text(request.path);
         let view = self.view(request).ok();
         let answers = match (&view, &facts) {
-            (Some(view), Some(facts)) => view.answers(&self.asker(facts), &Env::new(facts)),
-            _ => Answers::new(),
+            (Some(view), Some(facts)) => self.answers(view, facts),
+            _ => Vec::new(),
         };
         Explanation {
             allowed: outcome.is_ok(),
@@ -217,31 +255,34 @@ impl Policies {
         let named = policies
             .zip(deciding)
             .and_then(|(policies, position)| policies.statements.get(position));
-        let statements = match (policies, facts) {
+        let statements: Vec<StatementExplanation> = match (policies, facts) {
             (Some(policies), Some(facts)) => policies
                 .statements
                 .iter()
-                .enumerate()
-                .map(|(position, statement)| self.explain_statement(position, statement, facts))
+                .map(|statement| self.explain_statement(statement, facts))
                 .collect(),
             _ => Vec::new(),
         };
+        let outcome = answer.map(|answer| match answer {
+            Answer {
+                denied: Some(_), ..
+            } => Outcome::ExplicitDeny,
+            Answer {
+                failed: Some(_), ..
+            } => Outcome::EvaluationFailed,
+            Answer {
+                allowed: Some(_), ..
+            } => Outcome::Allow,
+            _ => Outcome::ImplicitDeny,
+        });
         LayerExplanation {
             layer,
             counted: policies.is_some(),
             reason: self.counting_reason(layer, request),
-            outcome: answer.map(|answer| match answer {
-                Answer {
-                    denied: Some(_), ..
-                } => Outcome::ExplicitDeny,
-                Answer {
-                    failed: Some(_), ..
-                } => Outcome::EvaluationFailed,
-                Answer {
-                    allowed: Some(_), ..
-                } => Outcome::Allow,
-                _ => Outcome::ImplicitDeny,
-            }),
+            outcome,
+            nearest: (outcome == Some(Outcome::ImplicitDeny))
+                .then(|| nearest(&statements))
+                .flatten(),
             deciding: named.map(|statement| statement.name.to_string()),
             statements,
         }
@@ -249,6 +290,11 @@ impl Policies {
 
     fn counting_reason(&self, layer: Layer, request: &Request<'_>) -> String {
         let of = |what: &str, guarded: Option<&Guarded>| match guarded {
+            Some(Guarded {
+                layer: None,
+                audited: true,
+                ..
+            }) => format!("the auth policy of the {what} is in audit"),
             Some(Guarded { layer: None, .. }) => format!("the auth type of the {what} is NONE"),
             Some(Guarded {
                 has_policy: false, ..
@@ -280,13 +326,8 @@ impl Policies {
         }
     }
 
-    fn explain_statement(
-        &self,
-        position: usize,
-        compiled: &Compiled,
-        facts: &Facts<'_>,
-    ) -> StatementExplanation {
-        let (mut failed, error) = match self.parts(position, compiled, facts) {
+    fn explain_statement(&self, compiled: &Compiled, facts: &Facts<'_>) -> StatementExplanation {
+        let (mut failed, error) = match self.parts(compiled, facts) {
             Ok(parts) => parts,
             Err(error) => (Vec::new(), Some(error.to_string())),
         };
@@ -304,12 +345,11 @@ impl Policies {
     /// all before it hold: in the whole policy that is where evaluation stops.
     fn parts(
         &self,
-        position: usize,
         compiled: &Compiled,
         facts: &Facts<'_>,
     ) -> Result<(Vec<String>, Option<String>), CedarError> {
-        let whole = compiled.whole(position, &Env::new(facts))?;
-        let tree = whole.policy.to_pst().map_err(CedarError::new)?;
+        let (policy, labels, reads, slots) = compiled.whole();
+        let tree = policy.to_pst().map_err(CedarError::new)?;
         let body = tree.body();
         let permit = || {
             Template::new(
@@ -339,24 +379,23 @@ impl Policies {
                 with(permit(), |part| part.resource = body.resource.clone()),
             ),
         ];
-        for (label, clause) in whole.labels.iter().zip(body.clauses()) {
+        for (label, clause) in labels.iter().zip(body.clauses()) {
             let part = permit()
                 .try_with_clauses([clause.clone()])
                 .map_err(CedarError::new)?;
             parts.push((label, part));
         }
-        let mut question = Question {
-            policies: PolicySet::new(),
-            reads: whole.reads,
-            slots: whole.slots,
-        };
-        let asker = self.asker(facts);
+        let reads: Vec<Fact> = reads.iter().cloned().collect();
+        let caller = self.cedar_caller(facts.request.caller);
         let mut failed = Vec::new();
         for (label, template) in parts {
             let part = StaticPolicy::try_from(template).map_err(CedarError::new)?;
             let part = Policy::from_pst(part.into()).map_err(CedarError::new)?;
-            question.policies = PolicySet::from_policies([part]).map_err(CedarError::new)?;
-            let response = asker.ask(&question)?;
+            let set = PolicySet::from_policies([part]).map_err(CedarError::new)?;
+            let slots = slots
+                .iter()
+                .map(|slot| (slot.name.to_string(), compiled.fill(slot, facts)));
+            let response = ask(&set, &reads, slots, &self.vocabulary, caller, facts)?;
             if let Some(error) = response.diagnostics().errors().next() {
                 // An error counts only where evaluation gets that far.
                 let reached = failed.is_empty();

@@ -24,9 +24,9 @@ mod key;
 mod layer;
 mod lint;
 mod principal;
-mod program;
 #[cfg(test)]
 mod reference;
+mod rehearse;
 mod request;
 pub mod session;
 pub mod sigv4;
@@ -36,10 +36,9 @@ mod world;
 
 pub use bearers::RoleSession;
 pub use cache::Lookups;
-pub use cedar::SCHEMA as CEDAR_SCHEMA;
 pub use compile::{NetworkIndex, Policies, ServiceIndex, compile};
 pub use decision::{Layer, Permit, Refusal, RefusalKind};
-pub use explain::{Explanation, LayerExplanation, Outcome, StatementExplanation};
+pub use explain::{Explanation, LayerExplanation, Nearest, Outcome, StatementExplanation};
 pub use identity::{Identified, Identities, IdentityError, Origin, Proof};
 pub use lint::lint;
 pub use principal::{Caller, Principal, PrincipalIndex, PrincipalType};

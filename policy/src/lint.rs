@@ -10,8 +10,8 @@ use std::collections::{HashMap, HashSet};
 use cedar_policy::pst::PrincipalConstraint;
 use trellis_model::{
     config::{
-        AuthType, Config, PolicyLanguage, PolicyText, Role, Service, ServiceNetwork, TargetGroup,
-        TargetProtocol, User,
+        AuthPolicyMode, AuthType, Config, PolicyLanguage, PolicyText, Role, Service,
+        ServiceNetwork, TargetGroup, TargetProtocol, User,
     },
     id::ServiceId,
     problem::{Code, Place, Problem},
@@ -56,6 +56,16 @@ struct Linter<'a> {
     /// Does any policy of a network or service count?
     policed: bool,
     findings: Vec<Problem>,
+}
+
+/// A network or service with its policies.
+struct Guard<'g> {
+    what: String,
+    place: &'g Place,
+    counted: bool,
+    mode: AuthPolicyMode,
+    policy: Option<&'g PolicyText>,
+    shadow: Option<&'g PolicyText>,
 }
 
 /// What a policy is attached to.
@@ -108,14 +118,17 @@ impl<'a> Linter<'a> {
             .iter()
             .filter_map(|association| self.services.get(&association.service).copied())
             .collect();
-        if let Some(policy) = &network.auth_policy {
-            let scope = Scope {
-                attached: Attached::ToResource,
+        self.auth_policies(
+            &Guard {
+                what: format!("service network `{}`", network.name),
+                place: &network.place,
                 counted: network.auth_type == AuthType::AwsIam,
-                services: &members,
-            };
-            self.policy(policy, &scope);
-        }
+                mode: network.auth_policy_mode,
+                policy: network.auth_policy.as_ref(),
+                shadow: network.shadow_auth_policy.as_ref(),
+            },
+            &members,
+        );
     }
 
     fn service(&mut self, service: &Service) {
@@ -133,13 +146,39 @@ impl<'a> Linter<'a> {
             let hint = "`authType: AWS_IAM` and an `authPolicy`, on one of them or both";
             self.find(Code::NoAuthentication, &service.place, message, hint);
         }
-        if let Some(policy) = &service.auth_policy {
+        self.auth_policies(
+            &Guard {
+                what: format!("service `{}`", service.name),
+                place: &service.place,
+                counted: service.auth_type == AuthType::AwsIam,
+                mode: service.auth_policy_mode,
+                policy: service.auth_policy.as_ref(),
+                shadow: service.shadow_auth_policy.as_ref(),
+            },
+            &[service],
+        );
+    }
+
+    /// The policy of a network or service, and the candidate for it.
+    fn auth_policies(&mut self, guard: &Guard<'_>, services: &[&Service]) {
+        if guard.counted && guard.mode == AuthPolicyMode::Audit {
+            let message = format!(
+                "the auth policy of {} is in audit: it refuses nothing",
+                guard.what
+            );
+            let hint = "`authPolicyMode: ENFORCE`, once the records show no surprises";
+            self.find(Code::NotEnforced, guard.place, message, hint);
+        }
+        // A candidate is meant to count.
+        for (policy, counted) in [(guard.policy, guard.counted), (guard.shadow, true)] {
             let scope = Scope {
                 attached: Attached::ToResource,
-                counted: service.auth_type == AuthType::AwsIam,
-                services: &[service],
+                counted,
+                services,
             };
-            self.policy(policy, &scope);
+            if let Some(policy) = policy {
+                self.policy(policy, &scope);
+            }
         }
     }
 
@@ -205,7 +244,7 @@ impl<'a> Linter<'a> {
     fn policy(&mut self, policy: &PolicyText, scope: &Scope<'_>) {
         match policy.language {
             PolicyLanguage::Iam => {
-                if let Ok((document, _)) = read(policy, scope.attached, None) {
+                if let Ok((document, _)) = read(policy, scope.attached) {
                     self.statements(policy, &document, scope);
                 }
             }

@@ -38,11 +38,12 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+pub use authorization::CredentialForm;
 use authorization::{Algorithm, Authorization};
 use canonical::{Scratch, Terms};
 pub use date::Timestamp;
+pub use error::SignatureError;
 pub(crate) use error::quote;
-pub use error::{CredentialForm, SignatureError};
 use http::HeaderMap;
 pub(crate) use keys::KeyMaterial;
 pub use keys::{DuplicateAccessKey, KeyRing};

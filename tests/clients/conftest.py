@@ -193,10 +193,11 @@ def wait_until_ready(child, admin, log):
 
 
 @contextlib.contextmanager
-def serve(folder, targets):
+def serve(folder, targets, change=lambda document: document):
+    """Runs a gateway; `change` gives the document that it runs instead of the usual one."""
     ports = {name: free_port() for name in ("http", "https", "dns", "admin")}
     path = folder / "trellis.json"
-    path.write_text(json.dumps(configuration(ports, targets), indent=2))
+    path.write_text(json.dumps(change(configuration(ports, targets)), indent=2))
     log = folder / "gateway.log"
     environment = {**os.environ, "SECRET_OF_WRITER": SECRET, "SECRET_OF_READER": READER_SECRET}
     with log.open("w") as out:
@@ -211,18 +212,24 @@ def serve(folder, targets):
             yield Gateway(folder=folder, ca=ca, **ports)
 
 
-@pytest.fixture(scope="session")
-def gateway(tmp_path_factory):
+@contextlib.contextmanager
+def running_gateway(tmp_path_factory, change=lambda document: document):
     with echo("plain") as plain, echo("rpc") as rpc:
         for attempt in range(START_ATTEMPTS):
             folder = tmp_path_factory.mktemp("gateway")
             try:
-                with serve(folder, {"plain": plain, "guarded": plain, "rpc": rpc}) as running:
+                with serve(folder, {"plain": plain, "guarded": plain, "rpc": rpc}, change) as running:
                     yield running
                     return
             except PortTaken as taken:
                 print(f"attempt {attempt}: {taken}", file=sys.stderr)
         raise AssertionError("no free ports to be had")
+
+
+@pytest.fixture(scope="session")
+def gateway(tmp_path_factory):
+    with running_gateway(tmp_path_factory) as running:
+        yield running
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ use trellis_model::{
 };
 
 use super::*;
-use crate::record::{Additions, CallerCertificate};
+use crate::record::{Additions, AuthDeniedReason, CallerCertificate, CandidateDecision};
 
 const NETWORK: &str =
     "arn:aws:vpc-lattice:eu-west-1:111122223333:servicenetwork/sn-0123456789abcdef0";
@@ -82,6 +82,7 @@ impl World {
                 generation: 7,
                 rule: Some((self.rule, RulePriority::new(10))),
                 decided_by: None,
+                candidate: None,
             },
             ..Record::new(start, address("10.0.1.7:57086"))
         }
@@ -160,6 +161,10 @@ fn a_request_denied_by_the_service_policy() {
                 generation: 7,
                 rule: Some((world.rule, None)),
                 decided_by: Some("service policy, statement 2 (DenyWrites)"),
+                candidate: Some(CandidateDecision {
+                    denied: Some(AuthDeniedReason::Network),
+                    decided_by: Some("statement `No`"),
+                }),
             },
             ..world.plain()
         },
@@ -346,6 +351,10 @@ fn every_field_is_documented() {
         path: Some(&long),
         trellis: Additions {
             decided_by: Some("-"),
+            candidate: Some(CandidateDecision {
+                denied: Some(AuthDeniedReason::Service),
+                decided_by: Some("-"),
+            }),
             ..world.allowed().trellis
         },
         ..world.allowed()
@@ -354,7 +363,7 @@ fn every_field_is_documented() {
     let additions = record["trellis"].as_object().unwrap();
     assert_eq!(
         additions.len(),
-        5,
+        8,
         "a new addition belongs into this test: {additions:?}"
     );
     for key in record.as_object().unwrap().keys().chain(additions.keys()) {

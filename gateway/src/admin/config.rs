@@ -12,10 +12,11 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 use trellis_model::config::{
-    AccessLogSubscription, Action, AuthType, Case, Config, DnsSettings, GatewaySettings,
-    HeaderMatchKind, HealthCheck, HttpMatch, Limits, Listener, ListenerProtocol, LogDestination,
-    LoggedResource, PathMatchKind, PolicyLanguage, PolicyText, ProtocolVersion, Role, Service,
-    ServiceNetwork, TargetGroup, TargetGroupType, TargetProtocol, Upgrades, User, Vpc,
+    AccessLogSubscription, Action, AuthPolicyMode, AuthType, Case, Config, DnsSettings,
+    GatewaySettings, HeaderMatchKind, HealthCheck, HttpMatch, Limits, Listener, ListenerProtocol,
+    LogDestination, LoggedResource, PathMatchKind, PolicyLanguage, PolicyText, ProtocolVersion,
+    Role, Service, ServiceNetwork, TargetGroup, TargetGroupType, TargetProtocol, Upgrades, User,
+    Vpc,
 };
 use trellis_model::name::DomainName;
 
@@ -59,6 +60,7 @@ fn gateway(settings: &GatewaySettings) -> Value {
         "dataDir": settings.data_dir,
         "workers": settings.workers,
         "limits": limits(&settings.limits),
+        "explain": {"principals": settings.explain_to},
     })
 }
 
@@ -114,6 +116,8 @@ fn service_network(network: &ServiceNetwork) -> Value {
         "account": network.account.as_str(),
         "authType": auth_type(network.auth_type),
         "authPolicy": network.auth_policy.as_ref().map(policy),
+        "authPolicyMode": auth_policy_mode(network.auth_policy_mode),
+        "shadowAuthPolicy": network.shadow_auth_policy.as_ref().map(policy),
         "vpcAssociations": list(&network.vpcs, |association| {
             json!({"id": association.id.to_string(), "vpcIdentifier": association.vpc.as_str()})
         }),
@@ -140,6 +144,8 @@ fn service(service: &Service) -> Value {
         }),
         "authType": auth_type(service.auth_type),
         "authPolicy": service.auth_policy.as_ref().map(policy),
+        "authPolicyMode": auth_policy_mode(service.auth_policy_mode),
+        "shadowAuthPolicy": service.shadow_auth_policy.as_ref().map(policy),
         "idleTimeoutSeconds": service.idle_timeout.as_ref().map(Duration::as_secs),
         "tags": service.tags,
         "listeners": list(&service.listeners, listener),
@@ -299,6 +305,13 @@ fn policy(policy: &PolicyText) -> Value {
             serde_json::from_str(&policy.text).unwrap_or_else(|_| Value::from(policy.text.as_ref()))
         }
         PolicyLanguage::Cedar => json!({"cedar": policy.text.as_ref()}),
+    }
+}
+
+fn auth_policy_mode(mode: AuthPolicyMode) -> &'static str {
+    match mode {
+        AuthPolicyMode::Enforce => "ENFORCE",
+        AuthPolicyMode::Audit => "AUDIT",
     }
 }
 

@@ -10,6 +10,7 @@ mod tests;
 mod text;
 
 use std::{
+    collections::BTreeMap,
     io::{self, Write},
     net::IpAddr,
     path::PathBuf,
@@ -58,9 +59,12 @@ pub(super) struct Explain {
     /// The gateway's address that the caller connects to. It and --from decide the VPC, as for a real connection.
     #[arg(long, value_name = "ADDRESS", requires = "from")]
     to: Option<IpAddr>,
-    /// Suppose that this principal signed: name of a user or role, ROLE/SESSION, or an ARN.
+    /// Suppose that this principal signed: name of a user or role, ROLE/SESSION, or an ARN. A session need not have a key.
     #[arg(long, value_name = "PRINCIPAL")]
     principal: Option<String>,
+    /// A session tag of the principal, a session of a role; may be given more than once.
+    #[arg(long = "session-tag", value_name = "KEY=VALUE", value_parser = parse_tag, requires = "principal")]
+    session_tags: Vec<(String, String)>,
     /// Suppose that nothing shows who is calling, whatever the headers say. Without this and --principal a signature in headers
     /// or URL and a token are verified, and the network is asked.
     #[arg(long, conflicts_with = "principal")]
@@ -125,6 +129,11 @@ impl From<HttpVersion> for Version {
     }
 }
 
+fn parse_tag(text: &str) -> Result<(String, String), &'static str> {
+    let (key, value) = text.split_once('=').ok_or("it takes KEY=VALUE")?;
+    Ok((key.to_owned(), value.to_owned()))
+}
+
 pub(super) fn parse_time(text: &str) -> Result<SystemTime, String> {
     OffsetDateTime::parse(text, &Rfc3339)
         .map(SystemTime::from)
@@ -162,8 +171,13 @@ pub(super) enum SenderText {
     Signature,
     /// Nobody, whatever the headers say.
     Anonymous,
-    /// The principal of this name.
-    Principal(String),
+    /// The principal of this name; a session of a role with these session tags.
+    Principal {
+        /// Name or ARN.
+        name: String,
+        /// Session tags.
+        tags: BTreeMap<String, String>,
+    },
 }
 
 /// Why a description describes no request. Its author must act.
@@ -185,6 +199,7 @@ impl Description {
         now: SystemTime,
     ) -> Result<(Place, Supposed), DescriptionError> {
         let line = Line::read(&self.method, &self.url, &self.headers)?;
+        let at = self.at.unwrap_or(now);
         let place = match (self.to, self.from) {
             (Some(local), Some(peer)) => Place::given(local, peer),
             _ => Place::of_vpc(config, snapshot, self.vpc.as_deref(), self.from)?,
@@ -192,12 +207,15 @@ impl Description {
         let sender = match &self.sender {
             SenderText::Signature => Sender::Signature,
             SenderText::Anonymous => Sender::Supposed(Caller::Anonymous),
-            SenderText::Principal(text) => caller::principal(&snapshot.policies, text)?.into(),
+            SenderText::Principal { name, tags } => {
+                let caller = caller::caller(config, &snapshot.policies, name, tags, at)?;
+                Sender::Supposed(caller)
+            }
         };
         let version = self
             .http
             .map_or_else(|| line.usual_version(), Version::from);
-        let supposed = line.supposed(&place, version, sender, self.at.unwrap_or(now));
+        let supposed = line.supposed(&place, version, sender, at);
         Ok((place, supposed))
     }
 
@@ -234,6 +252,11 @@ impl Explained {
     /// What the policies say, if it comes to them.
     pub(super) fn decision(&self) -> Option<&Explanation> {
         self.walk.decision.as_ref()
+    }
+
+    /// What they would say if policies in audit were enforced and candidates active, where there are any.
+    pub(super) fn rehearsal(&self) -> Option<&Explanation> {
+        self.walk.rehearsal.as_ref()
     }
 
     /// The name of the service that it is for.
@@ -298,7 +321,10 @@ impl Explain {
             from: self.from,
             to: self.to,
             sender: match self.principal {
-                Some(text) => SenderText::Principal(text),
+                Some(name) => SenderText::Principal {
+                    name,
+                    tags: self.session_tags.into_iter().collect(),
+                },
                 None if self.anonymous => SenderText::Anonymous,
                 None => SenderText::Signature,
             },

@@ -12,7 +12,10 @@ use pingora_http::ResponseHeader;
 use pingora_proxy::Session;
 use trellis_access_logs::record::FailureReason;
 
-use super::exchange::{Exchange, Stage};
+use super::{
+    exchange::{Exchange, Stage},
+    tell::EXPLAIN,
+};
 use crate::h1::Violation;
 
 /// Longest time in which what a client still sends of an answered request is read and thrown away.
@@ -145,7 +148,10 @@ impl Answer {
             Cow::Owned(text) => Bytes::from(text),
         };
         let without_body = body.is_empty() || session.req_header().method == Method::HEAD;
-        let header = self::header(self.status, body.len(), &exchange.request_id)?;
+        let mut header = self::header(self.status, body.len(), &exchange.request_id)?;
+        if let Some(explanation) = &exchange.explanation {
+            header.insert_header(EXPLAIN, explanation.clone())?;
+        }
         let sent = async {
             session
                 .write_response_header(Box::new(header), without_body)

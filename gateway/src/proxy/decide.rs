@@ -15,8 +15,9 @@ use trellis_policy::{
 use trellis_routing::{Authority, RequestParts};
 
 use super::{
-    exchange::{Exchange, Match, Stage},
-    halt::{Halt, Unmatched, Unproven, VersionMismatch},
+    exchange::{Exchange, Match, Rehearsed, Stage},
+    halt::{Halt, Unmatched, Unproven, VersionMismatch, denied_reason},
+    tell,
 };
 use crate::{
     conn::Facts,
@@ -58,6 +59,8 @@ pub(super) fn decide_as(
     exchange.known_by = by;
     let caller = exchange.caller.insert(caller);
 
+    exchange.candidate = rehearse(&request, &arrival, matched, caller);
+    exchange.explanation = tell::explanation(&request, &arrival, matched, caller);
     let permit = authorize(&request, &arrival, matched, caller)?;
     exchange.stage = Stage::Permitted { matched, permit };
 
@@ -114,6 +117,11 @@ impl<'a> Head<'a> {
             path,
             query,
         })
+    }
+
+    /// Does it have a field of this name?
+    pub(super) fn has(&self, name: &http::HeaderName) -> bool {
+        self.header.headers.contains_key(name)
     }
 
     /// What rules look at.
@@ -281,6 +289,27 @@ fn authorize<'a>(
         let path = String::from_utf8_lossy(request.path);
         let text = refusal.public_text(who, service.arn.as_str(), &path);
         Halt::Denied { refusal, text }
+    })
+}
+
+/// What policies in audit and candidates would decide, where there are any. Decides nothing.
+fn rehearse(
+    request: &Head<'_>,
+    arrival: &Arrival<'_>,
+    matched: Match,
+    caller: &Caller,
+) -> Option<Rehearsed> {
+    let policies = &arrival.snapshot.policies;
+    if !policies.has_rehearsals() {
+        return None;
+    }
+    let question = request.question(arrival, matched, caller)?;
+    let refusal = policies.rehearse(&question)?.err();
+    Some(Rehearsed {
+        denied: refusal.as_ref().map(|refusal| denied_reason(refusal.layer)),
+        decided_by: refusal
+            .and_then(|refusal| refusal.statement)
+            .map(|statement| statement.to_string()),
     })
 }
 

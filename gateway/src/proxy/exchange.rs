@@ -50,6 +50,15 @@ pub enum Stage {
     },
 }
 
+/// What policies in audit and candidates would have decided.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rehearsed {
+    /// Which layer would have refused; none would have let the request pass.
+    pub denied: Option<AuthDeniedReason>,
+    /// Which statement would have decided, for operators.
+    pub decided_by: Option<String>,
+}
+
 /// Where a request belongs, as positions in the snapshot that the exchange holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Match {
@@ -104,6 +113,10 @@ pub struct Exchange {
     pub denied: Option<AuthDeniedReason>,
     /// Which statement decided, for operators.
     pub decided_by: Option<String>,
+    /// What policies in audit and candidates would have decided, where there are any.
+    pub candidate: Option<Rehearsed>,
+    /// What an admin who asked for it is told of the decision.
+    pub explanation: Option<HeaderValue>,
     /// Is it a gRPC request?
     pub grpc: bool,
     /// The status in the answer's head or trailers.
@@ -156,6 +169,8 @@ impl Exchange {
             failure: None,
             denied: None,
             decided_by: None,
+            candidate: None,
+            explanation: None,
             grpc: false,
             grpc_status: None,
             upgrade: false,

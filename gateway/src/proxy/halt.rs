@@ -117,6 +117,16 @@ fn word(version: ProtocolVersion) -> &'static str {
     }
 }
 
+/// The layer as records name it.
+pub(super) fn denied_reason(layer: Layer) -> AuthDeniedReason {
+    match layer {
+        Layer::Network => AuthDeniedReason::Network,
+        Layer::Service => AuthDeniedReason::Service,
+        // Records know three reasons; what limits an identity is part of it.
+        Layer::Identity | Layer::Boundary | Layer::Session => AuthDeniedReason::Identity,
+    }
+}
+
 impl From<Unmatched> for Halt {
     fn from(unmatched: Unmatched) -> Self {
         Self::Unmatched(unmatched)
@@ -135,14 +145,7 @@ impl Halt {
         match self {
             Self::Unproven(error) => exchange.decided_by = Some(error.to_string()),
             Self::Denied { refusal, .. } => {
-                exchange.denied = Some(match refusal.layer {
-                    Layer::Network => AuthDeniedReason::Network,
-                    Layer::Service => AuthDeniedReason::Service,
-                    // Records know three reasons; what limits an identity is part of it.
-                    Layer::Identity | Layer::Boundary | Layer::Session => {
-                        AuthDeniedReason::Identity
-                    }
-                });
+                exchange.denied = Some(denied_reason(refusal.layer));
                 exchange.decided_by = refusal.statement.as_ref().map(ToString::to_string);
             }
             _ => {}

@@ -10,7 +10,9 @@ use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::Session;
 use trellis_access_logs::{
     Destinations, Recorder,
-    record::{Additions, FailureReason, GrpcCode, Protocol, Record, ResolvedUser, Tls},
+    record::{
+        Additions, CandidateDecision, FailureReason, GrpcCode, Protocol, Record, ResolvedUser, Tls,
+    },
 };
 use trellis_policy::Caller;
 
@@ -169,6 +171,13 @@ fn describe_place<'a>(record: &mut Record<'a>, exchange: &'a Exchange) {
         generation: snapshot.map_or(0, |snapshot| snapshot.generation),
         rule: exchange.rule().map(|(_, rule)| (rule.id, rule.priority)),
         decided_by: exchange.decided_by.as_deref(),
+        candidate: exchange
+            .candidate
+            .as_ref()
+            .map(|candidate| CandidateDecision {
+                denied: candidate.denied,
+                decided_by: candidate.decided_by.as_deref(),
+            }),
     };
     if let Some(view) = exchange.view() {
         record.source_vpc_arn = Some(view.vpc_arn.as_str());

@@ -106,6 +106,7 @@ fn is_untrusted(name: &HeaderName) -> bool {
             || resembles(text, b"x-amzn-source-vpc")
             || resembles(text, b"x-forwarded-port")
             || resembles(text, b"x-forwarded-proto")
+            || resembles(text, b"x-trellis-explain")
             || *name == SECURITY_TOKEN)
 }
 

@@ -11,7 +11,7 @@ use pingora_error::{Error, ErrorType, Result};
 use pingora_http::ResponseHeader;
 use smallvec::SmallVec;
 
-use super::{exchange::Exchange, request::REQUEST_ID};
+use super::{exchange::Exchange, request::REQUEST_ID, tell::EXPLAIN};
 use crate::h1;
 
 /// Most informational answers (1xx) before the final one. A few are ordinary (100, 102, 103); more of them are a target that never
@@ -48,6 +48,7 @@ pub(super) fn prepare_response(
             return refuse("too many informational answers");
         }
         strip_hop_by_hop(response);
+        response.remove_header(&EXPLAIN);
         return Ok(());
     }
     exchange
@@ -60,6 +61,11 @@ pub(super) fn prepare_response(
     }
     change_headers(response, |headers| {
         headers.insert(REQUEST_ID, exchange.request_id.clone());
+        // Only the gateway explains.
+        match &exchange.explanation {
+            Some(explanation) => drop(headers.insert(EXPLAIN, explanation.clone())),
+            None => drop(headers.remove(EXPLAIN)),
+        }
     })
 }
 

@@ -84,6 +84,8 @@ pub struct Walk {
     pub known_by: Proof,
     /// What the policies say.
     pub decision: Option<Explanation>,
+    /// What they would say if policies in audit were enforced and candidates active, where there are any.
+    pub rehearsal: Option<Explanation>,
     /// How it ends for each group that can be chosen, by position in the action. Where some forward it and some do not, its end
     /// is to be forwarded.
     pub groups: Vec<(usize, End)>,
@@ -144,6 +146,7 @@ pub fn walk(snapshot: &Arc<Snapshot>, supposed: &Supposed) -> Walk {
         caller: None,
         known_by: Proof::None,
         decision: None,
+        rehearsal: None,
         groups: Vec::new(),
         headers: None,
         end: End::Forwarded,
@@ -284,11 +287,14 @@ impl Walk {
             .and_then(|service| service.listeners.get(matched.listener));
         self.trials =
             listener.map_or_else(Vec::new, |listener| listener.table.trials(&head.parts()));
-        self.decision = self
+        let question = self
             .caller
             .as_ref()
-            .and_then(|caller| head.question(&arrival, matched, caller))
-            .map(|question| snapshot.policies.explain(&question));
+            .and_then(|caller| head.question(&arrival, matched, caller));
+        if let Some(question) = question {
+            self.decision = Some(snapshot.policies.explain(&question));
+            self.rehearsal = snapshot.policies.explain_rehearsal(&question);
+        }
     }
 
     /// Chooses as the request path does, each group that can be chosen in turn.

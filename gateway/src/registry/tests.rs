@@ -217,6 +217,8 @@ fn service(default_action: Action, rule_action: Action) -> Service {
         certificate: None,
         auth_type: AuthType::None,
         auth_policy: None,
+        auth_policy_mode: trellis_model::config::AuthPolicyMode::Enforce,
+        shadow_auth_policy: None,
         idle_timeout: None,
         listeners: vec![Listener {
             id: listener,

@@ -186,6 +186,7 @@ impl Compiled {
         Snapshot {
             generation,
             limits: config.gateway.limits.clone(),
+            explain_to: config.gateway.explain_to.iter().cloned().collect(),
             policies: self.policies,
             verifier: self.verifier,
             identities: self.identities,

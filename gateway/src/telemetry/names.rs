@@ -104,6 +104,14 @@ pub const REQUESTS_DENIED: Metric = counter(
      signature that did not verify.",
 );
 
+/// What policies in audit and candidates would have decided.
+pub const CANDIDATE_DECISIONS: Metric = counter(
+    "gateway_candidate_decisions_total",
+    &[SERVICE[0], SERVICE[1], "outcome"],
+    "Requests that were also decided with policies in audit enforced and candidates active, by service and how that differs: same, \
+     would_deny for a request that passed, would_allow for one that was denied.",
+);
+
 /// Bytes from clients.
 pub const RECEIVED_BYTES: Metric = counter(
     "gateway_received_bytes_total",
@@ -320,11 +328,12 @@ pub const PROCESS_START: Metric = gauge(
 );
 
 /// All of them, in the order of the documentation.
-pub const ALL: [Metric; 35] = [
+pub const ALL: [Metric; 36] = [
     REQUESTS,
     REQUEST_DURATION,
     REQUEST_FAILURES,
     REQUESTS_DENIED,
+    CANDIDATE_DECISIONS,
     RECEIVED_BYTES,
     SENT_BYTES,
     REQUESTS_IN_FLIGHT,

@@ -54,6 +54,9 @@ const CLASSES: [&str; 6] = ["1xx", "2xx", "3xx", "4xx", "5xx", "none"];
 /// What denies a request.
 const LAYERS: [&str; 4] = ["network", "service", "identity", "signature"];
 
+/// How what candidates decide differs from what was decided.
+const DIFFERENCES: [&str; 3] = ["same", "would_deny", "would_allow"];
+
 /// Resolved handles for the requests of one service.
 pub(super) struct RequestMetrics {
     name: Box<str>,
@@ -65,6 +68,7 @@ pub(super) struct RequestMetrics {
     /// Made when needed: most services never see most failures.
     failures: [OnceLock<Counter>; FailureReason::ALL.len()],
     denied: [OnceLock<Counter>; LAYERS.len()],
+    candidates: [OnceLock<Counter>; DIFFERENCES.len()],
 }
 
 impl RequestMetrics {
@@ -79,6 +83,7 @@ impl RequestMetrics {
             sent: registry.counter(&names::SENT_BYTES, &of_service),
             failures: [const { OnceLock::new() }; FailureReason::ALL.len()],
             denied: [const { OnceLock::new() }; LAYERS.len()],
+            candidates: [const { OnceLock::new() }; DIFFERENCES.len()],
         }
     }
 
@@ -93,6 +98,18 @@ impl RequestMetrics {
         self.duration.record(record.duration.as_secs_f64());
         self.received.increment(record.bytes_received);
         self.sent.increment(record.bytes_sent);
+        if let Some(candidate) = record.trellis.candidate {
+            let difference = match (record.auth_denied, candidate.denied) {
+                (None, Some(_)) => 1,
+                (Some(_), None) => 2,
+                (None, None) | (Some(_), Some(_)) => 0,
+            };
+            if let (Some(cell), Some(word)) =
+                (self.candidates.get(difference), DIFFERENCES.get(difference))
+            {
+                self.count(registry, cell, &names::CANDIDATE_DECISIONS, word);
+            }
+        }
         if let Some(reason) = record.failure {
             self.observe_failure(registry, reason, record.auth_denied);
         }

@@ -25,6 +25,8 @@ pub struct GatewaySettings {
     pub workers: Option<std::num::NonZeroUsize>,
     /// Limits and timeouts of the data plane.
     pub limits: Limits,
+    /// ARNs of the principals that are told, when they ask, why a request was allowed or refused. Default: nobody.
+    pub explain_to: Vec<Box<str>>,
 }
 
 /// A key that session tokens are sealed with.

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, net::IpAddr};
 
 use ipnet::IpNet;
 
-use super::{AuthType, PolicyText};
+use super::{AuthPolicyMode, AuthType, PolicyText};
 use crate::{
     arn::Arn,
     id::{ServiceAssociationId, ServiceId, ServiceNetworkId, VpcAssociationId, VpcId},
@@ -53,6 +53,10 @@ pub struct ServiceNetwork {
     pub auth_type: AuthType,
     /// Its policy.
     pub auth_policy: Option<PolicyText>,
+    /// Is what its policy says enforced?
+    pub auth_policy_mode: AuthPolicyMode,
+    /// A candidate for its policy, evaluated beside it.
+    pub shadow_auth_policy: Option<PolicyText>,
     /// VPCs whose clients may call. A VPC is in at most one network.
     pub vpcs: Vec<VpcAssociation>,
     /// Services that may be called.

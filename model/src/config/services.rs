@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, ops::RangeInclusive, path::PathBuf, time::Duration};
 
-use super::{AuthType, PolicyText};
+use super::{AuthPolicyMode, AuthType, PolicyText};
 use crate::{
     arn::Arn,
     id::{ListenerId, RuleId, ServiceId, TargetGroupId},
@@ -31,6 +31,10 @@ pub struct Service {
     pub auth_type: AuthType,
     /// Its policy.
     pub auth_policy: Option<PolicyText>,
+    /// Is what its policy says enforced?
+    pub auth_policy_mode: AuthPolicyMode,
+    /// A candidate for its policy, evaluated beside it.
+    pub shadow_auth_policy: Option<PolicyText>,
     /// Longest silence on a connection or stream; `None` for no limit. Default 60 s.
     pub idle_timeout: Option<Duration>,
     /// Listeners, no port twice.

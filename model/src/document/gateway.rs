@@ -33,6 +33,17 @@ pub struct Gateway {
     pub workers: Option<i64>,
     /// Limits and timeouts of the data plane.
     pub limits: Option<GatewayLimits>,
+    /// Who is told, in a header of the answer, why a request was allowed or refused. Absent: nobody.
+    pub explain: Option<Explain>,
+}
+
+/// Who is told why a request was allowed or refused: requests that are proven to be of these principals and carry the header `x-trellis-explain`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(remote = "Self", rename_all = "camelCase", deny_unknown_fields)]
+pub struct Explain {
+    /// ARNs of users, of roles (all their sessions) and of role sessions. They are told of policies of their own account only.
+    #[schemars(length(min = 1))]
+    pub principals: Vec<String>,
 }
 
 /// A key that session tokens are sealed with.
@@ -139,4 +150,4 @@ pub enum Upgrades {
     Drop,
 }
 
-objects!(Gateway, SessionKey, Dns, GatewayLimits);
+objects!(Gateway, Explain, SessionKey, Dns, GatewayLimits);

@@ -65,6 +65,24 @@ pub enum AuthType {
     AwsIam,
 }
 
+/// Whether an auth policy that counts is enforced: `ENFORCE`, or `AUDIT` to evaluate and record what it says, and let requests pass.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+pub enum AuthPolicyMode {
+    #[default]
+    #[serde(rename = "ENFORCE")]
+    #[expect(
+        missing_docs,
+        reason = "described with the type: the schema shows one list of values"
+    )]
+    Enforce,
+    #[serde(rename = "AUDIT")]
+    #[expect(
+        missing_docs,
+        reason = "described with the type: the schema shows one list of values"
+    )]
+    Audit,
+}
+
 /// A service network: the boundary within which associated services and clients may meet.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(remote = "Self", rename_all = "camelCase", deny_unknown_fields)]
@@ -80,6 +98,11 @@ pub struct ServiceNetwork {
     pub auth_type: Option<AuthType>,
     /// Who may call services through this network. Counts only with `authType: AWS_IAM`.
     pub auth_policy: Option<Policy>,
+    /// Trellis: is what the auth policy says enforced? With `AUDIT` it is evaluated and recorded, and refuses nothing.
+    #[schemars(extend("default" = "ENFORCE"))]
+    pub auth_policy_mode: Option<AuthPolicyMode>,
+    /// Trellis: a candidate for the auth policy. It is evaluated beside the auth policy and recorded, and decides nothing.
+    pub shadow_auth_policy: Option<Policy>,
     /// Tags, 50 at most, shown with the running configuration.
     #[serde(default, deserialize_with = "unique_keys")]
     pub tags: BTreeMap<String, String>,

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::object::objects;
-use super::{AuthType, Policy, unique_keys};
+use super::{AuthPolicyMode, AuthType, Policy, unique_keys};
 use crate::ranges;
 
 /// A service: a named application with listeners and rules.
@@ -29,6 +29,11 @@ pub struct Service {
     pub auth_type: Option<AuthType>,
     /// Who may call this service. Counts only with `authType: AWS_IAM`.
     pub auth_policy: Option<Policy>,
+    /// Trellis: is what the auth policy says enforced? With `AUDIT` it is evaluated and recorded, and refuses nothing.
+    #[schemars(extend("default" = "ENFORCE"))]
+    pub auth_policy_mode: Option<AuthPolicyMode>,
+    /// Trellis: a candidate for the auth policy. It is evaluated beside the auth policy and recorded, and decides nothing.
+    pub shadow_auth_policy: Option<Policy>,
     /// Longest silence on a connection or stream, in seconds.
     #[schemars(range(min = *ranges::IDLE_TIMEOUT.start(), max = *ranges::IDLE_TIMEOUT.end()), extend("default" = 60))]
     pub idle_timeout_seconds: Option<i64>,

@@ -33,6 +33,8 @@ pub enum Code {
     UnknownValue,
     /// A policy that is configured and does not count.
     NotCounted,
+    /// A policy in audit, which refuses nothing.
+    NotEnforced,
     /// `AWS_IAM` without a policy.
     DeniesAll,
     /// A service that nobody has to sign for.
@@ -49,7 +51,7 @@ pub enum Code {
 
 impl Code {
     /// Every kind.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::AlwaysTrue,
         Self::AlwaysFalse,
         Self::UnknownAction,
@@ -64,6 +66,7 @@ impl Code {
         Self::ResourceNeverMatches,
         Self::UnknownValue,
         Self::NotCounted,
+        Self::NotEnforced,
         Self::DeniesAll,
         Self::NoAuthentication,
         Self::NeverConsulted,
@@ -89,6 +92,7 @@ impl Code {
             Self::ResourceNeverMatches => "resource-never-matches",
             Self::UnknownValue => "unknown-value",
             Self::NotCounted => "not-counted",
+            Self::NotEnforced => "not-enforced",
             Self::DeniesAll => "denies-all",
             Self::NoAuthentication => "no-authentication",
             Self::NeverConsulted => "never-consulted",

@@ -44,6 +44,7 @@ fn a_missing_permission_names_what_failed_in_every_statement() {
         "refused: arn:aws:iam::111122223333:user/checkout vpc-lattice-svcs:Invoke on ORDERS/rates/1
   Network: not counted (the auth type of the service network is NONE)
   Service: does not allow (the auth type of the service is AWS_IAM)
+    nearest to allowing it: statement `Readers`, but Principal, Condition.StringEquals.vpc-lattice-svcs:RequestMethod, Condition.NumericLessThan.vpc-lattice-svcs:Port does not hold
     statement `Readers` (Allow) does not apply: Principal, Condition.StringEquals.vpc-lattice-svcs:RequestMethod, Condition.NumericLessThan.vpc-lattice-svcs:Port does not hold
     statement 2 (Allow) does not apply: Action does not hold
     statement `NoAdmin` (Deny) does not apply: Resource does not hold
@@ -92,6 +93,50 @@ fn reasons_for_counting_are_told() {
             "the caller is authenticated, and without a policy nothing is allowed",
         ]
     );
+}
+
+/// Which statement comes nearest to allowing a `POST /rates/1` of checkout, and what of it does not hold.
+#[test]
+fn the_statement_nearest_to_allowing_is_told() {
+    let far = r#"{"Sid":"Far","Effect":"Allow","Principal":{"AWS":"444455556666"},"Action":"*","Resource":"*"}"#;
+    let connect = r#"{"Sid":"Connect","Effect":"Allow","Principal":"*","Action":"vpc-lattice-svcs:Connect","Resource":"*"}"#;
+    let path =
+        r#"{"Sid":"Path","Effect":"Allow","Principal":"*","Action":"*","Resource":"*/other"}"#;
+    let two = r#"{"Sid":"Two","Effect":"Allow","Principal":"*","Action":"*","Resource":"*","Condition":{"StringEquals":{"vpc-lattice-svcs:RequestMethod":"GET"},"NumericEquals":{"vpc-lattice-svcs:Port":"1"}}}"#;
+    let one = r#"{"Sid":"One","Effect":"Allow","Principal":"*","Action":"*","Resource":"*","Condition":{"Bool":{"aws:SecureTransport":"true"}}}"#;
+    let deny = r#"{"Sid":"No","Effect":"Deny","Principal":"*","Action":"*","Resource":"*/admin"}"#;
+    for (statements, expected) in [
+        (vec![connect, far], Some(("Far", vec!["Principal"]))),
+        (vec![far, path, connect], Some(("Path", vec!["Resource"]))),
+        (
+            vec![path, two, far],
+            Some((
+                "Two",
+                vec![
+                    "Condition.StringEquals.vpc-lattice-svcs:RequestMethod",
+                    "Condition.NumericEquals.vpc-lattice-svcs:Port",
+                ],
+            )),
+        ),
+        (
+            vec![two, one],
+            Some(("One", vec!["Condition.Bool.aws:SecureTransport"])),
+        ),
+        (vec![deny], None),
+    ] {
+        let text = format!(
+            r#"{{"Version":"2012-10-17","Statement":[{}]}}"#,
+            statements.join(",")
+        );
+        let policies = policies_with(NoneType, Policy(&text), NoPolicy);
+        let explanation = Call::by(CHECKOUT).line("POST /rates/1").explain(&policies);
+        let nearest = explanation.layers[1].nearest.clone();
+        let expected = expected.map(|(sid, failed)| super::Nearest {
+            statement: format!("statement `{sid}`"),
+            failed: failed.into_iter().map(str::to_owned).collect(),
+        });
+        assert_eq!(nearest, expected, "{text}");
+    }
 }
 
 #[test]

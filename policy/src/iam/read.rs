@@ -4,10 +4,7 @@
 
 mod conditions;
 mod principals;
-mod shadows;
 mod texts;
-
-pub(crate) use principals::Callers;
 
 use trellis_model::{
     config::PolicyText,
@@ -43,18 +40,15 @@ enum Version {
     V2012,
 }
 
-/// Reads a policy; the problems that come with a document are warnings. With `callers`, principals that are none of them are
-/// among those.
+/// Reads a policy; the problems that come with a document are warnings.
 pub(crate) fn read(
     policy: &PolicyText,
     attached: Attached,
-    callers: Option<&Callers>,
 ) -> Result<(Document, Vec<Problem>), Vec<Problem>> {
     check_length(policy)?;
     let mut reader = Reader {
         place: &policy.place,
         attached,
-        callers,
         version: Version::V2008,
         sid: None,
         problems: Vec::new(),
@@ -84,7 +78,6 @@ pub(crate) fn check_length(policy: &PolicyText) -> Result<(), Vec<Problem>> {
 struct Reader<'a> {
     place: &'a Place,
     attached: Attached,
-    callers: Option<&'a Callers>,
     version: Version,
     /// `Sid` of the statement being read.
     sid: Option<Box<str>>,
@@ -283,7 +276,7 @@ impl Reader<'_> {
             );
         }
         let mut sids = std::collections::HashSet::new();
-        let mut statements: Vec<(Statement, Spot)> = Vec::new();
+        let mut statements = Vec::new();
         for (node, spot) in nodes {
             let statement = self.statement(node, &spot);
             if let Some(sid) = &self.sid.take()
@@ -295,13 +288,9 @@ impl Reader<'_> {
                     "",
                 );
             }
-            statements.extend(statement.map(|statement| (statement, spot)));
+            statements.extend(statement);
         }
-        self.shadows(&statements);
         statements
-            .into_iter()
-            .map(|(statement, _)| statement)
-            .collect()
     }
 
     fn statement(&mut self, node: &Node, spot: &Spot) -> Option<Statement> {

@@ -102,8 +102,7 @@ impl Linter<'_> {
             let arn = service.arn.as_str();
             let beginning = format!("{arn}/");
             statement.actions.iter().any(|action| {
-                layer::reach::resources(&statement.resources, *action, arn, &beginning)
-                    != Reach::Never
+                layer::reach(&statement.resources, *action, arn, &beginning) != Reach::Never
             })
         });
         if !reached {

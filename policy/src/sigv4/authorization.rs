@@ -6,10 +6,7 @@
 
 use smallvec::SmallVec;
 
-use super::{
-    SignatureError,
-    error::{CredentialForm, quote},
-};
+use super::{SignatureError, error::quote};
 
 /// How a signature is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +42,38 @@ pub(super) const MAX_LENGTH: usize = 8 * 1024;
 
 /// Most signed headers; as many as VPC Lattice accepts in a request.
 pub(super) const MAX_SIGNED_HEADERS: usize = 100;
+
+/// The parts that a credential must have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CredentialForm {
+    /// Of Signature Version 4.
+    WithRegion,
+    /// Of Signature Version 4A.
+    WithoutRegion,
+}
+
+impl CredentialForm {
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::WithRegion => "key/date/region/service/aws4_request",
+            Self::WithoutRegion => "key/date/service/aws4_request",
+        }
+    }
+
+    pub(super) fn elements(self) -> usize {
+        match self {
+            Self::WithRegion => 5,
+            Self::WithoutRegion => 4,
+        }
+    }
+
+    pub(super) fn example(self) -> &'static str {
+        match self {
+            Self::WithRegion => "keyid/date/region/service/term",
+            Self::WithoutRegion => "keyid/date/service/term",
+        }
+    }
+}
 
 /// What the header says. Nothing in it has been compared with the request yet.
 #[derive(Debug)]

@@ -7,7 +7,7 @@ use std::{fmt::Write as _, time::Duration};
 
 use super::{
     SERVICE, Timestamp,
-    authorization::{MAX_LENGTH, MAX_SIGNED_HEADERS},
+    authorization::{CredentialForm, MAX_LENGTH, MAX_SIGNED_HEADERS},
     canonical::MAX_QUERY_PARAMETERS,
     presigned::MAX_EXPIRES,
 };
@@ -208,38 +208,6 @@ pub enum SignatureError {
         /// The key's id.
         access_key: Box<str>,
     },
-}
-
-/// The parts that a credential must have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CredentialForm {
-    /// Of Signature Version 4.
-    WithRegion,
-    /// Of Signature Version 4A.
-    WithoutRegion,
-}
-
-impl CredentialForm {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::WithRegion => "key/date/region/service/aws4_request",
-            Self::WithoutRegion => "key/date/service/aws4_request",
-        }
-    }
-
-    fn elements(self) -> usize {
-        match self {
-            Self::WithRegion => 5,
-            Self::WithoutRegion => 4,
-        }
-    }
-
-    fn example(self) -> &'static str {
-        match self {
-            Self::WithRegion => "keyid/date/region/service/term",
-            Self::WithoutRegion => "keyid/date/service/term",
-        }
-    }
 }
 
 /// Exceptions of AWS that answer a bad signature.

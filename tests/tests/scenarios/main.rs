@@ -16,6 +16,7 @@ mod faults;
 mod headers;
 mod identities;
 mod protocols;
+mod rehearsals;
 mod reloads;
 mod tenants;
 mod tls;

@@ -1,10 +1,17 @@
 //! Where a supposed request comes from, and who sends it.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    time::SystemTime,
+};
 
 use ipnet::IpNet;
-use trellis_model::config::{Config, Vpc};
-use trellis_policy::{Policies, Principal, PrincipalIndex};
+use trellis_model::{
+    arn::Arn,
+    config::{Config, Role, Vpc},
+};
+use trellis_policy::{Caller, Policies, Principal, PrincipalIndex};
 
 use crate::snapshot::Snapshot;
 
@@ -58,6 +65,12 @@ pub(super) enum CallerError {
         text: String,
         /// Those that there are.
         known: String,
+    },
+    /// Tags of a session that is none.
+    #[error("`{text}` has no session tags: it is no session of a role, ROLE/SESSION")]
+    NoSession {
+        /// As given.
+        text: String,
     },
     /// More than one.
     #[error("`{text}` may be any of: {arns}")]
@@ -176,8 +189,42 @@ fn find_vpc<'a>(config: &'a Config, text: Option<&str>) -> Result<&'a Vpc, Calle
     }
 }
 
+/// The caller with this name or ARN. A session of a role needs no key of its own: whoever assumes the role has one. Session tags are
+/// those of the session.
+pub(super) fn caller(
+    config: &Config,
+    policies: &Policies,
+    text: &str,
+    tags: &BTreeMap<String, String>,
+    now: SystemTime,
+) -> Result<Caller, CallerError> {
+    let known = principal(policies, text);
+    let session = session_of(config, text)
+        .filter(|_| !tags.is_empty() || known.is_err())
+        .and_then(|(role, name)| policies.suppose_session(role.arn.as_str(), name, tags, now));
+    match session {
+        Some(session) => Ok(session),
+        None if tags.is_empty() => known.map(Caller::Principal),
+        None => Err(CallerError::NoSession {
+            text: text.to_owned(),
+        }),
+    }
+}
+
+/// The role and the name of the session that `ROLE/SESSION` or the ARN of a session means.
+fn session_of<'a>(config: &'a Config, text: &'a str) -> Option<(&'a Role, &'a str)> {
+    let (role, session) = text.rsplit_once('/')?;
+    let named = |of: &&Role| {
+        let beginning = Arn::assumed_role(&of.account, &config.region, &of.name, "");
+        *of.name == *role || beginning.as_str().strip_suffix('/') == Some(role)
+    };
+    let mut roles = config.roles.iter().filter(named);
+    let only = roles.next().filter(|_| roles.next().is_none())?;
+    (!session.is_empty()).then_some((only, session))
+}
+
 /// The principal with this name or ARN.
-pub(super) fn principal(policies: &Policies, text: &str) -> Result<PrincipalIndex, CallerError> {
+fn principal(policies: &Policies, text: &str) -> Result<PrincipalIndex, CallerError> {
     if let Some(index) = policies.principal_by_arn(text) {
         return Ok(index);
     }

@@ -44,6 +44,9 @@ pub(super) struct Report {
     pub(super) caller: Option<CallerReport>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) policies: Option<Explanation>,
+    /// The same with policies in audit enforced and candidates active.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) candidate_policies: Option<Explanation>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) forward: Option<Forward>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -213,6 +216,7 @@ impl Report {
             rules: listener.map_or_else(Vec::new, |listener| rules(listener, &walk.trials, &names)),
             caller: of.caller(),
             policies: walk.decision.clone(),
+            candidate_policies: walk.rehearsal.clone(),
             outcome: outcome(&walk.end, forward.as_ref()),
             forward,
             headers: walk.headers.as_ref().map(headers),

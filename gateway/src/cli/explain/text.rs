@@ -2,6 +2,8 @@
 
 use std::fmt::{self, Display, Formatter};
 
+use trellis_policy::Explanation;
+
 use super::{
     groups::{Forward, GroupReport, StatusSource},
     report::{CallerReport, Headers, Outcome, Report, RuleReport},
@@ -24,6 +26,7 @@ impl Display for Text<'_> {
             rules,
             caller,
             policies,
+            candidate_policies,
             forward,
             headers,
             outcome,
@@ -58,12 +61,8 @@ impl Display for Text<'_> {
         if let Some(caller) = caller {
             line(f, "caller", caller)?;
         }
-        for (number, layer) in policies.iter().flat_map(|all| &all.layers).enumerate() {
-            let text = layer.to_string();
-            for (inner, text) in text.lines().enumerate() {
-                let first = number == 0 && inner == 0;
-                line(f, if first { "policies" } else { "" }, text)?;
-            }
+        for (left, decision) in [("policies", policies), ("candidate", candidate_policies)] {
+            write_decision(f, left, decision.as_ref())?;
         }
         if let Some(forward) = forward {
             write_forward(f, forward)?;
@@ -77,6 +76,31 @@ impl Display for Text<'_> {
 
 fn line(f: &mut Formatter<'_>, left: &str, right: impl Display) -> fmt::Result {
     writeln!(f, "{left:<LEFT$}{right}")
+}
+
+/// What each layer says; of candidates also what comes of it, because the end of the request does not show that.
+fn write_decision(
+    f: &mut Formatter<'_>,
+    left: &str,
+    decision: Option<&Explanation>,
+) -> fmt::Result {
+    let mut left = left;
+    if let Some(decision) = decision.filter(|_| left == "candidate") {
+        let verdict = if decision.allowed {
+            "would be allowed"
+        } else {
+            "would be refused"
+        };
+        line(f, left, verdict)?;
+        left = "";
+    }
+    for layer in decision.iter().flat_map(|all| &all.layers) {
+        for text in layer.to_string().lines() {
+            line(f, left, text)?;
+            left = "";
+        }
+    }
+    Ok(())
 }
 
 fn write_forward(f: &mut Formatter<'_>, forward: &Forward) -> fmt::Result {

@@ -80,7 +80,14 @@ fn describe(request: &Request, defaults: &Defaults) -> Result<Description, Wrong
             let message = "`principal` and `anonymous` exclude each other";
             return Err(Wrong::new("request.principal", message));
         }
-        (Some(text), false) => SenderText::Principal(text.clone()),
+        (Some(name), false) => SenderText::Principal {
+            name: name.clone(),
+            tags: request.session_tags.clone(),
+        },
+        (None, _) if !request.session_tags.is_empty() => {
+            let message = "`sessionTags` take `principal` beside them";
+            return Err(Wrong::new("request.sessionTags", message));
+        }
         (None, true) => SenderText::Anonymous,
         (None, false) => SenderText::Signature,
     };
@@ -118,79 +125,107 @@ impl From<Version> for HttpVersion {
 
 /// Every expectation that does not hold.
 fn compare(expect: &Expect, explained: &Explained) -> Vec<Failed> {
-    let mut failures = Vec::new();
-    let mut check = |member: &'static str, expected: Option<String>, actual: String| {
+    let mut comparison = Comparison::default();
+    comparison.decisions(expect, explained);
+    comparison.way(expect, explained);
+    comparison.failures
+}
+
+fn none() -> String {
+    "none".to_owned()
+}
+
+#[derive(Default)]
+struct Comparison {
+    failures: Vec<Failed>,
+}
+
+impl Comparison {
+    fn check(&mut self, member: &'static str, expected: Option<String>, actual: String) {
         if let Some(expected) = expected.filter(|expected| *expected != actual) {
-            failures.push(Failed {
+            self.failures.push(Failed {
                 member,
                 expected,
                 actual,
             });
         }
-    };
-    let none = || "none".to_owned();
-    let decision = explained.decision();
-    check(
-        "decision",
-        expect.decision.map(|decision| decision.as_str().to_owned()),
-        decision.map_or_else(|| "the policies were not asked".to_owned(), verdict),
-    );
-    let (end, status) = ended(explained.end());
-    check(
-        "outcome",
-        expect.outcome.map(|end| end.as_str().to_owned()),
-        end.as_str().to_owned(),
-    );
-    let status = status.map_or_else(
-        || format!("{}, without a status of the gateway", end.as_str()),
-        |status| status.to_string(),
-    );
-    check(
-        "status",
-        expect.status.map(|status| status.to_string()),
-        status,
-    );
-    let service = explained.service().map_or_else(none, str::to_owned);
-    check("service", expect.service.clone(), service);
-    let rule = explained.rule().map_or_else(none, str::to_owned);
-    check("rule", expect.rule.clone(), rule);
-    let groups = |names: Vec<&str>| {
-        let mut names = names;
-        names.sort_unstable();
-        names.dedup();
-        if names.is_empty() {
-            "none".to_owned()
-        } else {
-            names.join(", ")
-        }
-    };
-    check(
-        "targetGroup",
-        expect
-            .target_group
-            .as_ref()
-            .map(|names| groups(names.all().iter().map(String::as_str).collect())),
-        groups(explained.target_groups()),
-    );
-    check(
-        "refusedBy",
-        expect.refused_by.map(|layer| layer.as_str().to_owned()),
-        decision
-            .and_then(|decision| decision.refused_by)
-            .map_or_else(none, |layer| layer.to_string().to_lowercase()),
-    );
-    if let Some(wanted) = &expect.statement {
-        let deciding =
-            decision.map_or_else(Vec::new, |decision| statements(decision, expect.refused_by));
-        let found = deciding.iter().any(|name| name == wanted);
-        let actual = if deciding.is_empty() {
-            "none decides".to_owned()
-        } else {
-            deciding.join(", ")
-        };
-        check("statement", (!found).then(|| wanted.clone()), actual);
     }
-    failures
+
+    /// What the policies say.
+    fn decisions(&mut self, expect: &Expect, explained: &Explained) {
+        let decision = explained.decision();
+        let wanted = |decision: Option<document::Decision>| {
+            decision.map(|decision| decision.as_str().to_owned())
+        };
+        self.check(
+            "decision",
+            wanted(expect.decision),
+            decision.map_or_else(|| "the policies were not asked".to_owned(), verdict),
+        );
+        self.check(
+            "candidate",
+            wanted(expect.candidate),
+            explained.rehearsal().map_or_else(
+                || "no policy is in audit or has a candidate".to_owned(),
+                verdict,
+            ),
+        );
+        self.check(
+            "refusedBy",
+            expect.refused_by.map(|layer| layer.as_str().to_owned()),
+            decision
+                .and_then(|decision| decision.refused_by)
+                .map_or_else(none, |layer| layer.word().to_owned()),
+        );
+        if let Some(wanted) = &expect.statement {
+            let deciding =
+                decision.map_or_else(Vec::new, |decision| statements(decision, expect.refused_by));
+            let found = deciding.iter().any(|name| name == wanted);
+            let actual = if deciding.is_empty() {
+                "none decides".to_owned()
+            } else {
+                deciding.join(", ")
+            };
+            self.check("statement", (!found).then(|| wanted.clone()), actual);
+        }
+    }
+
+    /// Where the request goes, and how it ends.
+    fn way(&mut self, expect: &Expect, explained: &Explained) {
+        let (end, status) = ended(explained.end());
+        self.check(
+            "outcome",
+            expect.outcome.map(|end| end.as_str().to_owned()),
+            end.as_str().to_owned(),
+        );
+        let status = status.map_or_else(
+            || format!("{}, without a status of the gateway", end.as_str()),
+            |status| status.to_string(),
+        );
+        let expected = expect.status.map(|status| status.to_string());
+        self.check("status", expected, status);
+        let service = explained.service().map_or_else(none, str::to_owned);
+        self.check("service", expect.service.clone(), service);
+        let rule = explained.rule().map_or_else(none, str::to_owned);
+        self.check("rule", expect.rule.clone(), rule);
+        let expected = expect.target_group.as_ref();
+        self.check(
+            "targetGroup",
+            expected.map(|names| listed(names.all().iter().map(String::as_str).collect())),
+            listed(explained.target_groups()),
+        );
+    }
+}
+
+/// Names in one order, each once.
+fn listed(mut names: Vec<&str>) -> String {
+    names.sort_unstable();
+    names.dedup();
+    if names.is_empty() {
+        none()
+    } else {
+        names.join(", ")
+    }
 }
 
 fn verdict(decision: &Explanation) -> String {
@@ -216,13 +251,11 @@ fn ended(end: &End) -> (document::End, Option<u16>) {
 fn statements(decision: &Explanation, layer: Option<LayerName>) -> Vec<String> {
     let wanted = layer
         .map(LayerName::as_str)
-        .map(str::to_owned)
-        .or_else(|| Some(decision.refused_by?.to_string().to_lowercase()));
-    let layers = decision.layers.iter().filter(|layer| {
-        wanted
-            .as_ref()
-            .is_none_or(|wanted| layer.layer.to_string().to_lowercase() == *wanted)
-    });
+        .or_else(|| Some(decision.refused_by?.word()));
+    let layers = decision
+        .layers
+        .iter()
+        .filter(|layer| wanted.is_none_or(|wanted| layer.layer.word() == wanted));
     layers
         .filter_map(|layer| layer.deciding.as_deref())
         .map(short)

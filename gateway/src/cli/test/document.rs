@@ -59,8 +59,11 @@ pub(super) struct Request {
     #[schemars(with = "Option<String>")]
     pub(super) to: Option<IpAddr>,
     /// The principal that signed: name of a user or role, ROLE/SESSION, or an ARN. Absent: whoever the signature in headers or URL
-    /// says, nobody without one.
+    /// says, nobody without one. A session need not have a key.
     pub(super) principal: Option<String>,
+    /// Session tags of the principal, which is a session of a role then.
+    #[serde(default)]
+    pub(super) session_tags: BTreeMap<String, String>,
     /// Did nobody sign, whatever the headers say?
     #[serde(default)]
     pub(super) anonymous: bool,
@@ -123,6 +126,8 @@ pub(super) enum Version {
 pub(super) struct Expect {
     /// What the policies say.
     pub(super) decision: Option<Decision>,
+    /// What the policies would say if those in audit were enforced and candidates active.
+    pub(super) candidate: Option<Decision>,
     /// How the request ends.
     pub(super) outcome: Option<End>,
     /// The status of the gateway's own answer: of a refusal, or of a fixed response.
@@ -145,6 +150,7 @@ impl Expect {
     pub(super) fn is_empty(&self) -> bool {
         let Self {
             decision,
+            candidate,
             outcome,
             status,
             service,
@@ -154,6 +160,7 @@ impl Expect {
             statement,
         } = self;
         decision.is_none()
+            && candidate.is_none()
             && outcome.is_none()
             && status.is_none()
             && service.is_none()
@@ -220,6 +227,10 @@ pub(super) enum LayerName {
     Service,
     /// The policies of the caller.
     Identity,
+    /// The permissions boundary of the caller.
+    Boundary,
+    /// The policies that came with the caller's session.
+    Session,
 }
 
 impl LayerName {
@@ -229,6 +240,8 @@ impl LayerName {
             Self::Network => "network",
             Self::Service => "service",
             Self::Identity => "identity",
+            Self::Boundary => "boundary",
+            Self::Session => "session",
         }
     }
 }

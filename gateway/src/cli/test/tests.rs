@@ -67,79 +67,91 @@ fn reports_are_what_is_printed() {
     }
 }
 
+const CHECKOUT: &str =
+    "principal: checkout, method: POST, url: 'http://orders.shop.test:8080/orders'";
+const DELETE: &str =
+    "principal: checkout, method: DELETE, url: 'http://orders.shop.test:8080/orders'";
+const LOST: &str = "principal: checkout, url: 'http://nowhere.shop.test:8080/'";
+
+/// A request, an expectation that holds, one that does not, and what is told of that.
+const EXPECTATIONS: [(&str, &str, &str, &str); 12] = [
+    (
+        CHECKOUT,
+        "decision: allow",
+        "decision: deny",
+        "decision: expected deny, got allow",
+    ),
+    (
+        LOST,
+        "status: 404",
+        "decision: deny",
+        "decision: expected deny, got the policies were not asked",
+    ),
+    (
+        CHECKOUT,
+        "decision: allow",
+        "candidate: allow",
+        "candidate: expected allow, got no policy is in audit or has a candidate",
+    ),
+    (
+        CHECKOUT,
+        "outcome: forwarded",
+        "outcome: refused",
+        "outcome: expected refused, got forwarded",
+    ),
+    (
+        DELETE,
+        "status: 403",
+        "status: 404",
+        "status: expected 404, got 403",
+    ),
+    (
+        DELETE,
+        "status: 403",
+        "outcome: unanswered",
+        "outcome: expected unanswered, got refused",
+    ),
+    (
+        CHECKOUT,
+        "service: orders",
+        "service: catalog",
+        "service: expected catalog, got orders",
+    ),
+    (
+        CHECKOUT,
+        "rule: default",
+        "rule: canary",
+        "rule: expected canary, got default",
+    ),
+    (
+        CHECKOUT,
+        "targetGroup: [orders-v2, orders-v1]",
+        "targetGroup: orders-v1",
+        "targetGroup: expected orders-v1, got orders-v1, orders-v2",
+    ),
+    (
+        DELETE,
+        "refusedBy: service",
+        "refusedBy: network",
+        "refusedBy: expected network, got service",
+    ),
+    (
+        DELETE,
+        "statement: NobodyDeletes",
+        "statement: '1'",
+        "statement: expected 1, got NobodyDeletes",
+    ),
+    (
+        CHECKOUT,
+        "statement: EverybodyInside",
+        "statement: NobodyDeletes",
+        "statement: expected NobodyDeletes, got EverybodyInside, OurOwnPeople, Call",
+    ),
+];
+
 #[test]
 fn every_expectation_can_fail() {
-    let checkout = "principal: checkout, method: POST, url: 'http://orders.shop.test:8080/orders'";
-    let delete = "principal: checkout, method: DELETE, url: 'http://orders.shop.test:8080/orders'";
-    let lost = "principal: checkout, url: 'http://nowhere.shop.test:8080/'";
-    for (request, holds, fails, told) in [
-        (
-            checkout,
-            "decision: allow",
-            "decision: deny",
-            "decision: expected deny, got allow",
-        ),
-        (
-            lost,
-            "status: 404",
-            "decision: deny",
-            "decision: expected deny, got the policies were not asked",
-        ),
-        (
-            checkout,
-            "outcome: forwarded",
-            "outcome: refused",
-            "outcome: expected refused, got forwarded",
-        ),
-        (
-            delete,
-            "status: 403",
-            "status: 404",
-            "status: expected 404, got 403",
-        ),
-        (
-            delete,
-            "status: 403",
-            "outcome: unanswered",
-            "outcome: expected unanswered, got refused",
-        ),
-        (
-            checkout,
-            "service: orders",
-            "service: catalog",
-            "service: expected catalog, got orders",
-        ),
-        (
-            checkout,
-            "rule: default",
-            "rule: canary",
-            "rule: expected canary, got default",
-        ),
-        (
-            checkout,
-            "targetGroup: [orders-v2, orders-v1]",
-            "targetGroup: orders-v1",
-            "targetGroup: expected orders-v1, got orders-v1, orders-v2",
-        ),
-        (
-            delete,
-            "refusedBy: service",
-            "refusedBy: network",
-            "refusedBy: expected network, got service",
-        ),
-        (
-            delete,
-            "statement: NobodyDeletes",
-            "statement: '1'",
-            "statement: expected 1, got NobodyDeletes",
-        ),
-        (
-            checkout,
-            "statement: EverybodyInside",
-            "statement: NobodyDeletes",
-            "statement: expected NobodyDeletes, got EverybodyInside, OurOwnPeople, Call",
-        ),
-    ] {
+    for (request, holds, fails, told) in EXPECTATIONS {
         let (text, code) = single(request, holds);
         assert_eq!(code, 0, "{holds}\n{text}");
         let (text, code) = single(request, fails);
@@ -148,6 +160,84 @@ fn every_expectation_can_fail() {
             text.contains(&format!("\n      {told}\n")),
             "{told}\n{text}"
         );
+    }
+}
+
+/// A configuration with a role that nobody has a key of, a policy that asks for session tags, and a candidate that allows less.
+const SESSIONS: &str = r#"
+account: "111122223333"
+region: us-west-2
+vpcs: [{name: shop, cidrs: [10.0.0.0/16], attachments: [{listen: [127.0.0.1]}]}]
+serviceNetworks:
+  - {name: net, vpcAssociations: [{vpcIdentifier: shop}], serviceAssociations: [{serviceIdentifier: orders}]}
+services:
+  - name: orders
+    customDomainName: orders.shop.test
+    authType: AWS_IAM
+    authPolicy:
+      Statement: {Sid: Web, Effect: Allow, Principal: "*", Action: "*", Resource: "*", Condition: {StringEquals: {"aws:PrincipalTag/team": web}}}
+    shadowAuthPolicy:
+      Statement: {Sid: Gets, Effect: Allow, Principal: "*", Action: "*", Resource: "*", Condition: {StringEquals: {"vpc-lattice-svcs:RequestMethod": GET}}}
+    listeners: [{name: http, protocol: HTTP, port: 8080, defaultAction: {fixedResponse: {statusCode: 404}}}]
+principals:
+  roles:
+    - name: reader
+      trustPolicy: {Statement: {Effect: Allow, Principal: {AWS: "111122223333"}, Action: "sts:AssumeRole"}}
+      policies: [{Statement: {Effect: Allow, Action: "*", Resource: "*"}}]
+"#;
+
+#[test]
+fn sessions_and_candidates_are_tested() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("trellis.yaml"), SESSIONS).unwrap();
+    let path = folder.path().join("tests.yaml");
+    let outcome = |request: &str, expect: &str| {
+        let text = format!(
+            "config: trellis.yaml\ntests:\n  - name: one\n    request: {{url: 'http://orders.shop.test:8080/', {request}}}\n    expect: {{{expect}}}\n"
+        );
+        fs::write(&path, text).unwrap();
+        test(&[path.to_str().unwrap()])
+    };
+    let web = "principal: reader/night, sessionTags: {team: web}";
+    let ops = "principal: 'arn:aws:sts::111122223333:assumed-role/reader/night', sessionTags: {team: ops}";
+    for (request, holds, fails) in [
+        (web, "decision: allow, statement: Web", "decision: deny"),
+        (ops, "decision: deny, refusedBy: service", "decision: allow"),
+        (
+            "principal: reader/night",
+            "decision: deny",
+            "decision: allow",
+        ),
+        (web, "candidate: allow", "candidate: deny"),
+        (
+            "principal: reader/night, method: POST, sessionTags: {team: web}",
+            "decision: allow, candidate: deny",
+            "candidate: allow",
+        ),
+    ] {
+        let (text, code) = outcome(request, holds);
+        assert_eq!(code, 0, "{request} {holds}\n{text}");
+        let (text, code) = outcome(request, fails);
+        assert_eq!(code, 1, "{request} {fails}\n{text}");
+        assert!(text.contains("| candidate        would be "), "{text}");
+    }
+    for (request, told) in [
+        (
+            "sessionTags: {team: web}",
+            "`sessionTags` take `principal` beside them",
+        ),
+        (
+            "principal: writer/night, sessionTags: {team: web}",
+            "`writer/night` has no session tags",
+        ),
+        (
+            "principal: writer/night",
+            "no user, and no session of a role, is called `writer/night`",
+        ),
+    ] {
+        let (text, code) = outcome(request, "decision: allow");
+        assert_eq!(code, 2, "{text}");
+        assert!(text.contains(told), "{told}\n{text}");
     }
 }
 

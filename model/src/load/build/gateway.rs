@@ -81,6 +81,8 @@ impl Builder<'_> {
             &at.member("limits"),
             &gateway.limits.clone().unwrap_or_default(),
         );
+        let explain = gateway.explain.as_ref();
+        let explain_to = explain.map(|explain| self.explain_to(&at.member("explain"), explain));
         let data_dir: PathBuf =
             self.relative(file, gateway.data_dir.as_deref().unwrap_or(DATA_DIR));
         Some(GatewaySettings {
@@ -91,6 +93,27 @@ impl Builder<'_> {
             data_dir,
             workers: std::num::NonZeroUsize::new(workers?),
             limits: limits?,
+            explain_to: given(explain_to)?.unwrap_or_default(),
+        })
+    }
+
+    /// Principals that decisions are explained to.
+    fn explain_to(&mut self, at: &At<'_>, explain: &document::Explain) -> Option<Vec<Box<str>>> {
+        let at = at.member("principals");
+        if explain.principals.is_empty() {
+            self.error(&at, "nobody is told anything")
+                .hint("ARNs of users, roles or role sessions; leave out `explain` to tell nobody");
+        }
+        self.each(&at, &explain.principals, |this, at, text| {
+            let right = is_principal(text);
+            if !right {
+                this.error(
+                    at,
+                    format!("`{text}` is not the ARN of a user, role or role session"),
+                )
+                .hint("such as `arn:aws:iam::111122223333:role/admin`");
+            }
+            right.then(|| text.into())
         })
     }
 
@@ -270,4 +293,21 @@ pub(super) fn given<T>(value: Option<Option<T>>) -> Option<Option<T>> {
 /// Zero seconds mean no limit.
 pub(super) fn unless_zero(time: Duration) -> Option<Duration> {
     (!time.is_zero()).then_some(time)
+}
+
+/// Is it the ARN of a user, a role or a session of a role?
+fn is_principal(text: &str) -> bool {
+    let parts: Vec<&str> = text.splitn(6, ':').collect();
+    let &["arn", _, service, "", account, resource] = parts.as_slice() else {
+        return false;
+    };
+    let kinds: &[&str] = match service {
+        "iam" => &["user", "role"],
+        "sts" => &["assumed-role"],
+        _ => return false,
+    };
+    account.parse::<crate::name::AccountId>().is_ok()
+        && resource
+            .split_once('/')
+            .is_some_and(|(kind, name)| kinds.contains(&kind) && !name.is_empty())
 }

@@ -94,6 +94,11 @@ impl<'a> Builder<'a> {
         );
         let auth_type = written.auth_type.unwrap_or_default();
         let auth_policy = self.auth_policy(at, auth_type, written.auth_policy.as_ref());
+        let auth_policy_mode = self.auth_policy_mode(at, auth_type, written.auth_policy_mode);
+        let shadow_auth_policy = self.sized_policy(
+            &at.member("shadowAuthPolicy"),
+            written.shadow_auth_policy.as_ref(),
+        );
         let tags = self.tags(&at.member("tags"), &written.tags);
         let vpcs = self.vpc_associations(at, file, written, members);
         let services = self.service_associations(at, file, written, members);
@@ -112,6 +117,8 @@ impl<'a> Builder<'a> {
             account,
             auth_type: auth_type.into(),
             auth_policy,
+            auth_policy_mode,
+            shadow_auth_policy,
             vpcs,
             services,
             tags,

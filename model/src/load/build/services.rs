@@ -93,6 +93,11 @@ impl<'a> Builder<'a> {
         );
         let auth_type = written.auth_type.unwrap_or_default();
         let auth_policy = self.auth_policy(at, auth_type, written.auth_policy.as_ref());
+        let auth_policy_mode = self.auth_policy_mode(at, auth_type, written.auth_policy_mode);
+        let shadow_auth_policy = self.sized_policy(
+            &at.member("shadowAuthPolicy"),
+            written.shadow_auth_policy.as_ref(),
+        );
         let custom_domain = written
             .custom_domain_name
             .as_deref()
@@ -144,6 +149,8 @@ impl<'a> Builder<'a> {
             certificate,
             auth_type: auth_type.into(),
             auth_policy,
+            auth_policy_mode,
+            shadow_auth_policy,
             idle_timeout: unless_zero(idle_timeout?),
             listeners: listeners?,
             tags,

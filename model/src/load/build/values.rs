@@ -12,7 +12,7 @@ use std::{
 
 use super::Builder;
 use crate::{
-    config::{PolicyLanguage, PolicyText, Secret},
+    config::{AuthPolicyMode, PolicyLanguage, PolicyText, Secret},
     document::{Policy, SecretSource},
     load::path::At,
     name::{Name, NameError},
@@ -301,14 +301,45 @@ impl<'a> Builder<'a> {
                 .hint("add `authType: AWS_IAM`"),
             _ => {}
         }
-        let at = at.member("authPolicy");
-        let text = self.policy(&at, policy?)?;
+        self.sized_policy(&at.member("authPolicy"), policy)
+    }
+
+    /// Is the auth policy enforced?
+    pub(super) fn auth_policy_mode(
+        &mut self,
+        at: &At<'_>,
+        auth_type: crate::document::AuthType,
+        written: Option<crate::document::AuthPolicyMode>,
+    ) -> AuthPolicyMode {
+        use crate::document;
+
+        if written.is_some() && auth_type == document::AuthType::None {
+            self.warning(
+                &at.member("authPolicyMode"),
+                "has no effect while `authType` is `NONE`",
+            )
+            .code(Code::NotCounted)
+            .hint("add `authType: AWS_IAM`");
+        }
+        match written.unwrap_or_default() {
+            document::AuthPolicyMode::Enforce => AuthPolicyMode::Enforce,
+            document::AuthPolicyMode::Audit => AuthPolicyMode::Audit,
+        }
+    }
+
+    /// A policy of a service network or service, with its size limit.
+    pub(super) fn sized_policy(
+        &mut self,
+        at: &At<'_>,
+        policy: Option<&Policy>,
+    ) -> Option<PolicyText> {
+        let text = self.policy(at, policy?)?;
         let size = size_of_json(&text.text);
         let most = self.auth_policy_bytes;
         if text.language == PolicyLanguage::Iam && size > most {
             let most_of_all = *ranges::AUTH_POLICY_BYTES.end();
             self.error(
-                &at,
+                at,
                 format!("a policy of {size} bytes is larger than {most}"),
             )
             .hint(format!(

@@ -1,55 +1,12 @@
 //! The `Principal` and `NotPrincipal` elements.
 
-use std::collections::HashSet;
-
-use trellis_model::{arn::Arn, config::Config, problem::Code};
+use trellis_model::problem::Code;
 
 use super::{Reader, Spot};
 use crate::{
     iam::{PrincipalList, Principals},
     json::{Node, Value},
 };
-
-/// Everybody who can sign a request here.
-#[derive(Debug, Default)]
-pub(crate) struct Callers {
-    /// Ids of accounts that have any.
-    accounts: HashSet<Box<str>>,
-    /// ARNs of users and roles.
-    arns: HashSet<Box<str>>,
-    /// What the ARNs of the roles' sessions begin with.
-    sessions: HashSet<Box<str>>,
-}
-
-impl Callers {
-    /// The users and roles of a configuration.
-    pub(crate) fn of(config: &Config) -> Self {
-        let mut callers = Self::default();
-        for user in &config.users {
-            callers.accounts.insert(user.account.as_str().into());
-            callers.arns.insert(user.arn.as_str().into());
-        }
-        for role in &config.roles {
-            let session = Arn::assumed_role(&role.account, &config.region, &role.name, "");
-            callers.accounts.insert(role.account.as_str().into());
-            callers.arns.insert(role.arn.as_str().into());
-            callers.sessions.insert(session.as_str().into());
-        }
-        callers
-    }
-
-    fn has(&self, named: &Named, text: &str) -> bool {
-        match named {
-            Named::Account(id) => self.accounts.contains(id),
-            Named::User | Named::Role => self.arns.contains(text),
-            Named::Session => text
-                .rsplit_once('/')
-                .is_some_and(|(role, _)| self.sessions.contains(&*format!("{role}/"))),
-            // Everybody exists, and what is foreign has its own warning.
-            Named::Everybody | Named::Foreign => true,
-        }
-    }
-}
 
 /// What one text names.
 enum Named {
@@ -149,19 +106,7 @@ impl Reader<'_> {
     fn principal(&mut self, text: &str, spot: &Spot, found: &mut Found) -> Option<()> {
         found.texts += 1;
         let list = &mut found.list;
-        let named = self.named(text, spot)?;
-        if self
-            .callers
-            .is_some_and(|callers| !callers.has(&named, text))
-        {
-            self.warn(
-                Code::UnknownPrincipal,
-                spot,
-                format!("`{text}` is nobody in this configuration"),
-                "no request comes from there",
-            );
-        }
-        match named {
+        match self.named(text, spot)? {
             Named::Everybody => found.everybody = true,
             Named::Account(id) => list.accounts.push(id),
             Named::User => list.users.push(text.into()),
