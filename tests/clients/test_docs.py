@@ -45,11 +45,12 @@ def anchors(page):
 
 
 def commands():
-    """The options of every command, from the page that a Rust test keeps the same as the code."""
+    """The options of every command, those of its own commands included, from the page that a Rust test keeps the same as the code."""
     text = (PROJECT / "docs" / "reference" / "cli.md").read_text()
     found = {}
-    for title, body in re.findall(r"^## trellis ?(\w*)\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL):
-        found[title] = set(re.findall(r"^\s+(?:-\w, )?(--[\w-]+)", body, re.MULTILINE)) | {"--help", "-h"}
+    for title, body in re.findall(r"^## trellis ?([\w ]*)\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL):
+        options = set(re.findall(r"^\s+(?:-\w, )?(--[\w-]+)", body, re.MULTILINE)) | {"--help", "-h"}
+        found.setdefault(title.split(" ")[0], set()).update(options)
     return found
 
 
