@@ -8,6 +8,8 @@
 
 use std::{net::IpAddr, sync::Arc, time::SystemTime};
 
+use foldhash::fast::RandomState;
+use hashbrown::{HashMap, HashSet};
 use http::{HeaderMap, header::AUTHORIZATION};
 use ipnet::IpNet;
 use trellis_model::{
@@ -110,26 +112,31 @@ pub struct Origin<'a> {
     pub address: IpAddr,
 }
 
-/// Providers and mappings of a configuration.
+/// Providers and mappings of a configuration, each found by whom it concerns: what other accounts have costs a request nothing.
 #[derive(Debug)]
 pub struct Identities {
     tokens: JwtVerifier,
-    /// The account of each issuer of `tokens`.
-    accounts: Vec<AccountId>,
-    by_token: Vec<TokenRule>,
-    by_network: Vec<NetworkRule>,
+    /// By position of the issuer in `tokens`.
+    providers: Vec<Provider>,
+    /// Accounts with a provider.
+    accounts: HashSet<AccountId, RandomState>,
+    by_network: HashMap<VpcId, Vec<NetworkRule>, RandomState>,
+}
+
+#[derive(Debug)]
+struct Provider {
+    account: AccountId,
+    rules: Vec<TokenRule>,
 }
 
 #[derive(Debug)]
 struct TokenRule {
-    issuer: IssuerIndex,
     claims: Vec<ClaimMatch>,
     principal: PrincipalIndex,
 }
 
 #[derive(Debug)]
 struct NetworkRule {
-    vpc: VpcId,
     sources: Vec<IpNet>,
     principal: PrincipalIndex,
 }
@@ -157,30 +164,42 @@ impl Identities {
         if !problems.is_empty() {
             return Err(problems.into_iter().collect());
         }
-        let (mut by_token, mut by_network) = (Vec::new(), Vec::new());
+        let providers = config.identity_providers.iter();
+        let mut providers: Vec<Provider> = providers
+            .map(|provider| Provider {
+                account: provider.account.clone(),
+                rules: Vec::new(),
+            })
+            .collect();
+        let mut by_network: HashMap<VpcId, Vec<NetworkRule>, RandomState> = HashMap::default();
         for mapping in &config.mappings {
             // A principal that was not compiled is nobody, so its mapping gives nothing.
             let Some(principal) = policies.principal_by_arn(mapping.caller.as_str()) else {
                 continue;
             };
             match &mapping.evidence {
-                Evidence::Jwt { provider, claims } => by_token.push(TokenRule {
-                    issuer: IssuerIndex(*provider),
-                    claims: claims.clone(),
-                    principal,
-                }),
-                Evidence::Attachment { vpc, sources } => by_network.push(NetworkRule {
-                    vpc: vpc.clone(),
-                    sources: sources.clone(),
-                    principal,
-                }),
+                Evidence::Jwt { provider, claims } => {
+                    let rule = TokenRule {
+                        claims: claims.clone(),
+                        principal,
+                    };
+                    if let Some(provider) = providers.get_mut(*provider) {
+                        provider.rules.push(rule);
+                    }
+                }
+                Evidence::Attachment { vpc, sources } => {
+                    let rules = by_network.entry(vpc.clone()).or_default();
+                    rules.push(NetworkRule {
+                        sources: sources.clone(),
+                        principal,
+                    });
+                }
             }
         }
-        let accounts = config.identity_providers.iter();
         Ok(Self {
             tokens: JwtVerifier::new(issuers, config.gateway.limits.clock_skew),
-            accounts: accounts.map(|provider| provider.account.clone()).collect(),
-            by_token,
+            accounts: providers.iter().map(|of| of.account.clone()).collect(),
+            providers,
             by_network,
         })
     }
@@ -231,7 +250,8 @@ impl Identities {
         origin: &Origin<'_>,
         now: SystemTime,
     ) -> Result<Option<PrincipalIndex>, IdentityError> {
-        let ours = |issuer: IssuerIndex| self.accounts.get(issuer.0) == Some(origin.account);
+        let provider = |issuer: IssuerIndex| self.providers.get(issuer.0);
+        let ours = |issuer| provider(issuer).is_some_and(|of| of.account == *origin.account);
         if !self.accounts.contains(origin.account) {
             return Ok(None);
         }
@@ -239,8 +259,8 @@ impl Identities {
             return Ok(None);
         };
         let token = self.tokens.verify(token, ours, now)?;
-        let rule = self.by_token.iter().find(|rule| rule.fits(&token));
-        match rule {
+        let rules = provider(token.issuer).map_or(&[][..], |of| &of.rules);
+        match rules.iter().find(|rule| rule.fits(&token)) {
             Some(rule) => Ok(Some(rule.principal)),
             None => Err(IdentityError::NoMapping {
                 subject: crate::sigv4::quote(token.subject.as_deref().unwrap_or("-").as_bytes()),
@@ -250,25 +270,24 @@ impl Identities {
 
     /// The principal of callers from this network.
     fn by_network(&self, origin: &Origin<'_>) -> Option<PrincipalIndex> {
-        self.by_network
+        let rules = self.by_network.get(origin.vpc)?;
+        rules
             .iter()
-            .find(|rule| rule.fits(origin))
+            .find(|rule| rule.fits(origin.address))
             .map(|rule| rule.principal)
     }
 }
 
 impl TokenRule {
     fn fits(&self, token: &VerifiedJwt) -> bool {
-        self.issuer == token.issuer && self.claims.iter().all(|claim| has_claim(token, claim))
+        self.claims.iter().all(|claim| has_claim(token, claim))
     }
 }
 
 impl NetworkRule {
-    fn fits(&self, origin: &Origin<'_>) -> bool {
-        let address = origin.address.to_canonical();
-        self.vpc == *origin.vpc
-            && (self.sources.is_empty()
-                || self.sources.iter().any(|range| range.contains(&address)))
+    fn fits(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        self.sources.is_empty() || self.sources.iter().any(|range| range.contains(&address))
     }
 }
 

@@ -33,6 +33,7 @@ use std::{
 
 use arc_swap::ArcSwapOption;
 pub use error::JwtError;
+use hashbrown::HashMap;
 pub use keys::{KeySet, KeySetError, MAX_KEY_SET_BYTES};
 use ring::digest;
 use serde_json::{Map, Value};
@@ -77,6 +78,8 @@ pub struct VerifiedJwt {
 #[derive(Debug)]
 pub struct JwtVerifier {
     issuers: Vec<Issuer>,
+    /// Positions by `iss`: several may believe one issuer, for audiences or accounts of their own.
+    by_name: HashMap<Box<str>, Vec<IssuerIndex>, foldhash::fast::RandomState>,
     skew: Duration,
     verified: Cache,
 }
@@ -84,8 +87,14 @@ pub struct JwtVerifier {
 impl JwtVerifier {
     /// A verifier for tokens of these issuers; their times may differ from the clock by `skew`, either way.
     pub fn new(issuers: Vec<Issuer>, skew: Duration) -> Self {
+        let mut by_name: HashMap<_, Vec<_>, _> = HashMap::default();
+        for (position, issuer) in issuers.iter().enumerate() {
+            let positions = by_name.entry(issuer.issuer.clone()).or_default();
+            positions.push(IssuerIndex(position));
+        }
         Self {
             issuers,
+            by_name,
             skew,
             verified: Cache::default(),
         }
@@ -148,15 +157,13 @@ impl JwtVerifier {
     ) -> Result<(IssuerIndex, Box<str>), JwtError> {
         let claims = &token.claims;
         let mut known = false;
-        for (position, issuer) in self.issuers.iter().enumerate() {
-            let index = IssuerIndex(position);
-            if issuer.issuer != claims.issuer || !ours(index) {
-                continue;
-            }
+        let named = self.by_name.get(&claims.issuer).into_iter().flatten();
+        for index in named.copied().filter(|index| ours(*index)) {
             known = true;
-            let shared = issuer
-                .audiences
-                .iter()
+            let audiences = self.issuers.get(index.0).map(|issuer| &issuer.audiences);
+            let shared = audiences
+                .into_iter()
+                .flatten()
                 .find(|audience| claims.audiences.contains(audience));
             if let Some(audience) = shared {
                 return Ok((index, audience.clone()));
