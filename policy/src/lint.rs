@@ -14,6 +14,7 @@ use trellis_model::{
         ServiceNetwork, TargetGroup, TargetProtocol, User,
     },
     id::ServiceId,
+    name::Name,
     problem::{Code, Place, Problem},
 };
 
@@ -49,8 +50,9 @@ pub fn lint(config: &Config) -> Vec<Problem> {
 }
 
 struct Linter<'a> {
-    config: &'a Config,
     services: HashMap<ServiceId, &'a Service>,
+    /// A network whose policy does not count, of each service that is in one.
+    open: HashMap<ServiceId, &'a Name>,
     /// Ids of all VPCs.
     vpcs: HashSet<&'a str>,
     /// Does any policy of a network or service count?
@@ -84,8 +86,18 @@ impl<'a> Linter<'a> {
             .iter()
             .map(|network| network.auth_type);
         let services = config.services.iter().map(|service| service.auth_type);
+        let open = config
+            .service_networks
+            .iter()
+            .filter(|network| network.auth_type == AuthType::None)
+            .flat_map(|network| {
+                network
+                    .services
+                    .iter()
+                    .map(move |of| (of.service, &network.name))
+            });
         Self {
-            config,
+            open: open.collect(),
             services: config
                 .services
                 .iter()
@@ -132,16 +144,11 @@ impl<'a> Linter<'a> {
     }
 
     fn service(&mut self, service: &Service) {
-        let open = self.config.service_networks.iter().find(|network| {
-            let member = |association: &trellis_model::config::ServiceAssociation| {
-                association.service == service.id
-            };
-            network.auth_type == AuthType::None && network.services.iter().any(member)
-        });
+        let open = self.open.get(&service.id);
         if let Some(network) = open.filter(|_| service.auth_type == AuthType::None) {
             let message = format!(
                 "service `{}` takes requests from anybody in service network `{}`: neither asks who is calling",
-                service.name, network.name
+                service.name, network
             );
             let hint = "`authType: AWS_IAM` and an `authPolicy`, on one of them or both";
             self.find(Code::NoAuthentication, &service.place, message, hint);
