@@ -168,3 +168,18 @@ fn requests_that_meet_neither_are_not_rehearsed() {
     check("anonymous", &config, [("allow", None), ("allow", None)]);
     assert!(compile(&config).unwrap().has_rehearsals());
 }
+
+#[test]
+fn explanations_say_that_a_policy_is_in_audit() {
+    let mut config = world(ALL, GETS);
+    let reason = |config: &Config| {
+        let explanation = Call::default().explain(&compile(config).unwrap());
+        explanation.layers[1].reason.clone()
+    };
+    assert_eq!(reason(&config), "the auth type of the service is AWS_IAM");
+    config.services[0].auth_policy_mode = AuthPolicyMode::Audit;
+    assert_eq!(
+        reason(&config),
+        "the auth policy of the service is in audit"
+    );
+}
