@@ -5,16 +5,20 @@
 
 #![expect(
     clippy::unwrap_used,
+    clippy::panic,
     reason = "a measurement stops where it cannot go on"
 )]
 
 use std::{
+    collections::{BTreeMap, BTreeSet},
     fmt::Write as _,
     hint::black_box,
+    path::Path,
     sync::Arc,
     time::{Duration, SystemTime},
 };
 
+use arc_swap::ArcSwap;
 use aws_sigv4::sign::{
     v4::{calculate_signature, generate_signing_key},
     v4a,
@@ -22,9 +26,13 @@ use aws_sigv4::sign::{
 use criterion::{Criterion, criterion_group, criterion_main};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use sha2::{Digest as _, Sha256};
-use trellis_model::config::Secret;
+use trellis_model::{
+    config::Secret,
+    load::{Inputs, Source, load},
+};
 use trellis_policy::{
-    PrincipalIndex,
+    PrincipalIndex, compile,
+    session::{Bearer, NONCE_BYTES, SealingKey, SealingKeys, Session},
     sigv4::{DEFAULT_SKEW, KeyRing, Presigned, SERVICE, SignedParts, Verifier},
 };
 
@@ -46,6 +54,17 @@ struct Signed {
 impl Signed {
     /// Signs with `secret` a request that has `more` signed headers besides those that every client signs.
     fn new(path: &'static str, query: Option<&'static str>, more: usize, secret: &str) -> Self {
+        Self::with_token(path, query, more, secret, None)
+    }
+
+    /// The same with the token of temporary credentials.
+    fn with_token(
+        path: &'static str,
+        query: Option<&'static str>,
+        more: usize,
+        secret: &str,
+        token: Option<&str>,
+    ) -> Self {
         let mut fields = vec![
             ("host".to_owned(), HOST.to_owned()),
             (
@@ -54,6 +73,7 @@ impl Signed {
             ),
             ("x-amz-date".to_owned(), DATE.to_owned()),
         ];
+        fields.extend(token.map(|token| ("x-amz-security-token".to_owned(), token.to_owned())));
         fields.extend(
             (0..more).map(|number| (format!("x-trace-{number:02}"), format!("value {number}"))),
         );
@@ -141,6 +161,56 @@ fn verifier(key_id: &str) -> Verifier {
     Verifier::new(Arc::new(ring), DEFAULT_SKEW)
 }
 
+/// Nothing to read, nothing in the environment.
+struct Nothing;
+
+impl Inputs for Nothing {
+    fn read(&self, _: &Path) -> Result<String, String> {
+        Err("there are no files".to_owned())
+    }
+
+    fn variable(&self, _: &str) -> Option<String> {
+        None
+    }
+}
+
+/// A session of a role with a token of about 900 bytes, and a verifier that opens it.
+fn session() -> (Verifier, String) {
+    let document =
+        r#"{account: "111122223333", region: us-west-2, principals: {roles: [{name: reader}]}}"#;
+    let source = Source {
+        path: "bench.yaml".into(),
+        text: Ok(document.to_owned()),
+    };
+    let config = match load(&[source], &Nothing) {
+        Ok(loaded) => loaded.config,
+        Err(problems) => panic!("{problems}"),
+    };
+    let policies = compile(&config).unwrap();
+    let keys = SealingKeys::new(vec![
+        SealingKey::new("bench", &Secret::new(SECRET)).unwrap(),
+    ]);
+    let session = Session {
+        access_key_id: KEY_ID.into(),
+        secret: Secret::new(SECRET),
+        bearer: Bearer::Role {
+            arn: "arn:aws:iam::111122223333:role/reader".into(),
+            session_name: "night".into(),
+        },
+        tags: BTreeMap::from([("team".to_owned(), "web".repeat(110))]),
+        transitive: BTreeSet::new(),
+        source_identity: None,
+        federated_provider: None,
+        policies: Vec::new(),
+        issued: now(),
+        expires: now() + Duration::from_secs(3600),
+    };
+    let token = keys.seal(&session, [7; NONCE_BYTES]).unwrap();
+    assert!((850..950).contains(&token.len()), "{}", token.len());
+    let sessions = policies.sessions(Arc::new(ArcSwap::from_pointee(keys)));
+    (verifier("AKIASOMEBODYELSE").with_sessions(sessions), token)
+}
+
 fn signatures(criterion: &mut Criterion) {
     let plain = Signed::new("/rates/17", None, 0, SECRET);
     let long = Signed::new(
@@ -154,6 +224,8 @@ fn signatures(criterion: &mut Criterion) {
     let mut unsigned = Signed::new("/rates/17", None, 0, SECRET);
     unsigned.headers.remove("authorization");
     unsigned.headers.remove("x-amz-date");
+    let (opener, token) = session();
+    let temporary = Signed::with_token("/rates/17", None, 0, SECRET, Some(&token));
     let (known, unknown) = (verifier(KEY_ID), verifier("AKIASOMEBODYELSE"));
 
     let mut group = criterion.benchmark_group("signature");
@@ -161,6 +233,7 @@ fn signatures(criterion: &mut Criterion) {
         ("verified", &plain, &known, true),
         ("verified, 20 more headers and a query", &long, &known, true),
         ("verified, SigV4A", &everywhere, &known, true),
+        ("verified, with a session token", &temporary, &opener, true),
         ("wrong", &wrong, &known, false),
         ("unknown key", &plain, &unknown, false),
         ("absent", &unsigned, &known, true),

@@ -4,6 +4,7 @@ pub mod admin;
 mod check;
 pub mod cli;
 pub mod conn;
+pub mod control;
 pub mod dns;
 pub mod echo;
 mod files;

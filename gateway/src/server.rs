@@ -31,6 +31,7 @@ use trellis_model::{
 use self::plan::{Foundation, Plan, Running, Terms};
 
 use crate::{
+    control::Control,
     dns,
     listen::{Listeners, Prepared, Worker},
     registry::{self, Registry},
@@ -102,6 +103,7 @@ pub struct Server {
     certificates: Certificates,
     terms: Terms,
     background: Background,
+    control: Option<Control>,
     dns: dns::Listeners,
     names: Arc<dns::RunningNames>,
 }
@@ -121,6 +123,7 @@ impl Server {
             terms,
             roots,
             admin,
+            control,
         } = foundation;
 
         let writer = Arc::new(Writer::start(
@@ -161,6 +164,12 @@ impl Server {
             Arc::new(config),
         ));
         let background = Background::start(admin, &state, &registry, &shared.telemetry, seed)?;
+        let control = control
+            .map(|listener| {
+                let keys = terms.keychain.shared();
+                Control::start(listener, background.runtime(), &shared, keys)
+            })
+            .transpose()?;
         collect(&shared);
         let mut server = Self {
             locator,
@@ -173,6 +182,7 @@ impl Server {
             certificates,
             terms,
             background,
+            control,
         };
         server.open(sockets, dns);
         server.follow_keys();
@@ -205,7 +215,7 @@ impl Server {
 
     /// Takes over another configuration, or refuses it whole and leaves everything as it is.
     ///
-    /// Settings of the process itself (`gateway.admin`, `gateway.workers`, `gateway.dataDir`) keep their first value until the next
+    /// Settings of the process itself (`gateway.admin`, `gateway.control`, `gateway.workers`, `gateway.dataDir`) keep their first value until the next
     /// start; a change of them is a warning.
     fn apply(&mut self, loaded: Loaded) -> Result<u64, Problems> {
         let began = Instant::now();
@@ -328,6 +338,11 @@ impl Server {
         self.background.admin_address()
     }
 
+    /// Address of the security token service.
+    pub fn control_address(&self) -> Option<SocketAddr> {
+        self.control.as_ref().map(Control::address)
+    }
+
     /// Addresses on which DNS is answered.
     pub fn dns_addresses(&self) -> Vec<SocketAddr> {
         self.dns.addresses()
@@ -347,6 +362,9 @@ impl Server {
         self.shared.telemetry.emit(&StopBegan { grace });
         // Names first: whoever asks from now on should find another gateway.
         self.background.finish(self.dns.stop());
+        if let Some(control) = self.control {
+            self.background.finish(control.stop());
+        }
         let cut = self.listeners.stop(grace);
         self.terms.published.stop();
         self.background.stop();

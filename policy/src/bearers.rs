@@ -91,6 +91,12 @@ impl Bearers {
         self.users.get(arn).copied()
     }
 
+    /// A session of a role without anything of its own but the name.
+    pub(crate) fn session_identity(&self, role: &str, session_name: &str) -> Option<Principal> {
+        let role = self.roles.get(role)?;
+        Some(role.principal.of_session(session_name, &self.region))
+    }
+
     /// What a session of a role may do here and now.
     pub(crate) fn bind(&self, session: &Session) -> Result<Arc<RoleSession>, TokenError> {
         let Bearer::Role { arn, session_name } = &session.bearer else {

@@ -12,7 +12,7 @@ use std::{collections::HashSet, str::FromStr};
 use cedar_policy::{Entity, EntityId, EntityTypeName, EntityUid, RestrictedExpression};
 
 use crate::{
-    facts::Facts,
+    facts::{Facts, iso_time},
     principal::{Principal, PrincipalType},
     request::Action,
 };
@@ -172,6 +172,14 @@ fn attributes(principal: &Principal) -> Vec<(String, RestrictedExpression)> {
         text("userId", &principal.user_id),
     ];
     attributes.extend(principal.user_name().map(|name| text("username", name)));
+    let source_identity = principal.source_identity.as_deref();
+    attributes.extend(source_identity.map(|name| text("sourceIdentity", name)));
+    let provider = principal.federated_provider.as_deref();
+    attributes.extend(provider.map(|arn| text("federatedProvider", arn)));
+    attributes.extend(principal.issued.map(|issued| {
+        let issued = RestrictedExpression::new_datetime(iso_time(issued));
+        ("tokenIssueTime".to_owned(), issued)
+    }));
     if let Some(organization) = &principal.organization {
         attributes.push(text("organization", &organization.id));
         if !organization.paths.is_empty() {

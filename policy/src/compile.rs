@@ -17,6 +17,7 @@ use trellis_model::{
 use crate::{
     authorize::Memory,
     bearers::{Bearers, RoleTerms},
+    calls::CallPolicies,
     cedar::{CedarError, Vocabulary, lower_case_tags, native::NativeReader},
     iam::read::{Attached, read},
     layer::{Body, CedarCaller, Compiled, Layer, compile_statement},
@@ -68,6 +69,7 @@ pub struct Policies {
     pub(crate) principals: Arc<Vec<Known>>,
     by_arn: Arc<ByArn>,
     pub(crate) bearers: Arc<Bearers>,
+    calls: Arc<CallPolicies>,
     pub(crate) networks: Vec<Guarded>,
     network_index: HashMap<ServiceNetworkId, NetworkIndex>,
     pub(crate) services: Vec<Guarded>,
@@ -109,18 +111,29 @@ pub fn compile(config: &Config) -> Result<Policies, Problems> {
     let services: Vec<Sides> = services.collect();
     let (principals, by_arn) = compiler.principals(config, &vocabulary).map_err(ours)?;
     let bearers = compiler.bearers(config, &vocabulary, &by_arn);
-    if compiler
+    let calls = match CallPolicies::compile(config) {
+        Ok((calls, warnings)) => {
+            compiler.problems.extend(warnings);
+            Some(calls)
+        }
+        Err(problems) => {
+            compiler.problems.extend(problems);
+            None
+        }
+    };
+    let failed = compiler
         .problems
         .iter()
-        .any(|problem| problem.severity == Severity::Error)
-    {
+        .any(|problem| problem.severity == Severity::Error);
+    let Some(calls) = calls.filter(|_| !failed) else {
         return Err(compiler.problems.into_iter().collect());
-    }
+    };
     let callers = Callers {
         vocabulary,
         principals: Arc::new(principals),
         by_arn: Arc::new(by_arn),
         bearers: Arc::new(bearers),
+        calls: Arc::new(calls),
     };
     let rehearsed = |sides: &[Sides]| sides.iter().any(|sides| sides.candidate.is_some());
     let candidate = if rehearsed(&networks) || rehearsed(&services) {
@@ -145,6 +158,7 @@ struct Callers {
     principals: Arc<Vec<Known>>,
     by_arn: Arc<ByArn>,
     bearers: Arc<Bearers>,
+    calls: Arc<CallPolicies>,
 }
 
 impl Callers {
@@ -161,6 +175,7 @@ impl Callers {
             principals: Arc::clone(&self.principals),
             by_arn: Arc::clone(&self.by_arn),
             bearers: Arc::clone(&self.bearers),
+            calls: Arc::clone(&self.calls),
             networks,
             network_index: numbered(
                 config.service_networks.iter().map(|network| network.id),
@@ -517,6 +532,16 @@ impl Policies {
     /// Who a caller is; nobody for an anonymous one.
     pub fn caller<'a>(&'a self, caller: &'a Caller) -> Option<&'a Principal> {
         self.known(caller).map(|known| &known.principal)
+    }
+
+    /// Who may assume which role.
+    pub fn calls(&self) -> &CallPolicies {
+        &self.calls
+    }
+
+    /// What a session of a role with this name is known by: its ARN, its user id.
+    pub fn session_identity(&self, role_arn: &str, session_name: &str) -> Option<Principal> {
+        self.bearers.session_identity(role_arn, session_name)
     }
 
     /// Opens the tokens of this configuration's sessions, with whatever keys there are when one arrives.

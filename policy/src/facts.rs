@@ -72,6 +72,18 @@ pub(crate) type Values<'a> = SmallVec<[Cow<'a, str>; 1]>;
 /// The bytes that the facts of a request are written to, as the key of a cached decision.
 pub(crate) type Fingerprint = SmallVec<[u8; 256]>;
 
+/// Something that has values of condition keys: a request to a service, or a call of the control API.
+pub(crate) trait KeyValues {
+    /// The values of a key, at least one; `None` when there are none.
+    fn values_of(&self, key: &Key) -> Option<Values<'_>>;
+}
+
+impl KeyValues for Facts<'_> {
+    fn values_of(&self, key: &Key) -> Option<Values<'_>> {
+        self.values(key)
+    }
+}
+
 /// Everything that policies can ask about one request.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Facts<'a> {
@@ -94,7 +106,7 @@ impl<'a> Facts<'a> {
             Key::SourceVpc => one(request.source_vpc.as_str()),
             Key::SourceVpcOwnerAccount => one(request.source_vpc_owner.as_str()),
             Key::ResourceTag(tag) => self.service_tag(tag).and_then(one),
-            Key::Absent => None,
+            Key::Absent | Key::OfCall(_) => None,
             Key::PrincipalArn
             | Key::PrincipalAccount
             | Key::PrincipalType
@@ -102,7 +114,10 @@ impl<'a> Facts<'a> {
             | Key::PrincipalOrgPaths
             | Key::PrincipalTag(_)
             | Key::UserId
-            | Key::UserName => self.of_principal(key),
+            | Key::UserName
+            | Key::SourceIdentity
+            | Key::FederatedProvider
+            | Key::TokenIssueTime => self.of_principal(key),
             // Spec: VPC Lattice user guide, "Auth policies for TLS listeners": nothing inside the connection can be seen.
             _ if request.action == Action::Connect => None,
             Key::RequestMethod => one(request.method),
@@ -143,6 +158,9 @@ impl<'a> Facts<'a> {
             Key::PrincipalTag(tag) => principal_tag(principal, tag).and_then(one),
             Key::UserId => one(&*principal.user_id),
             Key::UserName => one(principal.user_name()?),
+            Key::SourceIdentity => one(principal.source_identity.as_deref()?),
+            Key::FederatedProvider => one(principal.federated_provider.as_deref()?),
+            Key::TokenIssueTime => one(iso_time(principal.issued?)),
             _ => None,
         }
     }
@@ -401,7 +419,7 @@ pub(crate) fn epoch_seconds(now: SystemTime) -> i64 {
 }
 
 /// A time as `aws:CurrentTime` shows it: `2026-11-24T00:00:00Z`.
-fn iso_time(now: SystemTime) -> String {
+pub(crate) fn iso_time(now: SystemTime) -> String {
     let moment = OffsetDateTime::from_unix_timestamp(epoch_seconds(now))
         .unwrap_or(OffsetDateTime::UNIX_EPOCH);
     format!(

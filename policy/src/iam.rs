@@ -11,7 +11,7 @@ pub(crate) mod read;
 pub(crate) mod template;
 
 use crate::{
-    facts::Facts,
+    facts::KeyValues,
     iam::{condition::Condition, template::Template},
     request::Action,
     wildcard::Pattern,
@@ -77,6 +77,8 @@ pub(crate) struct PrincipalList {
     pub(crate) roles: Vec<Box<str>>,
     /// ARNs of role sessions.
     pub(crate) sessions: Vec<Box<str>>,
+    /// Names of identity providers; empty but for trust policies.
+    pub(crate) federated: Vec<Box<str>>,
 }
 
 /// What a statement is about.
@@ -92,7 +94,7 @@ pub(crate) struct Resources {
 
 impl Resources {
     /// Does one of them fit, whether or not they are negated?
-    pub(crate) fn any_fits(&self, resource: &str, facts: &Facts<'_>) -> bool {
+    pub(crate) fn any_fits(&self, resource: &str, facts: &impl KeyValues) -> bool {
         let filled = |template: &Template| {
             template
                 .fill_pattern(facts)

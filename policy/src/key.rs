@@ -30,12 +30,17 @@ pub(crate) enum Key {
     ResourceTag(Box<str>),
     UserId,
     UserName,
+    SourceIdentity,
+    FederatedProvider,
+    TokenIssueTime,
     SourceIp,
     SecureTransport,
     CurrentTime,
     EpochTime,
     /// A key that no request here has: a global one about things that do not exist here, or one of another service.
     Absent,
+    /// A key of a call of the control API, by its name in lower case. Policies on requests have none.
+    OfCall(Box<str>),
 }
 
 /// What the values of a key are.
@@ -55,7 +60,7 @@ pub(crate) enum Kind {
 }
 
 /// Keys without a variable part, by the name that the documentation uses.
-const PLAIN: [(&str, Key); 19] = [
+const PLAIN: [(&str, Key); 22] = [
     ("vpc-lattice-svcs:Port", Key::Port),
     ("vpc-lattice-svcs:RequestMethod", Key::RequestMethod),
     ("vpc-lattice-svcs:RequestPath", Key::RequestPath),
@@ -73,6 +78,9 @@ const PLAIN: [(&str, Key); 19] = [
     ("aws:PrincipalOrgPaths", Key::PrincipalOrgPaths),
     ("aws:userid", Key::UserId),
     ("aws:username", Key::UserName),
+    ("aws:SourceIdentity", Key::SourceIdentity),
+    ("aws:FederatedProvider", Key::FederatedProvider),
+    ("aws:TokenIssueTime", Key::TokenIssueTime),
     ("aws:SourceIp", Key::SourceIp),
     ("aws:SourceVpc", Key::SourceVpc),
     ("aws:SecureTransport", Key::SecureTransport),
@@ -81,7 +89,7 @@ const PLAIN: [(&str, Key); 19] = [
 ];
 
 /// Global keys about things that no request here has: calls through other services, multi-factor devices, endpoints.
-const ABSENT: [&str; 32] = [
+const ABSENT: [&str; 29] = [
     "aws:AssumedRoot",
     "aws:CalledVia",
     "aws:CalledViaFirst",
@@ -89,7 +97,6 @@ const ABSENT: [&str; 32] = [
     "aws:ChatbotSourceArn",
     "aws:Ec2InstanceSourcePrivateIPv4",
     "aws:Ec2InstanceSourceVpc",
-    "aws:FederatedProvider",
     "aws:MultiFactorAuthAge",
     "aws:MultiFactorAuthPresent",
     "aws:PrincipalIsAWSService",
@@ -101,14 +108,12 @@ const ABSENT: [&str; 32] = [
     "aws:ResourceOrgPaths",
     "aws:SourceAccount",
     "aws:SourceArn",
-    "aws:SourceIdentity",
     "aws:SourceOrgID",
     "aws:SourceOrgPaths",
     "aws:SourceOwner",
     "aws:SourceVpcArn",
     "aws:SourceVpce",
     "aws:TagKeys",
-    "aws:TokenIssueTime",
     "aws:ViaAWSService",
     "aws:VpcSourceIp",
     "aws:VpceAccount",
@@ -204,7 +209,11 @@ impl Key {
             | Self::ResourceTag(_)
             | Self::UserId
             | Self::UserName
-            | Self::Absent => return None,
+            | Self::SourceIdentity
+            | Self::FederatedProvider
+            | Self::TokenIssueTime
+            | Self::Absent
+            | Self::OfCall(_) => return None,
         })
     }
 
@@ -215,7 +224,7 @@ impl Key {
             Self::ServiceNetworkArn | Self::ServiceArn | Self::PrincipalArn => Kind::Arn,
             Self::SourceIp => Kind::Address,
             Self::SecureTransport => Kind::Boolean,
-            Self::CurrentTime => Kind::Date,
+            Self::CurrentTime | Self::TokenIssueTime => Kind::Date,
             Self::RequestPath
             | Self::SourceVpc
             | Self::PrincipalType
@@ -231,7 +240,10 @@ impl Key {
             | Self::PrincipalTag(_)
             | Self::ResourceTag(_)
             | Self::UserName
-            | Self::Absent => Kind::Any,
+            | Self::SourceIdentity
+            | Self::FederatedProvider
+            | Self::Absent
+            | Self::OfCall(_) => Kind::Any,
         }
     }
 
@@ -248,7 +260,8 @@ impl Key {
             | Self::SecureTransport
             | Self::CurrentTime
             | Self::EpochTime
-            | Self::Absent => false,
+            | Self::Absent
+            | Self::OfCall(_) => false,
             Self::Port
             | Self::ServiceNetworkArn
             | Self::ServiceArn
@@ -262,7 +275,10 @@ impl Key {
             | Self::PrincipalTag(_)
             | Self::ResourceTag(_)
             | Self::UserId
-            | Self::UserName => true,
+            | Self::UserName
+            | Self::SourceIdentity
+            | Self::FederatedProvider
+            | Self::TokenIssueTime => true,
         }
     }
 

@@ -9,6 +9,7 @@
 mod authorize;
 mod bearers;
 mod cache;
+pub mod calls;
 mod cedar;
 mod compile;
 #[cfg(test)]

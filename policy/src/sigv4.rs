@@ -30,6 +30,7 @@ mod error;
 mod keys;
 mod material;
 mod presigned;
+mod purpose;
 mod scope;
 
 use std::{
@@ -42,15 +43,18 @@ pub use authorization::CredentialForm;
 use authorization::{Algorithm, Authorization};
 use canonical::{Scratch, Terms};
 pub use date::Timestamp;
-pub use error::SignatureError;
 pub(crate) use error::quote;
+pub use error::{SignatureError, SignatureFault};
 use http::HeaderMap;
 pub(crate) use keys::KeyMaterial;
 pub use keys::{DuplicateAccessKey, KeyRing};
 use material::Material;
 use presigned::SignedQuery;
+use purpose::Purpose;
+pub use purpose::SignedCall;
 use ring::hmac;
 use scope::Statement;
+use trellis_model::name::Region;
 
 use crate::{
     principal::{Caller, PrincipalIndex},
@@ -120,6 +124,11 @@ impl Verifier {
         self
     }
 
+    /// The region that signatures must be for.
+    pub fn region(&self) -> &Region {
+        self.keys.region()
+    }
+
     /// Finds out who sent a request, at the time `now`.
     ///
     /// # Errors
@@ -130,18 +139,54 @@ impl Verifier {
         parts: &SignedParts<'_>,
         now: SystemTime,
     ) -> Result<Caller, SignatureError> {
+        let purpose = Purpose::request(self.keys.region());
+        let signer = self.verify_for(&purpose, parts, now)?;
+        Ok(signer.map_or(Caller::Anonymous, |signer| signer.caller()))
+    }
+
+    /// Finds out who made a call of the control API with this body, at the time `now`; nobody, when it is not signed.
+    ///
+    /// # Errors
+    ///
+    /// The same as of [`Verifier::verify`].
+    pub fn verify_call(
+        &self,
+        parts: &SignedParts<'_>,
+        body: &[u8],
+        service: &'static str,
+        now: SystemTime,
+    ) -> Result<Option<SignedCall>, SignatureError> {
+        let purpose = Purpose::call(service, self.keys.region(), body);
+        let signer = self.verify_for(&purpose, parts, now)?;
+        Ok(signer.map(|signer| SignedCall {
+            caller: signer.caller(),
+            opened: match signer {
+                Signer::Lasting(..) => None,
+                Signer::Temporary(opened) => Some(opened),
+            },
+        }))
+    }
+
+    fn verify_for(
+        &self,
+        purpose: &Purpose<'_>,
+        parts: &SignedParts<'_>,
+        now: SystemTime,
+    ) -> Result<Option<Signer<'_>>, SignatureError> {
         match material::find(parts)? {
-            None => Ok(Caller::Anonymous),
+            None => Ok(None),
             Some(Material::Header(algorithm, parameters)) => {
                 let authorization = authorization::parse_header(algorithm, parameters)?;
-                let statement = scope::read_header(&authorization, parts)?;
-                self.verify_claim(&authorization, &statement, now, |verify| verify(parts))
+                let statement = scope::read_header(&authorization, parts, purpose)?;
+                let claim = (&authorization, &statement);
+                self.verify_claim(claim, purpose, now, |verify| verify(parts))
             }
             Some(Material::Query(query)) => {
                 let query = SignedQuery::read(query)?;
                 let authorization = query.authorization()?;
-                let statement = scope::read_query(&authorization, &query, parts)?;
-                self.verify_claim(&authorization, &statement, now, |verify| {
+                let statement = scope::read_query(&authorization, &query, parts, purpose)?;
+                let claim = (&authorization, &statement);
+                self.verify_claim(claim, purpose, now, |verify| {
                     for text in query.signed_texts() {
                         let query = Some(text.as_slice());
                         if verify(&SignedParts { query, ..*parts })? {
@@ -157,13 +202,12 @@ impl Verifier {
     /// Finds the key that a signature claims, and asks `any` whether one of the requests that may have been signed fits.
     fn verify_claim(
         &self,
-        authorization: &Authorization<'_>,
-        statement: &Statement<'_>,
+        (authorization, statement): (&Authorization<'_>, &Statement<'_>),
+        purpose: &Purpose<'_>,
         now: SystemTime,
         any: impl FnOnce(&SignedBy<'_>) -> Result<bool, SignatureError>,
-    ) -> Result<Caller, SignatureError> {
-        let region = self.keys.region();
-        scope::check(authorization, statement, region, self.skew, now)?;
+    ) -> Result<Option<Signer<'_>>, SignatureError> {
+        scope::check(authorization, statement, purpose, self.skew, now)?;
         let signer = self.signer(authorization.access_key, statement.token, now)?;
         let material = signer.material();
         let terms = Terms {
@@ -171,7 +215,7 @@ impl Verifier {
             signed_at: &statement.signed_at,
             scope: authorization.scope.text,
             signed_headers: &authorization.signed_headers,
-            payload: scope::UNSIGNED_PAYLOAD,
+            payload: purpose.payload(),
         };
         let genuine = any(&|parts: &SignedParts<'_>| {
             with_scratch(|scratch| {
@@ -179,7 +223,8 @@ impl Verifier {
                 let signature = authorization.signature.as_bytes();
                 Ok(match authorization.algorithm {
                     Algorithm::Hmac => {
-                        material.with_signing_key(&statement.signed_at, region, |key| {
+                        let region = authorization.scope.region.unwrap_or_default();
+                        purpose.with_signing_key(material, &statement.signed_at, region, |key| {
                             request
                                 .any_text_to_sign(|text| hmac::verify(key, text, signature).is_ok())
                         })
@@ -191,7 +236,7 @@ impl Verifier {
             })
         })?;
         if genuine {
-            Ok(signer.caller())
+            Ok(Some(signer))
         } else {
             Err(SignatureError::Mismatch {
                 access_key: error::quote(authorization.access_key),

@@ -56,6 +56,7 @@ fn gateway(settings: &GatewaySettings) -> Value {
     json!({
         "admin": settings.admin,
         "control": settings.control,
+        "sessionKeys": list(&settings.session_keys, |key| json!({"id": key.id, "secret": REDACTED})),
         "dns": settings.dns.as_ref().map(dns),
         "dataDir": settings.data_dir,
         "workers": settings.workers,
@@ -262,6 +263,7 @@ fn user(user: &User) -> Value {
         "name": user.name,
         "account": user.account.as_str(),
         "policies": list(&user.policies, policy),
+        "permissionsBoundary": user.permissions_boundary.as_ref().map(policy),
         "accessKeys": list(&user.access_keys, |key| json!({"id": key.id, "secret": REDACTED})),
         "tags": user.tags,
     })
@@ -273,7 +275,9 @@ fn role(role: &Role) -> Value {
         "name": role.name,
         "account": role.account.as_str(),
         "trustPolicy": role.trust_policy.as_ref().map(policy),
+        "maxSessionDurationSeconds": role.max_session_duration.as_secs(),
         "policies": list(&role.policies, policy),
+        "permissionsBoundary": role.permissions_boundary.as_ref().map(policy),
         "accessKeys": list(&role.access_keys, |key| json!({
             "id": key.key.id,
             "secret": REDACTED,

@@ -61,6 +61,7 @@ pub(super) struct Foundation {
     /// Path of the file with the root certificate alone.
     pub(super) roots: String,
     pub(super) admin: Option<TcpListener>,
+    pub(super) control: Option<TcpListener>,
 }
 
 /// The foundation and the first plan.
@@ -70,7 +71,11 @@ pub(super) fn first(
     around: (usize, &Telemetry),
 ) -> Result<(Foundation, Plan), Problems> {
     let ca = open_ca(config);
-    let admin = config.gateway.admin.map(bind_admin).transpose();
+    let bind_at = |address: Option<SocketAddr>, setting| {
+        address.map(|address| bind(address, setting)).transpose()
+    };
+    let admin = bind_at(config.gateway.admin, "gateway.admin");
+    let control = bind_at(config.gateway.control, "gateway.control");
     let planned = if let Ok((terms, _)) = &ca {
         let told = terms.tls.ca.warnings().iter();
         warnings
@@ -81,12 +86,13 @@ pub(super) fn first(
         warnings.extend(check::check(config));
         Err(warnings)
     };
-    let (((terms, roots), admin), plan) = both(both(ca, admin), planned)?;
+    let (((terms, roots), (admin, control)), plan) = both(both(ca, both(admin, control)), planned)?;
     Ok((
         Foundation {
             terms,
             roots,
             admin,
+            control,
         },
         plan,
     ))
@@ -275,10 +281,10 @@ fn open_ca(config: &Config) -> Result<(Terms, String), Problems> {
     ))
 }
 
-fn bind_admin(address: SocketAddr) -> Result<TcpListener, Problems> {
+fn bind(address: SocketAddr, path: &str) -> Result<TcpListener, Problems> {
     TcpListener::bind(address).map_err(|cause| {
         let what = format!("cannot listen on {address}");
-        Problems::from_iter([unavailable(setting("gateway.admin"), &what, &cause)])
+        Problems::from_iter([unavailable(setting(path), &what, &cause)])
     })
 }
 
@@ -288,6 +294,7 @@ pub(super) fn kept_settings(before: &Config, after: &Config) -> Vec<Problem> {
     let idle_targets = |settings: &GatewaySettings| settings.limits.idle_target_connections;
     let changed = [
         ("gateway.admin", before.admin != after.admin),
+        ("gateway.control", before.control != after.control),
         ("gateway.workers", before.workers != after.workers),
         ("gateway.dataDir", before.data_dir != after.data_dir),
         (

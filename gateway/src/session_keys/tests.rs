@@ -193,7 +193,7 @@ fn a_file_that_is_not_ours_is_refused_and_an_open_one_is_told_of() {
         "",
         "{}",
         r#"{"keys":[]}"#,
-        &right[..right.len() / 2],
+        right.get(..right.len() / 2).unwrap(),
         &short,
     ] {
         fs::write(&path, wrong).unwrap();

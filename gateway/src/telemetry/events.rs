@@ -5,6 +5,7 @@
 
 mod certificates;
 mod connections;
+mod control;
 mod dns;
 mod identities;
 mod lifecycle;
@@ -19,6 +20,7 @@ pub use connections::{
     AcceptFailed, ConnectionRefused, Handshake, ListenerClosed, ListenerFailed, ListenerOpened,
     Refused,
 };
+pub use control::CallAnswered;
 pub use dns::{DnsFailed, DnsOutcome, DnsQuery};
 pub use identities::{IdentityKeysFailed, IdentityKeysLoaded};
 pub use lifecycle::{SnapshotApplied, SnapshotRejected, Started, StopBegan, Stopped};

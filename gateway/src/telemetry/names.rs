@@ -236,6 +236,13 @@ pub const IDENTITY_KEY_LOADS: Metric = counter(
     "Attempts to read the keys of an identity provider from their address, by outcome: loaded or failed.",
 );
 
+/// Calls of the control API.
+pub const CONTROL_CALLS: Metric = counter(
+    "gateway_control_calls_total",
+    &["operation", "error"],
+    "Calls of the security token service, by operation (other: one that does not exist) and code of the error (none: answered).",
+);
+
 /// Targets by status.
 pub const TARGETS: Metric = gauge(
     "gateway_targets",
@@ -352,6 +359,7 @@ pub const ALL: [Metric; 36] = [
     CERTIFICATE_LOADS,
     SESSION_KEY_ROTATIONS,
     IDENTITY_KEY_LOADS,
+    CONTROL_CALLS,
     TARGETS,
     TARGET_GROUP_FAILING_OPEN,
     TARGET_STATUS_CHANGES,

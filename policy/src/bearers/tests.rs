@@ -150,6 +150,7 @@ fn the_texts_name_the_boundary_and_the_session() {
 
 /// A session is matched as its role and as itself, and its tags are its own before they are the role's.
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn policies_see_the_role_and_what_the_session_brings() {
     let tagged = |tags: &[(&str, &str)]| Session {
         tags: tags
@@ -179,6 +180,14 @@ fn policies_see_the_role_and_what_the_session_brings() {
         bound.principal().user_id.to_string()
     };
     let night = session(&[]);
+    let vouched = Session {
+        source_identity: Some("alice".into()),
+        federated_provider: Some("issuer".into()),
+        ..session(&[])
+    };
+    let issued_before = |date: &str| {
+        format!(r#"{EVERYBODY},"Condition":{{"DateLessThan":{{"aws:TokenIssueTime":"{date}"}}}}"#)
+    };
     for (statement_body, session, allowed) in [
         (principal(READER_ROLE), &night, true),
         (principal(READER), &night, true),
@@ -215,6 +224,13 @@ fn policies_see_the_role_and_what_the_session_brings() {
             true,
         ),
         (condition("aws:PrincipalTag/cost", "1"), &night, false),
+        (condition("aws:SourceIdentity", "alice"), &vouched, true),
+        (condition("aws:SourceIdentity", "bob"), &vouched, false),
+        (condition("aws:SourceIdentity", "alice"), &night, false),
+        (condition("aws:FederatedProvider", "issuer"), &vouched, true),
+        (condition("aws:FederatedProvider", "issuer"), &night, false),
+        (issued_before("2001-01-01T00:00:00Z"), &night, true),
+        (issued_before("1969-01-01T00:00:00Z"), &night, false),
     ] {
         let service = statement(&statement_body);
         let found = ask(Given::Policy(&service), ALLOW, None, session);

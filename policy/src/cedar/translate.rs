@@ -241,7 +241,10 @@ fn access(key: &Key) -> Access {
         Key::PrincipalOrgPaths => of(Var::Principal, "organizationPaths", Shape::Texts),
         Key::UserId => of(Var::Principal, "userId", Shape::Text),
         Key::UserName => of(Var::Principal, "username", Shape::Text),
-        Key::Absent => Access {
+        Key::SourceIdentity => of(Var::Principal, "sourceIdentity", Shape::Text),
+        Key::FederatedProvider => of(Var::Principal, "federatedProvider", Shape::Text),
+        Key::TokenIssueTime => of(Var::Principal, "tokenIssueTime", Shape::Other),
+        Key::Absent | Key::OfCall(_) => Access {
             present: boolean(false),
             value: text(""),
             shape: Shape::Text,

@@ -10,7 +10,7 @@ use std::{cmp::Ordering, net::IpAddr};
 use ipnet::IpNet;
 
 use crate::{
-    facts::{Fact, Facts, Values},
+    facts::{Fact, KeyValues, Values},
     iam::{date::Moment, number::Number, template::Template},
     key::Key,
     wildcard::{Part, Pattern},
@@ -118,8 +118,8 @@ impl ArnPattern {
 
 impl Condition {
     /// Does the condition hold?
-    pub(crate) fn holds(&self, facts: &Facts<'_>) -> bool {
-        let values = facts.values(&self.key);
+    pub(crate) fn holds(&self, facts: &impl KeyValues) -> bool {
+        let values = facts.values_of(&self.key);
         if let Test::Null(wanted) = &self.test {
             return wanted.contains(&values.is_none());
         }
@@ -145,7 +145,7 @@ impl Condition {
         self.key.fact().into_iter().chain(templates)
     }
 
-    fn holds_for(&self, values: &Values<'_>, facts: &Facts<'_>) -> bool {
+    fn holds_for(&self, values: &Values<'_>, facts: &impl KeyValues) -> bool {
         let mut equal = values.iter().map(|value| {
             let mut templates = self.templates.iter();
             self.test.matches(value)
@@ -188,7 +188,7 @@ impl Test {
     }
 
     /// Does one value compare equal with a text whose variables are filled in? Only texts and ARNs have variables.
-    fn matches_filled(&self, template: &Template, value: &str, facts: &Facts<'_>) -> bool {
+    fn matches_filled(&self, template: &Template, value: &str, facts: &impl KeyValues) -> bool {
         match self {
             Self::Equals(_) => template.fill_plain(facts).is_some_and(|text| text == value),
             Self::EqualsIgnoreCase(_) => template

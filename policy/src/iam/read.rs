@@ -2,6 +2,7 @@
 //!
 //! Nothing is ignored: an element, key, operator or value that is not understood is a problem with its place.
 
+pub(crate) mod calls;
 mod conditions;
 mod principals;
 mod texts;
@@ -29,6 +30,17 @@ pub(crate) enum Attached {
     ToResource,
     /// To a user or role: statements are about their owner.
     ToIdentity,
+    /// To a user or role, read for what it says about calls of the control API.
+    ToCaller,
+    /// To a role, as its trust policy: statements name principals, and the resource is the role.
+    Trust,
+}
+
+impl Attached {
+    /// Is it read for calls of the control API rather than for requests?
+    fn is_about_calls(self) -> bool {
+        matches!(self, Self::ToCaller | Self::Trust)
+    }
 }
 
 /// Which texts are special.
@@ -475,7 +487,7 @@ impl Reader<'_> {
         effect: Option<Effect>,
         statement: &Spot,
     ) -> Option<Principals> {
-        if self.attached == Attached::ToIdentity {
+        if matches!(self.attached, Attached::ToIdentity | Attached::ToCaller) {
             if let Some((_, spot)) = plain.or(negated) {
                 self.error(
                     &spot,

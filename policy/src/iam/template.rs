@@ -7,7 +7,7 @@
 //! Source: IAM user guide, "IAM policy elements: Variables and tags", "Specifying default values", "Policy variables with no value".
 
 use crate::{
-    facts::{Fact, Facts},
+    facts::{Fact, KeyValues},
     key::Key,
     wildcard::{Part, Pattern},
 };
@@ -88,12 +88,12 @@ impl Template {
     }
 
     /// The pattern that it is for a request; `None` when a variable has no value.
-    pub(crate) fn fill_pattern(&self, facts: &Facts<'_>) -> Option<Pattern> {
+    pub(crate) fn fill_pattern(&self, facts: &impl KeyValues) -> Option<Pattern> {
         Some(Pattern::new(self.fill(facts)?))
     }
 
     /// The steps that it has for a request; `None` when a variable has no value.
-    pub(crate) fn fill(&self, facts: &Facts<'_>) -> Option<Vec<Part>> {
+    pub(crate) fn fill(&self, facts: &impl KeyValues) -> Option<Vec<Part>> {
         let mut parts = Vec::with_capacity(self.pieces.len());
         for piece in &self.pieces {
             match piece {
@@ -108,7 +108,7 @@ impl Template {
     }
 
     /// The text that it is for a request, without wildcards; `None` when a variable has no value.
-    pub(crate) fn fill_plain(&self, facts: &Facts<'_>) -> Option<String> {
+    pub(crate) fn fill_plain(&self, facts: &impl KeyValues) -> Option<String> {
         let mut bytes = Vec::with_capacity(self.pieces.len());
         for piece in &self.pieces {
             match piece {
@@ -123,8 +123,8 @@ impl Template {
 }
 
 /// The one value of a key, else the default.
-fn value(key: &Key, default: Option<&str>, facts: &Facts<'_>) -> Option<String> {
-    let mut values = facts.values(key).unwrap_or_default().into_iter();
+fn value(key: &Key, default: Option<&str>, facts: &impl KeyValues) -> Option<String> {
+    let mut values = facts.values_of(key).unwrap_or_default().into_iter();
     match (values.next(), values.next()) {
         (Some(only), None) => Some(only.into_owned()),
         _ => default.map(str::to_owned),

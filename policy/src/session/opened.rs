@@ -125,6 +125,13 @@ impl Sessions {
     }
 }
 
+/// Shows whose it is.
+impl fmt::Debug for Opened {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Opened").field(&self.session).finish()
+    }
+}
+
 /// Shows no session.
 impl fmt::Debug for Sessions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

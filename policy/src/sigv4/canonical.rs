@@ -348,7 +348,7 @@ fn port_length(authority: &[u8]) -> Option<usize> {
     (digits > 0 && authority.get(colon) == Some(&b':')).then_some(digits + 1)
 }
 
-fn hex(byte: u8) -> [u8; 2] {
+pub(super) fn hex(byte: u8) -> [u8; 2] {
     let digit = |nibble: u8| match nibble {
         0..=9 => b'0' + nibble,
         _ => b'a' + nibble - 10,

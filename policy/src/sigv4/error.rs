@@ -6,7 +6,7 @@
 use std::{fmt::Write as _, time::Duration};
 
 use super::{
-    SERVICE, Timestamp,
+    Timestamp,
     authorization::{CredentialForm, MAX_LENGTH, MAX_SIGNED_HEADERS},
     canonical::MAX_QUERY_PARAMETERS,
     presigned::MAX_EXPIRES,
@@ -155,6 +155,8 @@ pub enum SignatureError {
     ScopeService {
         /// As given.
         service: Box<str>,
+        /// The right one.
+        wanted: &'static str,
     },
     /// The scope does not end in `aws4_request`.
     #[error("signature scope ends in `{terminator}`")]
@@ -212,10 +214,14 @@ pub enum SignatureError {
 
 /// Exceptions of AWS that answer a bad signature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Exception {
+pub enum SignatureFault {
+    /// Something of the signature is missing or malformed.
     Incomplete,
+    /// It is not the signature of this request here and now.
     Invalid,
+    /// Nobody has the access key, or the token is no good.
     UnrecognizedClient,
+    /// The token is over.
     ExpiredToken,
 }
 
@@ -230,16 +236,17 @@ impl SignatureError {
 
     /// Body of the answer, plain text: the exception of AWS and its message.
     pub fn public_text(&self) -> String {
-        let name = match self.exception() {
-            Exception::Incomplete => "IncompleteSignatureException",
-            Exception::Invalid => "InvalidSignatureException",
-            Exception::UnrecognizedClient => "UnrecognizedClientException",
-            Exception::ExpiredToken => "ExpiredTokenException",
+        let name = match self.fault() {
+            SignatureFault::Incomplete => "IncompleteSignatureException",
+            SignatureFault::Invalid => "InvalidSignatureException",
+            SignatureFault::UnrecognizedClient => "UnrecognizedClientException",
+            SignatureFault::ExpiredToken => "ExpiredTokenException",
         };
-        format!("{name}: {}", self.message())
+        format!("{name}: {}", self.public_message())
     }
 
-    fn exception(&self) -> Exception {
+    /// Which exception of AWS it is.
+    pub fn fault(&self) -> SignatureFault {
         match self {
             Self::SeveralAuthorizations
             | Self::HeaderAndQuery
@@ -260,7 +267,7 @@ impl SignatureError {
             | Self::MalformedDate { .. }
             | Self::RepeatedHeader { .. }
             | Self::SignedHeaderAbsent { .. }
-            | Self::MissingPayloadHash => Exception::Incomplete,
+            | Self::MissingPayloadHash => SignatureFault::Incomplete,
             Self::HostNotSigned
             | Self::NotSigned { .. }
             | Self::SignedPayload { .. }
@@ -272,9 +279,11 @@ impl SignatureError {
             | Self::NotYetCurrent { .. }
             | Self::TooManyQueryParameters
             | Self::MalformedSignature
-            | Self::Mismatch { .. } => Exception::Invalid,
-            Self::SessionToken(TokenError::Expired) => Exception::ExpiredToken,
-            Self::SessionToken(_) | Self::UnknownAccessKey { .. } => Exception::UnrecognizedClient,
+            | Self::Mismatch { .. } => SignatureFault::Invalid,
+            Self::SessionToken(TokenError::Expired) => SignatureFault::ExpiredToken,
+            Self::SessionToken(_) | Self::UnknownAccessKey { .. } => {
+                SignatureFault::UnrecognizedClient
+            }
         }
     }
 
@@ -286,7 +295,7 @@ impl SignatureError {
         clippy::too_many_lines,
         reason = "a table: one text per variant, and the compiler sees that none is missing"
     )]
-    fn message(&self) -> String {
+    pub fn public_message(&self) -> String {
         match self {
             Self::SeveralAuthorizations => "The 'Authorization' header must be given once.".into(),
             Self::HeaderAndQuery => {
@@ -367,8 +376,8 @@ impl SignatureError {
             Self::ScopeRegion { region } => {
                 format!("Credential should be scoped to a valid region, not '{region}'.")
             }
-            Self::ScopeService { .. } => {
-                format!("Credential should be scoped to correct service: '{SERVICE}'.")
+            Self::ScopeService { wanted, .. } => {
+                format!("Credential should be scoped to correct service: '{wanted}'.")
             }
             Self::ScopeTerminator { terminator } => format!(
                 "Credential should be scoped with a valid terminator: \

@@ -180,12 +180,18 @@ impl KeyMaterial {
         if let Some(known) = known.as_ref().filter(|known| known.day == day) {
             return then(&known.key);
         }
-        let key = derive(&self.secret, day, region);
+        let key = derive(&self.secret, day, region.as_str(), SERVICE);
         let result = then(&key);
         if known.as_ref().is_none_or(|known| known.day < day) {
             slot.store(Some(Arc::new(DayKey { day, key })));
         }
         result
+    }
+
+    /// The signing key for another service, which is not kept: calls are rare.
+    pub(super) fn derive_for(&self, signed: &Timestamp, region: &str, service: &str) -> hmac::Key {
+        let day = signed.unix().div_euclid(SECONDS_PER_DAY);
+        derive(&self.secret, day, region, service)
     }
 
     /// Is `signature` the key's of `text`, by Signature Version 4A?
@@ -208,9 +214,9 @@ impl KeyMaterial {
 }
 
 /// `day` is not negative: what lies before 1970 was refused as expired.
-fn derive(secret: &Secret, day: i64, region: &Region) -> hmac::Key {
+fn derive(secret: &Secret, day: i64, region: &str, service: &str) -> hmac::Key {
     let seconds = u64::try_from(day * SECONDS_PER_DAY).unwrap_or_default();
     let time = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
-    let bytes = generate_signing_key(secret.expose(), time, region.as_str(), SERVICE);
+    let bytes = generate_signing_key(secret.expose(), time, region, service);
     hmac::Key::new(hmac::HMAC_SHA256, bytes.as_ref())
 }

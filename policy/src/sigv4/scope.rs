@@ -10,10 +10,11 @@ use http::HeaderMap;
 use trellis_model::name::Region;
 
 use super::{
-    SERVICE, SignatureError, SignedParts, Timestamp,
+    SignatureError, SignedParts, Timestamp,
     authorization::{Authorization, Scope, SignedHeaders, trim},
     error::quote,
     presigned::{Parameter, SignedQuery},
+    purpose::Purpose,
 };
 use crate::wildcard::{Part, Pattern};
 
@@ -42,9 +43,10 @@ pub(super) struct Statement<'a> {
 pub(super) fn read_header<'a>(
     authorization: &Authorization<'_>,
     parts: &SignedParts<'a>,
+    purpose: &Purpose<'_>,
 ) -> Result<Statement<'a>, SignatureError> {
-    let signed_at = check_headers(authorization, parts.headers)?;
-    check_payload(parts.headers)?;
+    let signed_at = check_headers(authorization, parts.headers, purpose)?;
+    check_payload(parts.headers, purpose)?;
     Ok(Statement {
         signed_at,
         lifetime: None,
@@ -61,6 +63,7 @@ pub(super) fn read_query<'a>(
     authorization: &Authorization<'_>,
     query: &'a SignedQuery<'_>,
     parts: &SignedParts<'a>,
+    purpose: &Purpose<'_>,
 ) -> Result<Statement<'a>, SignatureError> {
     let headers = parts.headers;
     check_host(&authorization.signed_headers)?;
@@ -72,7 +75,7 @@ pub(super) fn read_query<'a>(
     hashes
         .into_iter()
         .flatten()
-        .try_for_each(check_payload_hash)?;
+        .try_for_each(|hash| check_payload_hash(hash, purpose))?;
     let either = |header: &'static str, parameter: Parameter| match (
         only_line(headers, header)?,
         query.optional(parameter),
@@ -94,18 +97,18 @@ pub(super) fn read_query<'a>(
 pub(super) fn check(
     authorization: &Authorization<'_>,
     statement: &Statement<'_>,
-    region: &Region,
+    purpose: &Purpose<'_>,
     skew: Duration,
     now: SystemTime,
 ) -> Result<(), SignatureError> {
     let scope = &authorization.scope;
     if let Some(given) = scope.region {
-        check_region(given, given == region.as_str().as_bytes())?;
+        check_region(given, purpose.takes_region(given))?;
     } else {
         let regions = statement.regions.ok_or(SignatureError::MissingRegionSet)?;
-        check_region(regions, is_among(regions, region))?;
+        check_region(regions, is_among(regions, purpose.region))?;
     }
-    check_scope(scope, &statement.signed_at)?;
+    check_scope(scope, &statement.signed_at, purpose.service)?;
     check_clock(statement, skew, now)
 }
 
@@ -113,10 +116,11 @@ pub(super) fn check(
 fn check_headers(
     authorization: &Authorization<'_>,
     headers: &HeaderMap,
+    purpose: &Purpose<'_>,
 ) -> Result<Timestamp, SignatureError> {
     let signed = &authorization.signed_headers;
     check_host(signed)?;
-    if !signed.contains(CONTENT_SHA256.as_bytes()) {
+    if purpose.needs_payload_header() && !signed.contains(CONTENT_SHA256.as_bytes()) {
         return Err(SignatureError::MissingPayloadHash);
     }
     check_amz_headers(signed, headers)?;
@@ -170,17 +174,18 @@ fn only_line<'a>(
     }
 }
 
-fn check_payload(headers: &HeaderMap) -> Result<(), SignatureError> {
+fn check_payload(headers: &HeaderMap, purpose: &Purpose<'_>) -> Result<(), SignatureError> {
     match only_line(headers, CONTENT_SHA256)? {
-        Some(value) => check_payload_hash(value),
+        Some(value) => check_payload_hash(value, purpose),
+        None if !purpose.needs_payload_header() => Ok(()),
         None => Err(SignatureError::SignedHeaderAbsent {
             name: CONTENT_SHA256.into(),
         }),
     }
 }
 
-fn check_payload_hash(value: &[u8]) -> Result<(), SignatureError> {
-    if value == UNSIGNED_PAYLOAD {
+fn check_payload_hash(value: &[u8], purpose: &Purpose<'_>) -> Result<(), SignatureError> {
+    if value == purpose.payload() {
         Ok(())
     } else {
         Err(SignatureError::SignedPayload { hash: quote(value) })
@@ -209,10 +214,15 @@ fn is_among(regions: &[u8], region: &Region) -> bool {
     })
 }
 
-fn check_scope(scope: &Scope<'_>, signed_at: &Timestamp) -> Result<(), SignatureError> {
-    if scope.service != SERVICE.as_bytes() {
+fn check_scope(
+    scope: &Scope<'_>,
+    signed_at: &Timestamp,
+    service: &'static str,
+) -> Result<(), SignatureError> {
+    if scope.service != service.as_bytes() {
         return Err(SignatureError::ScopeService {
             service: quote(scope.service),
+            wanted: service,
         });
     }
     if scope.terminator != TERMINATOR {

@@ -433,6 +433,41 @@ fn certificates_are_loaded_or_not_and_end() {
 }
 
 #[test]
+fn calls_of_the_control_api_are_told_to_whoever_looks_closely() {
+    let outcome = |error, reason: Option<&str>| trellis_control_plane::Outcome {
+        operation: Some("AssumeRole"),
+        error,
+        caller: Some("arn:aws:iam::111122223333:user/alice".to_owned()),
+        role: Some("arn:aws:iam::111122223333:role/reader".to_owned()),
+        session: None,
+        reason: reason.map(str::to_owned),
+    };
+    let answered = |outcome: trellis_control_plane::Outcome, log: &[&str], metrics: &[&str]| {
+        let event = CallAnswered {
+            id: "the-id",
+            source: [10, 0, 0, 1].into(),
+            outcome: &outcome,
+            took: Duration::from_micros(250),
+        };
+        check(&event, log, metrics);
+    };
+    answered(
+        outcome(None, None),
+        &[
+            r#"DEBUG control call id="the-id" source=10.0.0.1 operation="AssumeRole" caller="arn:aws:iam::111122223333:user/alice" role="arn:aws:iam::111122223333:role/reader" took_us=250"#,
+        ],
+        &[r#"gateway_control_calls_total{operation="AssumeRole",error="none"} 1"#],
+    );
+    answered(
+        outcome(Some("AccessDenied"), Some("no trust policy allows it")),
+        &[
+            r#"DEBUG control call id="the-id" source=10.0.0.1 operation="AssumeRole" error="AccessDenied" caller="arn:aws:iam::111122223333:user/alice" role="arn:aws:iam::111122223333:role/reader" reason="no trust policy allows it" took_us=250"#,
+        ],
+        &[r#"gateway_control_calls_total{operation="AssumeRole",error="AccessDenied"} 1"#],
+    );
+}
+
+#[test]
 fn keys_of_session_tokens_are_followed_by_new_ones_or_not() {
     check(
         &SessionKeyRotated,

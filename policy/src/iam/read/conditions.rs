@@ -119,7 +119,9 @@ impl Reader<'_> {
                 if let (Some(operator), Some(key)) = (operator, key) {
                     let condition =
                         self.condition(operator, key, &member.name, &member.node, &spot);
-                    if let Some(condition) = &condition {
+                    if let Some(condition) = &condition
+                        && !self.attached.is_about_calls()
+                    {
                         self.make_sense(condition, &member.name, actions, &spot);
                     }
                     conditions.extend(condition);
@@ -180,7 +182,7 @@ impl Reader<'_> {
     }
 
     fn key(&mut self, name: &str, spot: &Spot) -> Option<Key> {
-        match Key::parse(name) {
+        match self.parse_key(name) {
             Ok(key) => Some(key),
             Err(unknown) => {
                 let hint = unknown

@@ -2,7 +2,7 @@
 
 use trellis_model::problem::Code;
 
-use super::{Reader, Spot};
+use super::{Attached, Reader, Spot};
 use crate::{
     iam::{PrincipalList, Principals},
     json::{Node, Value},
@@ -73,6 +73,12 @@ impl Reader<'_> {
                     for (text, spot) in self.texts(&member.node, &own)? {
                         self.principal(&text, &spot, found)?;
                     }
+                }
+                "Federated" if self.attached == Attached::Trust => {
+                    let texts = self.texts(&member.node, &own)?;
+                    found.texts += texts.len();
+                    let names = texts.into_iter().map(|(text, _)| text.into());
+                    found.list.federated.extend(names);
                 }
                 kind @ ("Service" | "Federated" | "CanonicalUser") => {
                     found.texts += self.texts(&member.node, &own)?.len();

@@ -6,7 +6,7 @@ use super::{Reader, Spot, Version};
 use crate::{
     iam::template::{Piece, Template},
     json::{Node, Value},
-    key::Key,
+    key::{Key, UnknownKey},
 };
 
 impl Reader<'_> {
@@ -137,6 +137,15 @@ impl Reader<'_> {
         Some(Template::new(pieces))
     }
 
+    /// A condition key. Those of calls are as many as AWS has services and issuers have names, so every name is one; one that no
+    /// call has is missing from all.
+    pub(super) fn parse_key(&self, name: &str) -> Result<Key, UnknownKey> {
+        if self.attached.is_about_calls() {
+            return Ok(Key::OfCall(name.to_ascii_lowercase().into()));
+        }
+        Key::parse(name)
+    }
+
     /// What follows `${`, and what follows that.
     fn dollar<'t>(&mut self, after: &'t str, spot: &Spot) -> Option<(Piece, &'t str)> {
         let Some((name, default, tail)) = split_variable(after) else {
@@ -148,7 +157,7 @@ impl Reader<'_> {
             let escaped = name.bytes().next()?;
             return Some((Piece::Literal(escaped), tail));
         }
-        let key = match Key::parse(name) {
+        let key = match self.parse_key(name) {
             Ok(key) => key,
             Err(unknown) => {
                 let hint = unknown.nearest.map_or_else(

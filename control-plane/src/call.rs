@@ -1,0 +1,55 @@
+//! A call and its answer.
+
+use std::{net::IpAddr, time::SystemTime};
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, StatusCode};
+
+/// A call as it came.
+#[derive(Debug)]
+pub struct Call {
+    /// Its method.
+    pub method: Method,
+    /// Its path, raw.
+    pub path: Box<str>,
+    /// Its query, raw.
+    pub query: Option<Box<str>>,
+    /// Its header fields.
+    pub headers: HeaderMap,
+    /// Its body, whole.
+    pub body: Bytes,
+    /// Where it comes from.
+    pub source: IpAddr,
+    /// When it came.
+    pub at: SystemTime,
+    /// Its id, drawn for it.
+    pub id: Box<str>,
+}
+
+/// What is sent back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// The status.
+    pub status: StatusCode,
+    /// The body, XML. Where it holds credentials it is a secret.
+    pub body: String,
+    /// What happened, for log and metrics.
+    pub outcome: Outcome,
+}
+
+/// What happened to a call. Nothing in it is secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    /// The operation, when it is one of ours.
+    pub operation: Option<&'static str>,
+    /// The code of the error, when it is one.
+    pub error: Option<&'static str>,
+    /// Who called, once that is known: an ARN, or the subject that an identity provider vouched for.
+    pub caller: Option<String>,
+    /// The role that the call was about.
+    pub role: Option<String>,
+    /// The session that began.
+    pub session: Option<String>,
+    /// Why it was refused, for operators.
+    pub reason: Option<String>,
+}
