@@ -34,7 +34,7 @@ use crate::{
     decision::{Layer as LayerName, Permit, Refusal, RefusalKind},
     facts::{Fact, Facts, Fingerprint},
     layer::{Answer, CedarCaller, Layer, Slice},
-    principal::Caller,
+    principal::{Caller, PrincipalIndex},
     request::{Action, Request},
 };
 
@@ -47,9 +47,15 @@ const VIEW_SHARDS: usize = 64;
 /// Most views per part; a full part is emptied. 65 536 views in all.
 const VIEWS_PER_SHARD: usize = 1_024;
 
+/// Most views that a session keeps of its own; beyond, all of them are made anew.
+const VIEWS_PER_SESSION: usize = 64;
+
 /// What decisions leave behind: views and cached decisions, both bounded.
 #[derive(Debug)]
 pub(crate) struct Memory {
+    /// Never used twice in a process. The views of a session tell by it which policies they are of: the active ones and a candidate
+    /// beside them meet the same sessions.
+    id: u64,
     decisions: Cache<Verdict>,
     views: Box<[RwLock<Views>]>,
     hasher: RandomState,
@@ -58,7 +64,9 @@ pub(crate) struct Memory {
 
 impl Default for Memory {
     fn default() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
         Self {
+            id: NEXT.fetch_add(1, Ordering::Relaxed),
             decisions: Cache::new(CACHE_SETS),
             views: std::iter::repeat_with(RwLock::default)
                 .take(VIEW_SHARDS)
@@ -69,15 +77,17 @@ impl Default for Memory {
     }
 }
 
-/// One part of the table of views.
-type Views = HashMap<ViewKey, Arc<View>, RandomState>;
+/// One part of the table of views, or the views of one session: those go when it goes, because they hold its policies.
+pub(crate) type Views = HashMap<ViewKey, Arc<View>, RandomState>;
 
 /// What a view is made for.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct ViewKey {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct ViewKey {
+    memory: u64,
     network: NetworkIndex,
     service: ServiceIndex,
-    caller: Caller,
+    /// None for anonymous callers, and for a session among its own views.
+    principal: Option<PrincipalIndex>,
     action: Action,
 }
 
@@ -216,26 +226,35 @@ impl Policies {
 
     pub(crate) fn view(&self, request: &Request<'_>) -> Result<Arc<View>, CedarError> {
         let key = ViewKey {
+            memory: self.memory.id,
             network: request.network,
             service: request.service,
-            caller: request.caller.clone(),
+            principal: match request.caller {
+                Caller::Principal(index) => Some(*index),
+                Caller::Anonymous | Caller::Session(_) => None,
+            },
             action: request.action,
         };
-        let shard =
-            usize::try_from(self.memory.hasher.hash_one(&key) % (VIEW_SHARDS as u64)).unwrap_or(0);
-        let Some(shard) = self.memory.views.get(shard) else {
-            return self.make_view(request).map(Arc::new);
+        let (views, most) = if let Caller::Session(session) = request.caller {
+            (&session.views, VIEWS_PER_SESSION)
+        } else {
+            let shard = self.memory.hasher.hash_one(key) % (VIEW_SHARDS as u64);
+            let shard = usize::try_from(shard).unwrap_or(0);
+            let Some(shard) = self.memory.views.get(shard) else {
+                return self.make_view(request).map(Arc::new);
+            };
+            (shard, VIEWS_PER_SHARD)
         };
-        if let Some(view) = shard.read().get(&key) {
+        if let Some(view) = views.read().get(&key) {
             return Ok(Arc::clone(view));
         }
         let view = Arc::new(self.make_view(request)?);
-        let mut shard = shard.write();
-        if shard.len() >= VIEWS_PER_SHARD {
-            shard.clear();
+        let mut views = views.write();
+        if views.len() >= most {
+            views.clear();
         }
         // Another worker may have been faster; then its view stays.
-        Ok(Arc::clone(shard.entry(key).or_insert(view)))
+        Ok(Arc::clone(views.entry(key).or_insert(view)))
     }
 
     fn make_view(&self, request: &Request<'_>) -> Result<View, CedarError> {

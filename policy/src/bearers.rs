@@ -10,9 +10,11 @@ use std::{
     time::SystemTime,
 };
 
+use parking_lot::RwLock;
 use trellis_model::{config::Secret, name::Region};
 
 use crate::{
+    authorize::Views,
     cedar::Vocabulary,
     compile::{Known, Policies, session_layer},
     layer::{CedarCaller, Layer},
@@ -28,6 +30,7 @@ pub struct RoleSession {
     /// Never used twice within a snapshot.
     pub(crate) id: u64,
     pub(crate) known: Known,
+    pub(crate) views: RwLock<Views>,
 }
 
 impl RoleSession {
@@ -130,6 +133,7 @@ impl Bearers {
             .map_err(|_| TokenError::Policy)?;
         Ok(Arc::new(RoleSession {
             id: self.next.fetch_add(1, Ordering::Relaxed),
+            views: RwLock::default(),
             known: Known {
                 cedar,
                 principal,

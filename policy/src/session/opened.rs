@@ -23,8 +23,15 @@ use crate::{bearers::Bearers, principal::Caller, sigv4::KeyMaterial};
 /// Parts of the memory, each behind its own lock.
 const SHARDS: usize = 16;
 
-/// Most sessions per part; a full part forgets those that are over, or else all of them. 16 384 in all.
-const PER_SHARD: usize = 1_024;
+/// Room of each part, in sessions without policies and with few tags: 16 384 in all. A full part forgets the sessions that are
+/// over, or else all of them.
+const ROOM: usize = 1_024;
+
+/// Bytes of session policies that take the room of one session: compiled, they are fifty times as large.
+const POLICY_BYTES: usize = 32;
+
+/// Bytes of a token that take it.
+const TOKEN_BYTES: usize = 1_024;
 
 /// Opens the tokens of requests.
 pub struct Sessions {
@@ -36,13 +43,43 @@ pub struct Sessions {
 }
 
 type Digest = [u8; digest::SHA256_OUTPUT_LEN];
-type Shard = HashMap<Digest, Arc<Opened>, RandomState>;
+
+/// One part of the memory.
+#[derive(Default)]
+struct Shard {
+    sessions: HashMap<Digest, Arc<Opened>, RandomState>,
+    /// Room that is taken.
+    taken: usize,
+}
+
+impl Shard {
+    /// Keeps a session, unless another worker was faster; gives the one that is kept.
+    fn keep(&mut self, key: Digest, opened: Arc<Opened>, now: SystemTime) -> Arc<Opened> {
+        if let Some(known) = self.sessions.get(&key) {
+            return Arc::clone(known);
+        }
+        if self.taken + opened.room > ROOM {
+            self.sessions
+                .retain(|_, known| !known.session.is_expired(now));
+            self.taken = self.sessions.values().map(|known| known.room).sum();
+        }
+        if self.taken + opened.room > ROOM {
+            self.sessions.clear();
+            self.taken = 0;
+        }
+        self.taken += opened.room;
+        self.sessions.insert(key, Arc::clone(&opened));
+        opened
+    }
+}
 
 /// A session, ready to verify signatures and to be asked for what it may do.
 pub(crate) struct Opened {
     pub(crate) session: Session,
     pub(crate) material: KeyMaterial,
     pub(crate) caller: Caller,
+    /// Room that it takes in the memory.
+    room: usize,
 }
 
 impl Sessions {
@@ -91,19 +128,11 @@ impl Sessions {
         };
         let shard = usize::try_from(self.hasher.hash_one(key) % (SHARDS as u64)).unwrap_or(0);
         let shard = self.shards.get(shard).ok_or(TokenError::Invalid)?;
-        if let Some(known) = shard.read().get(&key) {
+        if let Some(known) = shard.read().sessions.get(&key) {
             return Ok(Arc::clone(known));
         }
         let opened = Arc::new(self.open_anew(token, now)?);
-        let mut shard = shard.write();
-        if shard.len() >= PER_SHARD {
-            shard.retain(|_, opened| !opened.session.is_expired(now));
-        }
-        if shard.len() >= PER_SHARD {
-            shard.clear();
-        }
-        // Another worker may have been faster; then its session stays.
-        Ok(Arc::clone(shard.entry(key).or_insert(opened)))
+        Ok(shard.write().keep(key, opened, now))
     }
 
     fn open_anew(&self, token: &[u8], now: SystemTime) -> Result<Opened, TokenError> {
@@ -117,7 +146,9 @@ impl Sessions {
             Bearer::User { arn } => self.bearers.user(arn).map(Caller::Principal),
             Bearer::Role { .. } => Some(Caller::Session(self.bearers.bind(&session)?)),
         };
+        let policies: usize = session.policies.iter().map(|policy| policy.len()).sum();
         Ok(Opened {
+            room: 1 + policies / POLICY_BYTES + token.len() / TOKEN_BYTES,
             caller: caller.ok_or(TokenError::NoBearer)?,
             material: KeyMaterial::new(session.access_key_id.clone(), session.secret.clone()),
             session,

@@ -443,13 +443,16 @@ fn calls_of_the_control_api_are_told_to_whoever_looks_closely() {
         reason: reason.map(str::to_owned),
     };
     let answered = |outcome: trellis_control_plane::Outcome, log: &[&str], metrics: &[&str]| {
-        let event = CallAnswered {
-            id: "the-id",
-            source: [10, 0, 0, 1].into(),
-            outcome: &outcome,
-            took: Duration::from_micros(250),
-        };
-        check(&event, log, metrics);
+        check(
+            &CallAnswered {
+                id: "the-id",
+                source: [10, 0, 0, 1].into(),
+                outcome: &outcome,
+                took: Duration::from_micros(250),
+            },
+            log,
+            metrics,
+        );
     };
     answered(
         outcome(None, None),

@@ -2,7 +2,7 @@
 
 use trellis_model::{
     config::PolicyText,
-    problem::{Problem, Severity},
+    problem::{Code, Problem, Severity},
 };
 
 use super::{Attached, Reader, Spot, Version, check_length};
@@ -188,6 +188,7 @@ impl Reader<'_> {
                 .any(|action| pattern.matches(&action.to_ascii_lowercase()));
             if self.attached == Attached::Trust && !assumes {
                 self.warn(
+                    Code::UnknownAction,
                     &spot,
                     format!("`{text}` is no way to assume a role here"),
                     format!("those are {}", ASSUMING.join(", ")),
