@@ -8,12 +8,15 @@ use std::{
 };
 
 use ring::rand::{SecureRandom as _, SystemRandom};
+use serde_json::Value;
 use tokio::{runtime::Handle, sync::oneshot, task::JoinHandle};
 use trellis_control_plane::{
     Answer, Call, Disbelief, RANDOM_BYTES, Realm, Vouched,
     server::{self, Answerer},
     sts,
 };
+
+use trellis_policy::{Testimony, jwt::JwtError};
 
 use crate::{session_keys, shared::Shared, telemetry::events::CallAnswered};
 
@@ -77,13 +80,59 @@ fn answerer(shared: Arc<Shared>, keys: session_keys::Shared) -> Answerer {
             verifier: &snapshot.verifier,
             keys: &keys.load(),
             region: snapshot.verifier.region(),
-            believe: &|_, _, _| Err::<Vouched, _>(Disbelief::NoProvider),
+            believe: &|token, account, now| {
+                let testimony = snapshot.identities.vouch(token.as_bytes(), account, now);
+                vouched(testimony.map_err(disbelieved)?)
+            },
             random,
         };
         let answer = sts::answer(call, &realm);
         tell(&shared, call, &answer, began);
         answer
     })
+}
+
+fn disbelieved(error: JwtError) -> Disbelief {
+    match error {
+        JwtError::Expired { .. } => Disbelief::Expired,
+        JwtError::UnknownIssuer { .. } | JwtError::Audience { .. } => Disbelief::NoProvider,
+        error => Disbelief::Invalid(error.to_string()),
+    }
+}
+
+fn vouched(testimony: Testimony<'_>) -> Result<Vouched, Disbelief> {
+    let Testimony {
+        provider,
+        issuer,
+        token,
+    } = testimony;
+    let nobody = || Disbelief::Invalid("the token has no `sub`".to_owned());
+    let subject = token.subject.as_ref().ok_or_else(nobody)?;
+    let claims = token.claims.iter();
+    Ok(Vouched {
+        provider: provider.to_string(),
+        issuer: issuer.to_owned(),
+        subject: subject.to_string(),
+        audience: token.audience.to_string(),
+        claims: claims
+            .map(|(name, value)| (name.clone(), texts(value)))
+            .collect(),
+    })
+}
+
+/// The values of a claim as condition keys have them; objects are none.
+fn texts(value: &Value) -> Vec<String> {
+    match value {
+        Value::String(text) => vec![text.clone()],
+        Value::Number(number) => vec![number.to_string()],
+        Value::Bool(value) => vec![value.to_string()],
+        Value::Array(items) => items
+            .iter()
+            .filter(|item| !item.is_array())
+            .flat_map(texts)
+            .collect(),
+        Value::Null | Value::Object(_) => Vec::new(),
+    }
 }
 
 fn tell(shared: &Shared, call: &Call, answer: &Answer, began: Instant) {

@@ -13,6 +13,7 @@ use hashbrown::{HashMap, HashSet};
 use http::{HeaderMap, header::AUTHORIZATION};
 use ipnet::IpNet;
 use trellis_model::{
+    arn::Arn,
     config::{ClaimMatch, Config, Evidence, IdentityProvider, ProviderKeys},
     id::VpcId,
     name::AccountId,
@@ -112,6 +113,17 @@ pub struct Origin<'a> {
     pub address: IpAddr,
 }
 
+/// What an identity provider says in a token, whoever brings it.
+#[derive(Debug)]
+pub struct Testimony<'a> {
+    /// ARN of the provider: `arn:aws:iam::111122223333:oidc-provider/issuer.test`.
+    pub provider: &'a Arn,
+    /// The issuer without `https://`, which condition keys begin with.
+    pub issuer: &'a str,
+    /// What it says.
+    pub token: Arc<VerifiedJwt>,
+}
+
 /// Providers and mappings of a configuration, each found by whom it concerns: what other accounts have costs a request nothing.
 #[derive(Debug)]
 pub struct Identities {
@@ -125,6 +137,9 @@ pub struct Identities {
 
 #[derive(Debug)]
 struct Provider {
+    arn: Arn,
+    /// Without `https://`.
+    issuer: Box<str>,
     account: AccountId,
     rules: Vec<TokenRule>,
 }
@@ -166,9 +181,15 @@ impl Identities {
         }
         let providers = config.identity_providers.iter();
         let mut providers: Vec<Provider> = providers
-            .map(|provider| Provider {
-                account: provider.account.clone(),
-                rules: Vec::new(),
+            .map(|provider| {
+                let issuer = provider.issuer.trim_start_matches("https://");
+                let name = format_args!("oidc-provider/{issuer}");
+                Provider {
+                    arn: Arn::iam(&provider.account, &config.region, name),
+                    issuer: issuer.into(),
+                    account: provider.account.clone(),
+                    rules: Vec::new(),
+                }
             })
             .collect();
         let mut by_network: HashMap<VpcId, Vec<NetworkRule>, RandomState> = HashMap::default();
@@ -235,6 +256,29 @@ impl Identities {
                 by: Proof::Signature,
             }),
         }
+    }
+
+    /// What a provider of this account says in a token.
+    ///
+    /// # Errors
+    ///
+    /// The token is not proven; the caller must act.
+    pub fn vouch(
+        &self,
+        token: &[u8],
+        account: &str,
+        now: SystemTime,
+    ) -> Result<Testimony<'_>, JwtError> {
+        let provider = |issuer: IssuerIndex| self.providers.get(issuer.0);
+        let ours = |issuer| provider(issuer).is_some_and(|of| of.account.as_str() == account);
+        let token = self.tokens.verify(token, ours, now)?;
+        // Not to be missing: whoever issued it is one of the list.
+        let Provider { arn, issuer, .. } = provider(token.issuer).ok_or(JwtError::Signature)?;
+        Ok(Testimony {
+            provider: arn,
+            issuer,
+            token,
+        })
     }
 
     /// The principal of the request's token; none if it has none, or none that is meant for us.

@@ -40,7 +40,7 @@ pub use cache::Lookups;
 pub use compile::{NetworkIndex, Policies, ServiceIndex, compile};
 pub use decision::{Layer, Permit, Refusal, RefusalKind};
 pub use explain::{Explanation, LayerExplanation, Nearest, Outcome, StatementExplanation};
-pub use identity::{Identified, Identities, IdentityError, Origin, Proof};
+pub use identity::{Identified, Identities, IdentityError, Origin, Proof, Testimony};
 pub use lint::lint;
 pub use principal::{Caller, Principal, PrincipalIndex, PrincipalType};
 pub use request::{Action, Request};

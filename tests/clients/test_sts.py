@@ -1,13 +1,17 @@
-"""Temporary credentials through boto3, as any program of AWS's SDK for Python gets them."""
+"""Temporary credentials through boto3 and through botocore's default chain, as any program of AWS's SDK for Python gets them."""
 
+import base64
 import contextlib
 import dataclasses
+import hashlib
+import hmac
 import json
 import os
 import subprocess
 import time
 
 import boto3
+import botocore.session
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
@@ -17,7 +21,10 @@ from conftest import (
 )
 from signers import Request, sign
 
-SECRETS = {"ALICE": "secret-of-alice", "BOB": "secret-of-bob"}
+SECRETS = {"ALICE": "secret-of-alice", "BOB": "secret-of-bob", "ISSUER": "a-secret-of-the-issuer-of-32-letters-or-more"}
+ISSUER = "https://issuer.test/realm"
+SUBJECT = "system:serviceaccount:shop:orders"
+PROVIDER = f"arn:aws:iam::{ACCOUNT}:oidc-provider/issuer.test/realm"
 
 
 def role_arn(name):
@@ -42,6 +49,8 @@ def configuration(ports):
     def role(name, trust_policy, **more):
         return {"name": name, "trustPolicy": trust_policy, "policies": [policy(statement())], **more}
 
+    claims = {"StringEquals": {"issuer.test/realm:sub": SUBJECT, "issuer.test/realm:aud": "sts.amazonaws.com"}}
+    web = trust({"Federated": PROVIDER}, "sts:AssumeRoleWithWebIdentity", Condition=claims)
     return {
         "account": ACCOUNT,
         "region": REGION,
@@ -64,7 +73,7 @@ def configuration(ports):
                 "name": "orders",
                 "customDomainName": "orders.test",
                 "authType": "AWS_IAM",
-                "authPolicy": policy(statement(Principal={"AWS": [role_arn("reader")]})),
+                "authPolicy": policy(statement(Principal={"AWS": [role_arn("reader"), role_arn("web")]})),
                 "listeners": [
                     {**one, "defaultAction": {"fixedResponse": {"statusCode": 404}}}
                     for one in listeners({"HTTP": ports["http"]})
@@ -73,7 +82,16 @@ def configuration(ports):
         ],
         "principals": {
             "users": [user("alice", policy(statement())), user("bob", policy(statement()))],
-            "roles": [role("reader", trust(alice)), role("other", trust(alice))],
+            "roles": [role("reader", trust(alice)), role("other", trust(alice)), role("web", web)],
+            "identityProviders": [
+                {
+                    "name": "realm",
+                    "type": "OIDC",
+                    "issuer": ISSUER,
+                    "audiences": ["sts.amazonaws.com"],
+                    "secret": {"env": "SECRET_ISSUER"},
+                }
+            ],
         },
     }
 
@@ -218,6 +236,57 @@ def test_users_get_temporary_credentials_of_their_own(served):
     assert credentials["Expiration"].timestamp() - time.time() == pytest.approx(43_200, abs=60)
     refused("AccessDenied", mine.get_session_token)
     refused("AccessDenied", of(served, assume(served)).get_session_token)
+
+
+def encode(data):
+    return base64.urlsafe_b64encode(data).rstrip(b"=")
+
+
+def jwt(secret=SECRETS["ISSUER"], **claims):
+    """A token of the issuer, signed by HS256."""
+    now = int(time.time())
+    claims = {"iss": ISSUER, "sub": SUBJECT, "aud": "sts.amazonaws.com", "iat": now, "exp": now + 600, **claims}
+    text = b".".join(encode(json.dumps(part).encode()) for part in ({"alg": "HS256", "typ": "JWT"}, claims))
+    return b".".join([text, encode(hmac.digest(secret.encode(), text, hashlib.sha256))]).decode()
+
+
+def chain(served, tmp_path, monkeypatch, token, role="web"):
+    """botocore's default chain with nothing but a role, a token and the address of the service."""
+    path = tmp_path / "token"
+    path.write_text(token)
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    for name, value in {
+        "HOME": tmp_path, "AWS_ROLE_ARN": role_arn(role), "AWS_WEB_IDENTITY_TOKEN_FILE": path,
+        "AWS_ENDPOINT_URL_STS": served.endpoint, "AWS_REGION": REGION, "AWS_DEFAULT_REGION": REGION,
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }.items():
+        monkeypatch.setenv(name, str(value))
+    return botocore.session.Session().get_credentials().get_frozen_credentials()
+
+
+def test_the_default_chain_reaches_the_service_that_names_its_role(served, tmp_path, monkeypatch):
+    credentials = chain(served, tmp_path, monkeypatch, jwt())
+    assert visit(served, "botocore", *credentials[:3])[0] == 404
+
+
+@pytest.mark.parametrize(
+    ("claims", "code"),
+    [
+        ({"sub": "system:serviceaccount:shop:others"}, "AccessDenied"),
+        ({"aud": "another"}, "InvalidIdentityToken"),
+        ({"iss": "https://elsewhere.test"}, "InvalidIdentityToken"),
+        ({"exp": 1_700_000_000}, "ExpiredTokenException"),
+        ({"secret": "another-secret-of-the-issuer-of-32-letters"}, "InvalidIdentityToken"),
+    ],
+)
+def test_other_tokens_are_refused(served, tmp_path, monkeypatch, claims, code):
+    with pytest.raises(ClientError) as error:
+        chain(served, tmp_path, monkeypatch, jwt(**claims))
+    assert error.value.response["Error"]["Code"] == code
+    with pytest.raises(ClientError) as error:
+        chain(served, tmp_path, monkeypatch, jwt(), role="reader")
+    assert error.value.response["Error"]["Code"] == "AccessDenied"
 
 
 def test_every_call_is_in_the_log_and_no_secret(served):
