@@ -335,7 +335,7 @@ pub const PROCESS_START: Metric = gauge(
 );
 
 /// All of them, in the order of the documentation.
-pub const ALL: [Metric; 36] = [
+pub const ALL: [Metric; 37] = [
     REQUESTS,
     REQUEST_DURATION,
     REQUEST_FAILURES,
