@@ -241,3 +241,29 @@ fn policies_see_the_role_and_what_the_session_brings() {
         );
     }
 }
+
+/// The active policies and the candidates beside them meet the same session; what one of them worked out for it must not be taken
+/// for the other's.
+#[test]
+fn what_a_session_may_do_by_a_candidate_is_not_what_it_may_do() {
+    let allow = statement(ALLOW);
+    let deny = statement(&EVERYBODY.replace("Allow", "Deny"));
+    let everybody = statement(EVERYBODY);
+    let mut config = config_with(
+        Given::None,
+        Given::Policy(&everybody),
+        Given::Policy(&allow),
+    );
+    config.services[0].shadow_auth_policy = Some(policy(&deny));
+    let policies = compile(&config).unwrap();
+    let bound = policies.bearers.bind(&session(&[])).unwrap();
+    let call = Call {
+        session: Some(Caller::Session(bound)),
+        ..Call::default()
+    };
+    for _ in 0..2 {
+        assert!(call.ask(&policies).is_ok());
+        let rehearsed = call.with(&policies, |request| policies.rehearse(request));
+        assert!(rehearsed.is_some_and(|outcome| outcome.is_err()));
+    }
+}
