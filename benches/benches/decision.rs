@@ -1,8 +1,9 @@
-//! What does a decision cost, remembered and not, as policies grow; and how fast do ten thousand services compile?
+//! What does a decision cost, remembered and not, as policies grow; how long can hostile patterns take; and how fast do ten thousand
+//! services compile, into how much memory?
 //!
 //! `cargo bench -p trellis-benches --bench decision`. Both layers and the caller's policy count. "hit" is the same request again;
-//! "miss" is a request whose facts were not seen before, evaluated by Cedar's authorizer. Names end in the number of statements
-//! of the service's policy, all of which can apply.
+//! "miss" is a request whose facts were not seen before: its path, written anew for each, is part of the time. Names end in the
+//! number of statements of the service's policy, all of which can apply, unless they say otherwise.
 
 #![expect(
     clippy::unwrap_used,
@@ -61,7 +62,10 @@ fn policy(statements: &str) -> PolicyText {
     }
 }
 
-fn config(service: PolicyText) -> Config {
+/// One statement for the network.
+const NETWORK: &str = r#"{"Effect":"Allow","Principal":"*","Action":"vpc-lattice-svcs:Invoke","Resource":"*","Condition":{"StringEquals":{"vpc-lattice-svcs:SourceVpc":"vpc-0123456789abcdef0"}}}"#;
+
+fn config(network: PolicyText, service: PolicyText) -> Config {
     let source = Source {
         path: "bench.yaml".into(),
         text: Ok(DOCUMENT.to_owned()),
@@ -70,9 +74,8 @@ fn config(service: PolicyText) -> Config {
         Ok(loaded) => loaded.config,
         Err(problems) => panic!("{problems}"),
     };
-    let network = r#"{"Effect":"Allow","Principal":"*","Action":"vpc-lattice-svcs:Invoke","Resource":"*","Condition":{"StringEquals":{"vpc-lattice-svcs:SourceVpc":"vpc-0123456789abcdef0"}}}"#;
     config.service_networks[0].auth_type = AuthType::AwsIam;
-    config.service_networks[0].auth_policy = Some(policy(network));
+    config.service_networks[0].auth_policy = Some(network);
     config.services[0].auth_type = AuthType::AwsIam;
     config.services[0].auth_policy = Some(service);
     config.users[0].policies = vec![policy(
@@ -82,7 +85,7 @@ fn config(service: PolicyText) -> Config {
 }
 
 /// As many statements, each with a path and a method; the last one allows.
-fn service_policy(statements: usize) -> PolicyText {
+fn statements(statements: usize) -> PolicyText {
     let statement = |number: usize| {
         let path = if number + 1 == statements {
             "rates"
@@ -94,6 +97,33 @@ fn service_policy(statements: usize) -> PolicyText {
         )
     };
     policy(&(0..statements).map(statement).collect::<Vec<_>>().join(","))
+}
+
+/// The same without a condition, because a policy of five hundred must not be larger than a policy may be.
+fn short_statements(statements: usize) -> PolicyText {
+    let statement = |number: usize| {
+        let path = if number + 1 == statements {
+            "rates"
+        } else {
+            "other"
+        };
+        format!(
+            r#"{{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*/{path}{number}/*"}}"#
+        )
+    };
+    policy(&(0..statements).map(statement).collect::<Vec<_>>().join(","))
+}
+
+/// One statement about as many principals, the caller last.
+fn principals(principals: usize) -> PolicyText {
+    let mut all: Vec<String> = (1..principals)
+        .map(|number| format!(r#""arn:aws:iam::111122223333:role/role-{number}""#))
+        .collect();
+    all.push(format!("\"{CALLER}\""));
+    let all = all.join(",");
+    policy(&format!(
+        r#"{{"Effect":"Allow","Principal":{{"AWS":[{all}]}},"Action":"*","Resource":"*/rates0/*"}}"#
+    ))
 }
 
 /// What the gateway knows of a request before it asks: looked up once, as the snapshot does.
@@ -138,52 +168,125 @@ impl<'a> Asker<'a> {
     }
 }
 
+/// Times requests for paths that were not asked for before, all of which the last statement allows.
+fn misses(group: &mut Group<'_>, name: BenchmarkId, config: &Config, statements: usize) {
+    let headers = HeaderMap::new();
+    let policies = compile(config).unwrap();
+    let caller = Caller::Principal(policies.principal_by_arn(CALLER).unwrap());
+    let asker = Asker::new(&policies, &caller, config, &headers);
+    assert!(asker.ask(&format!("/rates{}/17", statements - 1)));
+    assert!(!asker.ask("/elsewhere"));
+    let mut number: u64 = 0;
+    group.bench_function(name, |bench| {
+        bench.iter(|| {
+            number += 1;
+            let path = format!("/rates{}/{number}", statements - 1);
+            asker.ask(&path)
+        });
+    });
+}
+
+type Group<'a> = criterion::BenchmarkGroup<'a, criterion::measurement::WallTime>;
+
 fn decisions(criterion: &mut Criterion) {
     let headers = HeaderMap::new();
     let mut group = criterion.benchmark_group("decision");
-    for statements in [1, 10, 100] {
-        let config = config(service_policy(statements));
+    for number in [1, 10, 100] {
+        let config = config(policy(NETWORK), statements(number));
         let policies = compile(&config).unwrap();
         let caller = Caller::Principal(policies.principal_by_arn(CALLER).unwrap());
         let asker = Asker::new(&policies, &caller, &config, &headers);
-        let path = format!("/rates{}/17", statements - 1);
-        assert!(asker.ask(&path));
-        assert!(!asker.ask("/elsewhere"));
-        group.bench_function(BenchmarkId::new("hit", statements), |bench| {
+        let path = format!("/rates{}/17", number - 1);
+        group.bench_function(BenchmarkId::new("hit", number), |bench| {
             bench.iter(|| asker.ask(&path));
         });
-        let mut number: u64 = 0;
-        group.bench_function(BenchmarkId::new("miss", statements), |bench| {
-            bench.iter(|| {
-                number += 1;
-                let path = format!("/rates{}/{number}", statements - 1);
-                asker.ask(&path)
-            });
-        });
+        misses(
+            &mut group,
+            BenchmarkId::new("miss", number),
+            &config,
+            number,
+        );
+    }
+    let both = config(statements(10), statements(10));
+    let name = BenchmarkId::new("miss, both layers", 10);
+    misses(&mut group, name, &both, 10);
+    let both = config(short_statements(500), short_statements(500));
+    let name = BenchmarkId::new("miss, both layers", 500);
+    misses(&mut group, name, &both, 500);
+    for number in [1, 500] {
+        let config = config(policy(NETWORK), principals(number));
+        let name = BenchmarkId::new("miss, by number of principals", number);
+        misses(&mut group, name, &config, 1);
     }
     group.finish();
 }
 
+/// The largest path against the largest patterns, which fit it nearly.
+fn hostile(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("hostile pattern");
+    let headers = HeaderMap::new();
+    let path = format!("/{}", "a".repeat(60_000));
+    let single = |pattern: String| vec![pattern];
+    for (name, patterns) in [
+        (
+            "one long part",
+            single(format!("*{}b*", "a".repeat(10_000))),
+        ),
+        (
+            "one long part with ?",
+            single(format!("*{}b*", "a?".repeat(5_000))),
+        ),
+        ("many stars", single(format!("{}b", "*a".repeat(5_000)))),
+        ("1 000 patterns", vec!["*ab*".to_owned(); 1_000]),
+        ("1 000 patterns with ?", vec!["*?b*".to_owned(); 1_000]),
+    ] {
+        let resources = patterns.join(r#"",""#);
+        let statement = format!(
+            r#"{{"Effect":"Allow","Principal":"*","Action":"*","Resource":["{resources}"]}}"#
+        );
+        let config = config(policy(NETWORK), policy(&statement));
+        let policies = compile(&config).unwrap();
+        let caller = Caller::Principal(policies.principal_by_arn(CALLER).unwrap());
+        let asker = Asker::new(&policies, &caller, &config, &headers);
+        group.bench_function(name, |bench| bench.iter(|| asker.ask(&path)));
+    }
+    group.finish();
+}
+
+/// Resident memory in bytes.
+fn resident() -> usize {
+    let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
+    let pages: usize = pages.split(' ').nth(1).unwrap().parse().unwrap();
+    pages * 4_096
+}
+
 /// Not a loop of criterion's: once is what a start does.
 fn start(_: &mut Criterion) {
-    let mut config = config(service_policy(1));
-    for (name, different) in [("one shared policy", false), ("a policy each", true)] {
+    let mut config = config(policy(NETWORK), statements(1));
+    for (name, number_of, different) in [
+        ("one shared policy", 1, false),
+        ("a policy each", 1, true),
+        ("a policy of ten statements each", 10, true),
+    ] {
         let service = config.services[0].clone();
         config.services = (0..10_000)
             .map(|number| {
                 let mut service = service.clone();
                 if different {
-                    service.auth_policy = Some(policy(&format!(
-                        r#"{{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*/{number}/*"}}"#
-                    )));
+                    let statement = |part| format!(
+                        r#"{{"Effect":"Allow","Principal":{{"AWS":"111122223333"}},"Action":"vpc-lattice-svcs:Invoke","Resource":"*/{number}/{part}/*","Condition":{{"StringEquals":{{"vpc-lattice-svcs:RequestMethod":"GET"}}}}}}"#
+                    );
+                    let statements: Vec<String> = (0..number_of).map(statement).collect();
+                    service.auth_policy = Some(policy(&statements.join(",")));
                 }
                 service
             })
             .collect();
-        let before = Instant::now();
+        let (memory, before) = (resident(), Instant::now());
         let policies = black_box(compile(&config).unwrap());
         let took = before.elapsed();
-        println!("compile of 10 000 services, {name}: {took:?}");
+        let memory = resident().saturating_sub(memory) / (10_000 * number_of);
+        println!("compile of 10 000 services, {name}: {took:?}, {memory} bytes per statement");
         drop(policies);
     }
 }
@@ -193,6 +296,6 @@ criterion_group! {
     config = Criterion::default()
         .warm_up_time(Duration::from_millis(500))
         .measurement_time(Duration::from_secs(2));
-    targets = decisions, start
+    targets = decisions, hostile, start
 }
 criterion_main!(benches);

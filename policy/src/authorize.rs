@@ -26,15 +26,20 @@ use std::{
 
 use foldhash::fast::RandomState;
 use parking_lot::RwLock;
+use smallvec::SmallVec;
 
 use crate::{
     cache::{Cache, Lookups},
-    cedar::CedarError,
+    cedar::{
+        CedarError,
+        ask::{Asker, CedarCaller},
+    },
     compile::{Known, NetworkIndex, Policies, ServiceIndex},
     decision::{Layer as LayerName, Permit, Refusal, RefusalKind},
     facts::{Fact, Facts, Fingerprint},
-    layer::{Answer, CedarCaller, Layer, Slice},
+    layer::{Answer, Layer, Slice},
     principal::{Caller, PrincipalIndex},
+    program::Env,
     request::{Action, Request},
 };
 
@@ -164,13 +169,14 @@ impl Policies {
             .services
             .get(request.service.0 as usize)
             .ok_or(LayerName::Service)?;
-        let principal = match request.caller {
+        let known = match request.caller {
             Caller::Anonymous => None,
-            caller => Some(&self.known(caller).ok_or(LayerName::Identity)?.principal),
+            caller => Some(self.known(caller).ok_or(LayerName::Identity)?),
         };
         Ok(Facts {
             request,
-            principal,
+            principal: known.map(|known| &known.principal),
+            principal_tags: known.map_or(&[], |known| &known.tags),
             network_arn: network.arn.as_str(),
             service_arn: service.arn.as_str(),
             service_tags: &service.tags,
@@ -283,38 +289,49 @@ impl Policies {
     }
 
     fn evaluate(&self, view: &View, facts: &Facts<'_>) -> Verdict {
-        let answers = self.answers(view, facts);
-        match combine(&answers) {
-            None => Verdict::Allow,
-            Some((layer, kind, statement)) => {
-                let layers = view.layers.iter().find(|(name, ..)| *name == layer);
-                let statement = statement.and_then(|position| {
-                    let (_, policies, _) = layers?;
-                    policies
-                        .statements
-                        .get(position)
-                        .map(|statement| Arc::clone(&statement.name))
-                });
-                Verdict::Refuse(Refusal {
-                    layer,
-                    kind,
-                    statement,
-                    action: facts.request.action,
-                })
-            }
-        }
+        let answers = view.answers(&self.asker(facts), &Env::new(facts));
+        self.conclude(&answers, facts.request)
     }
 
-    pub(crate) fn answers(&self, view: &View, facts: &Facts<'_>) -> Vec<(LayerName, Answer)> {
-        let caller = self.cedar_caller(facts.request.caller);
-        view.layers
+    fn conclude(&self, answers: &Answers, request: &Request<'_>) -> Verdict {
+        let Some((layer, kind, statement)) = combine(answers) else {
+            return Verdict::Allow;
+        };
+        let statement = statement.and_then(|position| {
+            let policies = self.counted(layer, request)?;
+            let statement = policies.statements.get(position)?;
+            Some(Arc::clone(&statement.name))
+        });
+        Verdict::Refuse(Refusal {
+            layer,
+            kind,
+            statement,
+            action: request.action,
+        })
+    }
+
+    /// What Cedar needs to know of a request.
+    pub(crate) fn asker<'a>(&'a self, facts: &'a Facts<'a>) -> Asker<'a> {
+        Asker {
+            vocabulary: &self.vocabulary,
+            caller: self.cedar_caller(facts.request.caller),
+            facts,
+        }
+    }
+}
+
+impl View {
+    /// What each counted layer says.
+    pub(crate) fn answers(&self, asker: &Asker<'_>, env: &Env<'_>) -> Answers {
+        self.layers
             .iter()
-            .map(|(name, layer, slice)| {
-                (*name, layer.answer(slice, &self.vocabulary, caller, facts))
-            })
+            .map(|(name, layer, slice)| (*name, layer.answer(slice, asker, env)))
             .collect()
     }
 }
+
+/// What the layers say, in their order.
+pub(crate) type Answers = SmallVec<[(LayerName, Answer); 3]>;
 
 fn failed(layer: LayerName, action: Action) -> Verdict {
     Verdict::Refuse(Refusal {
@@ -343,6 +360,23 @@ fn combine(answers: &[(LayerName, Answer)]) -> Option<(LayerName, RefusalKind, O
             .map(|(layer, _)| (*layer, RefusalKind::Implicit, None))
     };
     denied.or_else(failed).or_else(missing)
+}
+
+#[cfg(test)]
+impl Policies {
+    /// The same decision by Cedar's authorizer alone, which is given every counted policy whole.
+    pub(crate) fn authorize_by_cedar(&self, request: &Request<'_>) -> Result<(), Refusal> {
+        let facts = self.facts(request).unwrap();
+        let (asker, env) = (self.asker(&facts), Env::new(&facts));
+        let answers = LayerName::ALL.into_iter().filter_map(|name| {
+            let layer = self.counted(name, request)?;
+            Some((name, layer.answer_by_authorizer(&asker, &env)))
+        });
+        match self.conclude(&answers.collect(), request) {
+            Verdict::Allow => Ok(()),
+            Verdict::Refuse(refusal) => Err(refusal),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -15,9 +15,9 @@ use trellis_model::{config::Secret, name::Region};
 
 use crate::{
     authorize::Views,
-    cedar::Vocabulary,
+    cedar::{Vocabulary, all_tags, ask::CedarCaller},
     compile::{Known, Policies, session_layer},
-    layer::{CedarCaller, Layer},
+    layer::Layer,
     principal::{Caller, Principal, PrincipalIndex},
     session::{Bearer, Session, TokenError},
 };
@@ -136,6 +136,7 @@ impl Bearers {
             views: RwLock::default(),
             known: Known {
                 cedar,
+                tags: all_tags(&principal.tags),
                 principal,
                 layer: Arc::clone(&role.layer),
                 boundary: role.boundary.clone(),

@@ -90,7 +90,7 @@ impl std::fmt::Display for CallRefusal {
 /// Checks a session policy: is it IAM JSON that says something about its owner?
 pub fn check_session_policy(text: &str) -> Result<(), String> {
     let policy = session_policy(text);
-    match crate::iam::read::read(&policy, Attached::ToIdentity) {
+    match crate::iam::read::read(&policy, Attached::ToIdentity, None) {
         Ok(_) => Ok(()),
         Err(problems) => Err(problems
             .first()

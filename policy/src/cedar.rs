@@ -3,11 +3,15 @@
 //! [`translate`] turns IAM statements into Cedar policies, [`native`] reads Cedar as its author wrote it. Both are evaluated by
 //! Cedar's own authorizer with entities and context in the words of [`SCHEMA`].
 
+pub(crate) mod ask;
 pub(crate) mod native;
 pub(crate) mod reads;
 pub(crate) mod translate;
 
-use std::{collections::HashSet, str::FromStr};
+use std::{
+    collections::{BTreeMap, HashSet},
+    str::FromStr,
+};
 
 use cedar_policy::{Entity, EntityId, EntityTypeName, EntityUid, RestrictedExpression};
 
@@ -17,8 +21,8 @@ use crate::{
     request::Action,
 };
 
-/// The published schema: what native policies may name.
-pub(crate) const SCHEMA: &str = include_str!("cedar/trellis.cedarschema");
+/// The published schema: what native policies may name, in Cedar's own notation.
+pub const SCHEMA: &str = include_str!("cedar/trellis.cedarschema");
 
 /// Name of an action in Cedar.
 pub(crate) fn action_name(action: Action) -> &'static str {
@@ -124,13 +128,12 @@ impl Vocabulary {
                 (uid(&self.session, &principal.arn), role.clone(), Some(role))
             }
         };
-        let entity = Entity::new_with_tags(
-            own.clone(),
-            attributes(principal),
-            [parent],
-            tags(&principal.tags),
-        )
-        .map_err(CedarError::new)?;
+        let tags = all_tags(&principal.tags).into_iter().map(|(key, value)| {
+            let value = RestrictedExpression::new_string(value.into());
+            (key.into(), value)
+        });
+        let entity = Entity::new_with_tags(own.clone(), attributes(principal), [parent], tags)
+            .map_err(CedarError::new)?;
         let mut entities = vec![entity];
         entities
             .extend(role.map(|role| Entity::new_no_attrs(role, HashSet::from([account.clone()]))));
@@ -194,7 +197,7 @@ fn attributes(principal: &Principal) -> Vec<(String, RestrictedExpression)> {
     attributes
 }
 
-/// Tags as written and, because IAM compares their keys without case, in lower case.
+/// Tags by key in lower case.
 pub(crate) fn lower_case_tags<'a>(
     tags: impl IntoIterator<Item = (&'a String, &'a String)>,
 ) -> Vec<(Box<str>, Box<str>)> {
@@ -209,20 +212,14 @@ pub(crate) fn lower_case_tags<'a>(
     lower
 }
 
-fn tags(
-    written: &std::collections::BTreeMap<String, String>,
-) -> Vec<(String, RestrictedExpression)> {
-    let mut all: std::collections::BTreeMap<String, &str> = std::collections::BTreeMap::new();
-    let lower = lower_case_tags(written);
+/// Tags by key as written and, because IAM compares their keys without case, in lower case; in order.
+pub(crate) fn all_tags(written: &BTreeMap<String, String>) -> Box<[(Box<str>, Box<str>)]> {
+    let mut all: BTreeMap<Box<str>, Box<str>> = BTreeMap::new();
     for (key, value) in written {
-        all.insert(key.clone(), value);
+        all.insert(key.as_str().into(), value.as_str().into());
     }
-    for (key, value) in &lower {
-        all.insert(key.to_string(), value);
-    }
-    all.into_iter()
-        .map(|(key, value)| (key, RestrictedExpression::new_string(value.to_owned())))
-        .collect()
+    all.extend(lower_case_tags(written));
+    all.into_iter().collect()
 }
 
 #[cfg(test)]

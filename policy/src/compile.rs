@@ -18,9 +18,11 @@ use crate::{
     authorize::Memory,
     bearers::{Bearers, RoleTerms},
     calls::CallPolicies,
-    cedar::{CedarError, Vocabulary, lower_case_tags, native::NativeReader},
-    iam::read::{Attached, read},
-    layer::{Body, CedarCaller, Compiled, Layer, compile_statement},
+    cedar::{
+        CedarError, Vocabulary, all_tags, ask::CedarCaller, lower_case_tags, native::NativeReader,
+    },
+    iam::read::{Attached, Signers, read},
+    layer::{Body, Compiled, Layer, compile_statement},
     principal::{Caller, Principal, PrincipalIndex, PrincipalType},
     session::{SealingKeys, Sessions},
 };
@@ -53,6 +55,8 @@ pub(crate) struct Guarded {
 #[derive(Debug)]
 pub(crate) struct Known {
     pub(crate) principal: Principal,
+    /// Its tags by key, in order, as written and in lower case.
+    pub(crate) tags: Box<[(Box<str>, Box<str>)]>,
     pub(crate) layer: Arc<Layer>,
     /// Its permissions boundary, beyond which its own policies allow nothing.
     pub(crate) boundary: Option<Arc<Layer>>,
@@ -86,7 +90,10 @@ pub fn compile(config: &Config) -> Result<Policies, Problems> {
         Problems::from_iter([Problem::error(Place::default(), error.to_string())])
     };
     let vocabulary = Arc::new(Vocabulary::new().map_err(ours)?);
-    let mut compiler = Compiler::default();
+    let mut compiler = Compiler {
+        signers: Some(Signers::of(config)),
+        ..Compiler::default()
+    };
     let networks = config.service_networks.iter().map(|network| {
         compiler.guarded(&Written {
             arn: &network.arn,
@@ -241,9 +248,18 @@ type Texts = (Attached, Vec<(PolicyLanguage, Arc<str>)>);
 pub(crate) static NATIVE: LazyLock<Result<NativeReader, CedarError>> =
     LazyLock::new(NativeReader::new);
 
+/// Was there anything to report about a text? It is reported for every place that has the text, so it is read again for each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Findings {
+    None,
+    Some,
+}
+
 #[derive(Default)]
 struct Compiler {
-    layers: HashMap<Texts, Arc<Layer>>,
+    /// Everybody who can sign; `None` where that is not known.
+    signers: Option<Signers>,
+    layers: HashMap<Texts, (Arc<Layer>, Findings)>,
     /// Errors and warnings.
     problems: Vec<Problem>,
 }
@@ -279,9 +295,11 @@ impl Compiler {
             .iter()
             .map(|policy| (policy.language, Arc::clone(&policy.text)));
         let texts: Texts = (attached, texts.collect());
-        if let Some(layer) = self.layers.get(&texts) {
+        let known = self.layers.get(&texts);
+        if let Some((layer, Findings::None)) = known {
             return Arc::clone(layer);
         }
+        let known = known.map(|(layer, _)| Arc::clone(layer));
         let before = self.problems.len();
         let mut statements = Vec::new();
         for (number, policy) in policies.iter().enumerate() {
@@ -292,11 +310,16 @@ impl Compiler {
             };
             self.add(attached, policy, &prefix, &mut statements);
         }
-        let layer = Arc::new(Layer::new(statements));
-        // Where there is something to report, it is reported for every place that has the text.
-        if self.problems.len() == before {
-            self.layers.insert(texts, Arc::clone(&layer));
+        if let Some(layer) = known {
+            return layer;
         }
+        let layer = Arc::new(Layer::new(statements));
+        let findings = if self.problems.len() == before {
+            Findings::None
+        } else {
+            Findings::Some
+        };
+        self.layers.insert(texts, (Arc::clone(&layer), findings));
         layer
     }
 
@@ -323,7 +346,7 @@ impl Compiler {
         prefix: &str,
         statements: &mut Vec<Compiled>,
     ) -> Result<(), Vec<Problem>> {
-        let (document, warnings) = read(policy, attached)?;
+        let (document, warnings) = read(policy, attached, self.signers.as_ref())?;
         self.problems.extend(warnings);
         for (position, statement) in document.statements.into_iter().enumerate() {
             let name = match &statement.sid {
@@ -380,6 +403,7 @@ impl Compiler {
             by_arn.insert(principal.arn.clone(), PrincipalIndex(index(known.len())));
             known.push(Known {
                 cedar: CedarCaller::new(vocabulary.principal(&principal)?)?,
+                tags: all_tags(&principal.tags),
                 principal,
                 layer,
                 boundary,

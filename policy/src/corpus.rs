@@ -138,7 +138,7 @@ fn spoilt_policies_are_refused_with_their_place() {
     let mut lines = include_str!("../testdata/iam/refused.txt").lines();
     let mut count = 0;
     while let (Some(place), Some(text)) = (lines.next(), lines.next()) {
-        let Err(problems) = read(&policy(text), Attached::ToResource) else {
+        let Err(problems) = read(&policy(text), Attached::ToResource, None) else {
             panic!("accepted, but {place} is wrong: {text}");
         };
         let named = problems

@@ -12,12 +12,14 @@ use cedar_policy::{
 use serde::Serialize;
 
 use crate::{
-    cedar::CedarError,
+    authorize::Answers,
+    cedar::{CedarError, ask::Question},
     compile::{Guarded, Policies},
     decision::{Layer, RefusalKind},
-    facts::{Fact, Facts, path_text},
-    layer::{Answer, Compiled, ask},
+    facts::{Facts, path_text},
+    layer::{Answer, Compiled},
     principal::Caller,
+    program::Env,
     request::{Action, Request},
 };
 
@@ -214,8 +216,8 @@ impl Policies {
         let path = path_text(request.path);
         let view = self.view(request).ok();
         let answers = match (&view, &facts) {
-            (Some(view), Some(facts)) => self.answers(view, facts),
-            _ => Vec::new(),
+            (Some(view), Some(facts)) => view.answers(&self.asker(facts), &Env::new(facts)),
+            _ => Answers::new(),
         };
         Explanation {
             allowed: outcome.is_ok(),
@@ -259,7 +261,8 @@ impl Policies {
             (Some(policies), Some(facts)) => policies
                 .statements
                 .iter()
-                .map(|statement| self.explain_statement(statement, facts))
+                .enumerate()
+                .map(|(position, statement)| self.explain_statement(position, statement, facts))
                 .collect(),
             _ => Vec::new(),
         };
@@ -326,8 +329,13 @@ impl Policies {
         }
     }
 
-    fn explain_statement(&self, compiled: &Compiled, facts: &Facts<'_>) -> StatementExplanation {
-        let (mut failed, error) = match self.parts(compiled, facts) {
+    fn explain_statement(
+        &self,
+        position: usize,
+        compiled: &Compiled,
+        facts: &Facts<'_>,
+    ) -> StatementExplanation {
+        let (mut failed, error) = match self.parts(position, compiled, facts) {
             Ok(parts) => parts,
             Err(error) => (Vec::new(), Some(error.to_string())),
         };
@@ -345,11 +353,12 @@ impl Policies {
     /// all before it hold: in the whole policy that is where evaluation stops.
     fn parts(
         &self,
+        position: usize,
         compiled: &Compiled,
         facts: &Facts<'_>,
     ) -> Result<(Vec<String>, Option<String>), CedarError> {
-        let (policy, labels, reads, slots) = compiled.whole();
-        let tree = policy.to_pst().map_err(CedarError::new)?;
+        let whole = compiled.whole(position, &Env::new(facts))?;
+        let tree = whole.policy.to_pst().map_err(CedarError::new)?;
         let body = tree.body();
         let permit = || {
             Template::new(
@@ -379,23 +388,24 @@ impl Policies {
                 with(permit(), |part| part.resource = body.resource.clone()),
             ),
         ];
-        for (label, clause) in labels.iter().zip(body.clauses()) {
+        for (label, clause) in whole.labels.iter().zip(body.clauses()) {
             let part = permit()
                 .try_with_clauses([clause.clone()])
                 .map_err(CedarError::new)?;
             parts.push((label, part));
         }
-        let reads: Vec<Fact> = reads.iter().cloned().collect();
-        let caller = self.cedar_caller(facts.request.caller);
+        let mut question = Question {
+            policies: PolicySet::new(),
+            reads: whole.reads,
+            slots: whole.slots,
+        };
+        let asker = self.asker(facts);
         let mut failed = Vec::new();
         for (label, template) in parts {
             let part = StaticPolicy::try_from(template).map_err(CedarError::new)?;
             let part = Policy::from_pst(part.into()).map_err(CedarError::new)?;
-            let set = PolicySet::from_policies([part]).map_err(CedarError::new)?;
-            let slots = slots
-                .iter()
-                .map(|slot| (slot.name.to_string(), compiled.fill(slot, facts)));
-            let response = ask(&set, &reads, slots, &self.vocabulary, caller, facts)?;
+            question.policies = PolicySet::from_policies([part]).map_err(CedarError::new)?;
+            let response = asker.ask(&question)?;
             if let Some(error) = response.diagnostics().errors().next() {
                 // An error counts only where evaluation gets that far.
                 let reached = failed.is_empty();

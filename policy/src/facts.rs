@@ -89,6 +89,8 @@ impl KeyValues for Facts<'_> {
 pub(crate) struct Facts<'a> {
     pub(crate) request: &'a Request<'a>,
     pub(crate) principal: Option<&'a Principal>,
+    /// Tags of the principal by key, in order, as written and in lower case.
+    pub(crate) principal_tags: &'a [(Box<str>, Box<str>)],
     pub(crate) network_arn: &'a str,
     pub(crate) service_arn: &'a str,
     /// Tags of the service, by key in lower case.
@@ -123,7 +125,7 @@ impl<'a> Facts<'a> {
             Key::RequestMethod => one(request.method),
             Key::RequestPath => one(path_text(request.path)),
             Key::RequestHeader(name) => self.header(name).and_then(one),
-            Key::RequestQueryString(name) => Some(query_values(request.query, name)),
+            Key::RequestQueryString(name) => Some(self.query(name)),
             Key::SourceIp => one(request.source_ip.to_canonical().to_string()),
             Key::SecureTransport => one(if request.secure_transport {
                 "true"
@@ -155,7 +157,7 @@ impl<'a> Facts<'a> {
                 let paths = principal.organization.as_ref()?.paths.iter();
                 Some(paths.map(|path| Cow::Borrowed(&**path)).collect())
             }
-            Key::PrincipalTag(tag) => principal_tag(principal, tag).and_then(one),
+            Key::PrincipalTag(tag) => self.principal_tag(tag).and_then(one),
             Key::UserId => one(&*principal.user_id),
             Key::UserName => one(principal.user_name()?),
             Key::SourceIdentity => one(principal.source_identity.as_deref()?),
@@ -165,7 +167,15 @@ impl<'a> Facts<'a> {
         }
     }
 
-    fn service_tag(&self, tag: &str) -> Option<&'a str> {
+    /// A tag of the principal, by its key as written or in lower case.
+    pub(crate) fn principal_tag(&self, tag: &str) -> Option<&'a str> {
+        let tags = self.principal_tags;
+        let found = tags.binary_search_by(|(key, _)| (**key).cmp(tag)).ok()?;
+        tags.get(found).map(|(_, value)| &**value)
+    }
+
+    /// A tag of the service, by its key in lower case.
+    pub(crate) fn service_tag(&self, tag: &str) -> Option<&'a str> {
         self.service_tags
             .iter()
             .find(|(key, _)| **key == *tag)
@@ -179,16 +189,14 @@ impl<'a> Facts<'a> {
         match self.request.action {
             Action::Connect => self.service_arn.to_owned(),
             Action::Invoke => {
-                let slash = if self.request.path.first() == Some(&b'/') {
-                    ""
-                } else {
-                    "/"
-                };
-                format!(
-                    "{}{slash}{}",
-                    self.service_arn,
-                    path_text(self.request.path)
-                )
+                let path = path_text(self.request.path);
+                let mut whole = String::with_capacity(self.service_arn.len() + 1 + path.len());
+                whole.push_str(self.service_arn);
+                if !path.starts_with('/') {
+                    whole.push('/');
+                }
+                whole.push_str(&path);
+                whole
             }
         }
     }
@@ -236,7 +244,7 @@ impl<'a> Facts<'a> {
     }
 
     /// A header's value; several lines of one name are one list.
-    fn header(&self, name: &str) -> Option<Cow<'a, str>> {
+    pub(crate) fn header(&self, name: &str) -> Option<Cow<'a, str>> {
         let separator = header_separator(name.as_bytes());
         let mut lines = self.header_lines(name);
         let mut joined = text(lines.next()?);
@@ -246,6 +254,14 @@ impl<'a> Facts<'a> {
             whole.push_str(&text(line));
         }
         Some(joined)
+    }
+
+    /// The values of a query parameter, perhaps none.
+    pub(crate) fn query(&self, name: &str) -> Values<'a> {
+        pairs(self.request.query)
+            .filter_map(|pair| pair.value_of(name))
+            .map(decoded)
+            .collect()
     }
 
     /// All headers as texts, by name.
@@ -295,15 +311,6 @@ fn put_all<'a>(out: &mut Fingerprint, values: impl Iterator<Item = &'a [u8]>) {
 #[expect(clippy::unnecessary_wraps, reason = "the arms of `values` are options")]
 fn one<'a>(text: impl Into<Cow<'a, str>>) -> Option<Values<'a>> {
     Some(std::iter::once(text.into()).collect())
-}
-
-/// The value of a principal's tag; `tag` is in lower case.
-fn principal_tag<'a>(principal: &'a Principal, tag: &str) -> Option<&'a str> {
-    principal
-        .tags
-        .iter()
-        .find(|(key, _)| key.to_lowercase() == tag)
-        .map(|(_, value)| value.as_str())
 }
 
 const HOST: &str = "host";
@@ -367,13 +374,6 @@ fn pairs(query: Option<&[u8]>) -> impl Iterator<Item = Pair<'_>> {
                 value: halves.next().unwrap_or_default(),
             }
         })
-}
-
-fn query_values<'a>(query: Option<&'a [u8]>, name: &str) -> Values<'a> {
-    pairs(query)
-        .filter_map(|pair| pair.value_of(name))
-        .map(decoded)
-        .collect()
 }
 
 fn needs_decoding(bytes: &[u8]) -> bool {

@@ -1,29 +1,30 @@
 //! The policies of one network, service or principal, compiled; and what they say about one request.
 //!
 //! Many services share one policy: equal texts are one layer. For a caller, a service and an action a layer is cut to a
-//! [`Slice`], the policies that can apply at all; a slice knows which facts of a request it depends on. Cutting is native and
-//! only ever leaves out what surely does not apply; Cedar still evaluates the whole policy for what stays.
+//! [`Slice`], the policies that can apply at all; a slice knows which facts of a request it depends on. Programs
+//! ([`crate::program`]) decide what stays, and Cedar's authorizer what has no program.
+
+pub(crate) mod reach;
 
 use std::{
     collections::{BTreeSet, HashMap},
     sync::Arc,
 };
 
-use cedar_policy::{
-    Authorizer, Context, Decision, Entities, Entity, EntityUid, Policy, PolicyId, PolicySet,
-    RestrictedExpression,
-};
+use cedar_policy::{Policy, PolicySet};
 use parking_lot::Mutex;
 
 use crate::{
     cedar::{
-        CedarError, Vocabulary,
+        CedarError,
+        ask::{Asker, Question},
         native::Native,
-        translate::{self, Meaning, ResourceClause, Slot, Translation},
+        translate::{self, Meaning, Slot, Translation},
     },
-    facts::{Fact, Facts, epoch_seconds, path_text},
-    iam::{Effect, Principals, Resources, Statement, condition::Condition, template::Template},
-    principal::{Principal, PrincipalType},
+    facts::Fact,
+    iam::{Effect, Statement, condition::Condition, template::Template},
+    principal::Principal,
+    program::{Env, Failure, Program, compile_iam},
     request::Action,
     wildcard::Reach,
 };
@@ -55,32 +56,34 @@ pub(crate) enum Body {
     Native(Box<Native>),
 }
 
-/// An IAM statement and its translations.
+/// An IAM statement and what was compiled from its translation.
 #[derive(Debug)]
 pub(crate) struct Iam {
     statement: Statement,
-    /// With the resource clause.
-    full: Translation,
-    /// Without it.
-    any_path: Translation,
+    program: Program,
+    /// What of a request makes a difference, the clause about resources apart.
+    demand: Box<[Fact]>,
+    /// What of a request makes a difference to the clause about resources.
+    resource_demand: Box<[Fact]>,
 }
 
 /// A statement within a slice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct Kept {
     position: u32,
-    /// Is the resource clause kept?
-    resource: bool,
+    /// Does it hold for every path?
+    every_path: bool,
 }
 
 /// The policies of a layer that can apply to requests of one caller to one service.
 #[derive(Debug)]
 pub(crate) struct Slice {
-    policies: PolicySet,
-    /// What Cedar reads.
-    reads: Box<[Fact]>,
-    /// What native code fills, with the position of the statement.
-    slots: Box<[(u32, Slot)]>,
+    /// Those that deny, in order.
+    denying: Box<[Kept]>,
+    /// Those that allow, in order.
+    allowing: Box<[Kept]>,
+    /// Those that have no program, and what they read.
+    others: Option<Question>,
     /// What of a request makes a difference.
     pub(crate) demand: Box<[Fact]>,
 }
@@ -92,28 +95,8 @@ pub(crate) struct Answer {
     pub(crate) denied: Option<usize>,
     /// A statement that could not be evaluated, and why. `None` for the position when it was not a single statement.
     pub(crate) failed: Option<(Option<usize>, String)>,
-    /// The first statement that allows.
+    /// The first statement that allows; unless one denies.
     pub(crate) allowed: Option<usize>,
-}
-
-/// The caller as Cedar knows it.
-#[derive(Debug)]
-pub(crate) struct CedarCaller {
-    uid: EntityUid,
-    entities: Vec<Entity>,
-    /// The same, ready for evaluation.
-    ready: Entities,
-}
-
-impl CedarCaller {
-    pub(crate) fn new((uid, entities): (EntityUid, Vec<Entity>)) -> Result<Self, CedarError> {
-        let ready = Entities::from_entities(entities.clone(), None).map_err(CedarError::new)?;
-        Ok(Self {
-            uid,
-            entities,
-            ready,
-        })
-    }
 }
 
 impl Layer {
@@ -135,8 +118,11 @@ impl Layer {
         let kept: Box<[Kept]> = (0_u32..)
             .zip(&self.statements)
             .filter_map(|(position, compiled)| {
-                let resource = compiled.keeps(action, principal, service_arn, &beginning)?;
-                Some(Kept { position, resource })
+                let every_path = compiled.keeps(action, principal, service_arn, &beginning)?;
+                Some(Kept {
+                    position,
+                    every_path,
+                })
             })
             .collect();
         if let Some(slice) = self.slices.lock().get(&kept) {
@@ -151,218 +137,109 @@ impl Layer {
     }
 
     fn cut(&self, kept: &[Kept]) -> Result<Slice, CedarError> {
-        let mut policies = PolicySet::new();
-        let mut reads = BTreeSet::new();
         let mut demand = BTreeSet::new();
-        let mut slots = Vec::new();
+        let (mut denying, mut allowing) = (Vec::new(), Vec::new());
+        let mut others: Option<(Vec<Policy>, BTreeSet<Fact>)> = None;
         for kept in kept {
             let Some(compiled) = self.statements.get(kept.position as usize) else {
                 continue;
             };
-            let (policy, own_reads, own_slots) = compiled.cedar(kept.resource);
-            policies.add(policy.clone()).map_err(CedarError::new)?;
-            reads.extend(own_reads.iter().cloned());
-            for slot in own_slots {
-                demand.extend(compiled.slot_facts(slot));
-                slots.push((kept.position, slot.clone()));
+            match &compiled.body {
+                Body::Iam(iam) => {
+                    demand.extend(iam.demand.iter().cloned());
+                    if !kept.every_path {
+                        demand.extend(iam.resource_demand.iter().cloned());
+                    }
+                }
+                Body::Native(native) => {
+                    let varying = native.reads.iter().filter(|fact| fact.varies());
+                    demand.extend(varying.cloned());
+                    if native.program.is_none() {
+                        let (policies, reads) = others.get_or_insert_default();
+                        policies.push(native.policy.clone());
+                        reads.extend(native.reads.iter().cloned());
+                        continue;
+                    }
+                }
+            }
+            match compiled.effect {
+                Effect::Deny => denying.push(*kept),
+                Effect::Allow => allowing.push(*kept),
             }
         }
-        demand.extend(reads.iter().filter(|fact| fact.varies()).cloned());
+        let others = others.map(|(policies, reads)| {
+            Ok(Question {
+                policies: PolicySet::from_policies(policies).map_err(CedarError::new)?,
+                reads: reads.into_iter().collect(),
+                slots: Vec::new(),
+            })
+        });
         Ok(Slice {
-            policies,
-            reads: reads.into_iter().collect(),
-            slots: slots.into(),
+            denying: denying.into(),
+            allowing: allowing.into(),
+            others: others.transpose()?,
             demand: demand.into_iter().collect(),
         })
     }
 
     /// What the policies of a slice say about a request.
-    pub(crate) fn answer(
-        &self,
-        slice: &Slice,
-        vocabulary: &Vocabulary,
-        caller: &CedarCaller,
-        facts: &Facts<'_>,
-    ) -> Answer {
-        match self.evaluate(slice, vocabulary, caller, facts) {
-            Ok(answer) => answer,
-            Err(error) => Answer {
-                failed: Some((None, error.to_string())),
-                ..Answer::default()
-            },
+    pub(crate) fn answer(&self, slice: &Slice, asker: &Asker<'_>, env: &Env<'_>) -> Answer {
+        let others = slice.others.as_ref();
+        let mut answer = others.map_or_else(Answer::default, |others| asker.answer(others));
+        for kept in &slice.denying {
+            if self.applies(*kept, env, &mut answer) {
+                answer.denied = Some(earlier(answer.denied, *kept));
+                // Nothing can change the answer any more.
+                return answer;
+            }
         }
+        for kept in &slice.allowing {
+            // Once one allows, only a failure can change the answer, and IAM statements do not fail.
+            let settled = answer.allowed.is_some() && self.is_iam(*kept);
+            if !settled && self.applies(*kept, env, &mut answer) {
+                answer.allowed = Some(earlier(answer.allowed, *kept));
+            }
+        }
+        answer
     }
 
-    fn evaluate(
-        &self,
-        slice: &Slice,
-        vocabulary: &Vocabulary,
-        caller: &CedarCaller,
-        facts: &Facts<'_>,
-    ) -> Result<Answer, CedarError> {
-        let slots = slice.slots.iter().filter_map(|(position, slot)| {
-            let statement = self.statements.get(*position as usize)?;
-            Some((slot.name.to_string(), statement.fill(slot, facts)))
-        });
-        let response = ask(
-            &slice.policies,
-            &slice.reads,
-            slots,
-            vocabulary,
-            caller,
-            facts,
-        )?;
-        let position = |id: &PolicyId| AsRef::<str>::as_ref(id).parse::<usize>().ok();
-        let first = response.diagnostics().reason().filter_map(position).min();
-        let denied = response.decision() == Decision::Deny;
-        Ok(Answer {
-            denied: first.filter(|_| denied),
-            allowed: first.filter(|_| !denied),
-            failed: response.diagnostics().errors().next().map(|error| {
-                let cedar_policy::AuthorizationError::PolicyEvaluationError(inner) = error;
-                (position(inner.policy_id()), error.to_string())
-            }),
+    fn is_iam(&self, kept: Kept) -> bool {
+        let compiled = self.statements.get(kept.position as usize);
+        compiled.is_some_and(|compiled| !compiled.is_native())
+    }
+
+    /// Does a statement apply? A failure is noted.
+    fn applies(&self, kept: Kept, env: &Env<'_>, answer: &mut Answer) -> bool {
+        let position = kept.position as usize;
+        let compiled = self.statements.get(position);
+        let result = match compiled.map(|compiled| &compiled.body) {
+            Some(Body::Iam(iam)) => iam
+                .program
+                .applies(env, Some(&iam.statement), kept.every_path),
+            Some(Body::Native(native)) => match &native.program {
+                Some(program) => program.applies(env, None, false),
+                None => Err(Failure::Missing),
+            },
+            None => Err(Failure::Missing),
+        };
+        result.unwrap_or_else(|failure| {
+            let earliest = answer.failed.as_ref().map(|(position, _)| *position);
+            if earliest.is_none_or(|earliest| Some(position) < earliest) {
+                answer.failed = Some((Some(position), failure.to_string()));
+            }
+            false
         })
     }
 }
 
-/// Evaluates policies on a request, with exactly the attributes that they read.
-pub(crate) fn ask(
-    policies: &PolicySet,
-    reads: &[Fact],
-    slots: impl Iterator<Item = (String, bool)>,
-    vocabulary: &Vocabulary,
-    caller: &CedarCaller,
-    facts: &Facts<'_>,
-) -> Result<cedar_policy::Response, CedarError> {
-    let mut attributes: Vec<(String, RestrictedExpression)> = slots
-        .map(|(name, value)| (name, RestrictedExpression::new_bool(value)))
-        .collect();
-    let mut more: Vec<Entity> = Vec::new();
-    let mut headers: Option<Vec<(String, RestrictedExpression)>> = None;
-    let mut query: Option<Vec<(String, RestrictedExpression)>> = None;
-    let text = |text: &str| RestrictedExpression::new_string(text.to_owned());
-    let texts = |values: crate::facts::Values<'_>| {
-        RestrictedExpression::new_set(
-            values
-                .into_iter()
-                .map(|value| RestrictedExpression::new_string(value.into_owned())),
-        )
-    };
-    for fact in reads {
-        match fact {
-            Fact::Headers => drop(headers.get_or_insert_default()),
-            Fact::Header(name) => {
-                let value = facts.values(&crate::key::Key::RequestHeader(name.clone()));
-                let tag = value
-                    .and_then(|values| values.into_iter().next())
-                    .map(|value| (name.to_string(), text(&value)));
-                headers.get_or_insert_default().extend(tag);
-            }
-            Fact::AllHeaders => {
-                let all = facts.all_headers();
-                headers
-                    .get_or_insert_default()
-                    .extend(all.into_iter().map(|(name, value)| (name, text(&value))));
-            }
-            Fact::Queries => drop(query.get_or_insert_default()),
-            Fact::Query(name) => {
-                let values = facts.values(&crate::key::Key::RequestQueryString(name.clone()));
-                query
-                    .get_or_insert_default()
-                    .extend(values.map(|values| (name.to_string(), texts(values))));
-            }
-            Fact::AllQueries => {
-                let all = facts.all_queries();
-                query
-                    .get_or_insert_default()
-                    .extend(all.into_iter().map(|(name, values)| (name, texts(values))));
-            }
-            Fact::Service => more.push(vocabulary.service_entity(facts)?),
-            fact => attributes.extend(attribute(fact, facts)),
-        }
-    }
-    // A connection has no headers and no query, so their attributes are absent, as the schema says.
-    let http = facts.request.action == Action::Invoke;
-    for (name, uid, tags) in [
-        ("headers", vocabulary.headers(), headers),
-        ("query", vocabulary.query(), query),
-    ] {
-        if let Some(tags) = tags.filter(|_| http) {
-            // The same name may have been asked for alone and among all; the value is the same.
-            let tags: HashMap<String, RestrictedExpression> = tags.into_iter().collect();
-            more.push(Entity::new_with_tags(uid.clone(), [], [], tags).map_err(CedarError::new)?);
-            attributes.push((name.to_owned(), RestrictedExpression::new_entity_uid(uid)));
-        }
-    }
-    let request = cedar_policy::Request::new(
-        caller.uid.clone(),
-        vocabulary.action(facts.request.action),
-        vocabulary.service(facts.service_arn),
-        Context::from_pairs(attributes).map_err(CedarError::new)?,
-        None,
-    )
-    .map_err(CedarError::new)?;
-    let authorizer = Authorizer::new();
-    if more.is_empty() {
-        return Ok(authorizer.is_authorized(&request, policies, &caller.ready));
-    }
-    more.extend(caller.entities.iter().cloned());
-    let entities = Entities::from_entities(more, None).map_err(CedarError::new)?;
-    Ok(authorizer.is_authorized(&request, policies, &entities))
-}
-
-/// A plain attribute of the context; `None` when the request does not have it.
-fn attribute(fact: &Fact, facts: &Facts<'_>) -> Option<(String, RestrictedExpression)> {
-    let request = facts.request;
-    let text = |name: &str, value: &str| {
-        Some((
-            name.to_owned(),
-            RestrictedExpression::new_string(value.to_owned()),
-        ))
-    };
-    let http = request.action == Action::Invoke;
-    match fact {
-        Fact::Resource => text("resource", &facts.resource()),
-        Fact::Port => Some((
-            "port".to_owned(),
-            RestrictedExpression::new_long(request.port.into()),
-        )),
-        Fact::ServiceArn => text("serviceArn", facts.service_arn),
-        Fact::NetworkArn => text("serviceNetworkArn", facts.network_arn),
-        Fact::SourceVpc => text("sourceVpc", request.source_vpc.as_str()),
-        Fact::SourceVpcOwner => text("sourceVpcOwnerAccount", request.source_vpc_owner.as_str()),
-        _ if !http => None,
-        Fact::Method => text("method", request.method),
-        Fact::Path => text("path", &path_text(request.path)),
-        Fact::SourceIp => {
-            let address = request.source_ip.to_canonical().to_string();
-            Some(("sourceIp".to_owned(), RestrictedExpression::new_ip(address)))
-        }
-        Fact::SecureTransport => Some((
-            "secureTransport".to_owned(),
-            RestrictedExpression::new_bool(request.secure_transport),
-        )),
-        Fact::CurrentTime => {
-            let time = facts
-                .values(&crate::key::Key::CurrentTime)?
-                .into_iter()
-                .next()?;
-            Some((
-                "currentTime".to_owned(),
-                RestrictedExpression::new_datetime(time),
-            ))
-        }
-        Fact::EpochTime => Some((
-            "epochTime".to_owned(),
-            RestrictedExpression::new_long(epoch_seconds(request.now)),
-        )),
-        _ => None,
-    }
+/// The earlier of two positions.
+fn earlier(found: Option<usize>, kept: Kept) -> usize {
+    let position = kept.position as usize;
+    found.map_or(position, |found| found.min(position))
 }
 
 impl Compiled {
-    /// Can it apply? `Some(true)` when the path decides, `Some(false)` when the path makes no difference.
+    /// Can it apply? Then: does it hold for every path?
     fn keeps(
         &self,
         action: Action,
@@ -371,40 +248,46 @@ impl Compiled {
         beginning: &str,
     ) -> Option<bool> {
         match &self.body {
-            Body::Native(native) => native.actions.contains(&action).then_some(true),
+            Body::Native(native) => native.actions.contains(&action).then_some(false),
             Body::Iam(iam) => {
                 let statement = &iam.statement;
-                if !statement.actions.contains(&action) || !can_be(&statement.principals, principal)
+                if !statement.actions.contains(&action)
+                    || !reach::is_about(&statement.principals, principal)
                 {
                     return None;
                 }
-                match reach(&statement.resources, action, service_arn, beginning) {
+                match reach::resources(&statement.resources, action, service_arn, beginning) {
                     Reach::Never => None,
-                    Reach::Always => Some(false),
-                    Reach::Depends => Some(true),
+                    Reach::Always => Some(true),
+                    Reach::Depends => Some(false),
                 }
             }
         }
     }
 
-    /// The policy with what it reads and its slots.
-    fn cedar(&self, resource: bool) -> (&Policy, &BTreeSet<Fact>, &[Slot]) {
+    /// The whole policy as Cedar has it, with what it reads and the names of its clauses: for explanations.
+    pub(crate) fn whole(&self, position: usize, env: &Env<'_>) -> Result<Whole, CedarError> {
         match &self.body {
-            Body::Native(native) => (&native.policy, &native.reads, &[]),
+            Body::Native(native) => Ok(Whole {
+                policy: native.policy.clone(),
+                labels: native.labels.clone(),
+                reads: native.reads.iter().cloned().collect(),
+                slots: Vec::new(),
+            }),
             Body::Iam(iam) => {
-                let translation = if resource { &iam.full } else { &iam.any_path };
-                (&translation.policy, &translation.reads, &translation.slots)
-            }
-        }
-    }
-
-    /// The whole policy, for explanations: with labels of its clauses, what it reads and its slots.
-    pub(crate) fn whole(&self) -> (&Policy, &[Box<str>], &BTreeSet<Fact>, &[Slot]) {
-        match &self.body {
-            Body::Native(native) => (&native.policy, &native.labels, &native.reads, &[]),
-            Body::Iam(iam) => {
-                let full = &iam.full;
-                (&full.policy, &full.labels, &full.reads, &full.slots)
+                let translation = translate::translate(&iam.statement, position)?;
+                let slots = translation.slots.iter().map(|slot| {
+                    let value = env.slot(&iam.statement, slot.meaning);
+                    (slot.name.to_string(), value)
+                });
+                let clauses = translation.clauses.iter();
+                let reads = translation.reads.union(&translation.resource_reads);
+                Ok(Whole {
+                    policy: translation.policy()?,
+                    labels: clauses.map(|clause| clause.label.clone()).collect(),
+                    reads: reads.cloned().collect(),
+                    slots: slots.collect(),
+                })
             }
         }
     }
@@ -413,40 +296,17 @@ impl Compiled {
     pub(crate) fn is_native(&self) -> bool {
         matches!(self.body, Body::Native(_))
     }
+}
 
-    /// The facts that a slot depends on.
-    fn slot_facts(&self, slot: &Slot) -> Vec<Fact> {
-        let Body::Iam(iam) = &self.body else {
-            return Vec::new();
-        };
-        let statement = &iam.statement;
-        match slot.meaning {
-            Meaning::Resource => {
-                let templates = statement.resources.templates.iter();
-                let variables = templates.flat_map(Template::facts);
-                variables.chain([Fact::Resource]).collect()
-            }
-            Meaning::Condition(position) => {
-                let conditions = statement.conditions.get(position).into_iter();
-                conditions.flat_map(Condition::facts).collect()
-            }
-        }
-    }
-
-    /// The value of a slot.
-    pub(crate) fn fill(&self, slot: &Slot, facts: &Facts<'_>) -> bool {
-        let Body::Iam(iam) = &self.body else {
-            return false;
-        };
-        let statement = &iam.statement;
-        match slot.meaning {
-            Meaning::Resource => statement.resources.any_fits(&facts.resource(), facts),
-            Meaning::Condition(position) => statement
-                .conditions
-                .get(position)
-                .is_some_and(|condition| condition.holds(facts)),
-        }
-    }
+/// A policy as Cedar has it.
+#[derive(Debug)]
+pub(crate) struct Whole {
+    pub(crate) policy: Policy,
+    /// Names of its clauses.
+    pub(crate) labels: Vec<Box<str>>,
+    pub(crate) reads: Vec<Fact>,
+    /// Its slots with their values.
+    pub(crate) slots: Vec<(String, bool)>,
 }
 
 /// Compiles an IAM statement.
@@ -455,72 +315,58 @@ pub(crate) fn compile_statement(
     id: usize,
     name: Arc<str>,
 ) -> Result<Compiled, CedarError> {
-    let full = translate::translate(&statement, id, ResourceClause::Kept)?;
-    let any_path = translate::translate(&statement, id, ResourceClause::Dropped)?;
+    let translation = translate::translate(&statement, id)?;
+    let program =
+        compile_iam(&translation).ok_or_else(|| CedarError::new("a part of it has no program"))?;
+    let (resource_demand, demand) = demands(&statement, &translation);
     Ok(Compiled {
         name,
         effect: statement.effect,
         body: Body::Iam(Box::new(Iam {
             statement,
-            full,
-            any_path,
+            program,
+            demand,
+            resource_demand,
         })),
     })
 }
 
-/// Can a statement with these principals be about the caller? When in doubt, yes: Cedar decides.
-fn can_be(principals: &Principals, principal: Option<&Principal>) -> bool {
-    let Principals::Listed(list) = principals else {
-        return true;
+/// What of a request makes a difference to the clause about resources, and to the rest.
+fn demands(statement: &Statement, translation: &Translation) -> (Box<[Fact]>, Box<[Fact]>) {
+    let varying = |reads: &BTreeSet<Fact>| -> BTreeSet<Fact> {
+        reads.iter().filter(|fact| fact.varies()).cloned().collect()
     };
-    let Some(principal) = principal else {
-        return false;
-    };
-    let among = |list: &[Box<str>], text: &str| list.iter().any(|listed| **listed == *text);
-    among(&list.accounts, principal.account.as_str())
-        || match principal.kind {
-            PrincipalType::User => among(&list.users, &principal.arn),
-            PrincipalType::AssumedRole => {
-                among(&list.sessions, &principal.arn)
-                    || among(&list.roles, &principal.principal_arn)
+    let mut resources = varying(&translation.resource_reads);
+    let mut rest = varying(&translation.reads);
+    for Slot { meaning, .. } in &translation.slots {
+        match meaning {
+            Meaning::Resource => {
+                let templates = statement.resources.templates.iter();
+                resources.extend(templates.flat_map(Template::facts));
+                resources.insert(Fact::Resource);
+            }
+            Meaning::Condition(position) => {
+                let conditions = statement.conditions.get(*position).into_iter();
+                rest.extend(conditions.flat_map(Condition::facts));
             }
         }
+    }
+    (resources.into_iter().collect(), rest.into_iter().collect())
 }
 
-/// Does the service alone already decide whether a resource fits?
-pub(crate) fn reach(
-    resources: &Resources,
-    action: Action,
-    service_arn: &str,
-    beginning: &str,
-) -> Reach {
-    let mut reached = Reach::Never;
-    for template in &resources.templates {
-        let outline = template.outline();
-        let possible = match action {
-            Action::Invoke => outline.reach(beginning) != Reach::Never,
-            Action::Connect => outline.matches(service_arn),
-        };
-        if possible {
-            reached = Reach::Depends;
+#[cfg(test)]
+impl Layer {
+    /// What Cedar's authorizer says about a request when it is given every policy whole: nothing cut, nothing compiled.
+    pub(crate) fn answer_by_authorizer(&self, asker: &Asker<'_>, env: &Env<'_>) -> Answer {
+        let mut question = Question::default();
+        let mut reads = BTreeSet::new();
+        for (position, compiled) in self.statements.iter().enumerate() {
+            let whole = compiled.whole(position, env).unwrap();
+            question.policies.add(whole.policy).unwrap();
+            reads.extend(whole.reads);
+            question.slots.extend(whole.slots);
         }
-    }
-    for pattern in &resources.patterns {
-        let one = match action {
-            Action::Invoke => pattern.reach(beginning),
-            Action::Connect if pattern.matches(service_arn) => Reach::Always,
-            Action::Connect => Reach::Never,
-        };
-        reached = match (reached, one) {
-            (Reach::Always, _) | (_, Reach::Always) => Reach::Always,
-            (Reach::Depends, _) | (_, Reach::Depends) => Reach::Depends,
-            (Reach::Never, Reach::Never) => Reach::Never,
-        };
-    }
-    match (resources.negated, reached) {
-        (false, reached) => reached,
-        (true, Reach::Always) => Reach::Never,
-        (true, Reach::Never) => Reach::Always,
-        (true, Reach::Depends) => Reach::Depends,
+        question.reads = reads.into_iter().collect();
+        asker.answer(&question)
     }
 }

@@ -25,6 +25,7 @@ mod key;
 mod layer;
 mod lint;
 mod principal;
+mod program;
 #[cfg(test)]
 mod reference;
 mod rehearse;
@@ -37,6 +38,7 @@ mod world;
 
 pub use bearers::RoleSession;
 pub use cache::Lookups;
+pub use cedar::SCHEMA as CEDAR_SCHEMA;
 pub use compile::{NetworkIndex, Policies, ServiceIndex, compile};
 pub use decision::{Layer, Permit, Refusal, RefusalKind};
 pub use explain::{Explanation, LayerExplanation, Nearest, Outcome, StatementExplanation};

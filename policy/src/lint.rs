@@ -251,7 +251,7 @@ impl<'a> Linter<'a> {
     fn policy(&mut self, policy: &PolicyText, scope: &Scope<'_>) {
         match policy.language {
             PolicyLanguage::Iam => {
-                if let Ok((document, _)) = read(policy, scope.attached) {
+                if let Ok((document, _)) = read(policy, scope.attached, None) {
                     self.statements(policy, &document, scope);
                 }
             }

@@ -11,7 +11,7 @@
 
 mod segment;
 
-use segment::Segment;
+use segment::{Needle, Segment};
 
 /// A text with wildcards.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -26,7 +26,7 @@ pub(crate) struct Pattern {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Rest {
     /// Between two `*`s, none of them empty.
-    middle: Box<[Segment]>,
+    middle: Box<[Needle]>,
     /// After the last `*`.
     last: Segment,
 }
@@ -64,7 +64,7 @@ impl Pattern {
         let rest = middle.pop().map(|last| {
             middle.retain(|segment| !segment.is_empty());
             Rest {
-                middle: middle.into(),
+                middle: middle.into_iter().map(Needle::new).collect(),
                 last,
             }
         });
@@ -80,11 +80,19 @@ impl Pattern {
         }))
     }
 
+    /// The same, made ready for many searches: it takes more memory and less time.
+    pub(crate) fn prepared(mut self) -> Self {
+        let middle = self.rest.iter_mut().flat_map(|rest| &mut rest.middle);
+        middle.for_each(Needle::prepare);
+        self
+    }
+
     /// The steps.
     pub(crate) fn parts(&self) -> Vec<Part> {
         let mut parts: Vec<Part> = self.first.parts().collect();
         if let Some(rest) = &self.rest {
-            for segment in rest.middle.iter().chain([&rest.last]) {
+            let middle = rest.middle.iter().map(Needle::segment);
+            for segment in middle.chain([&rest.last]) {
                 parts.push(Part::Many);
                 parts.extend(segment.parts());
             }
@@ -95,7 +103,10 @@ impl Pattern {
     /// Does it contain `?`?
     pub(crate) fn has_single(&self) -> bool {
         let rest = self.rest.iter();
-        let rest = rest.flat_map(|rest| rest.middle.iter().chain([&rest.last]));
+        let rest = rest.flat_map(|rest| {
+            let middle = rest.middle.iter().map(Needle::segment);
+            middle.chain([&rest.last])
+        });
         rest.chain([&self.first]).any(Segment::has_single)
     }
 
@@ -141,10 +152,10 @@ impl Pattern {
 }
 
 /// Finds the segments one after the other, each as early as possible.
-fn find_all(segments: &[Segment], text: &[u8]) -> Option<()> {
+fn find_all(needles: &[Needle], text: &[u8]) -> Option<()> {
     let mut rest = text;
-    for segment in segments {
-        let end = segment.find(rest)?;
+    for needle in needles {
+        let end = needle.find(rest)?;
         rest = rest.get(end..)?;
     }
     Some(())

@@ -268,8 +268,16 @@ impl Call {
         })
     }
 
-    /// The answer, asked twice: the second may come from the cache and must be the same.
+    /// The answer. Cedar's authorizer must agree.
     pub(crate) fn ask(&self, policies: &Policies) -> Result<(), Refusal> {
+        let decided = self.ask_twice(policies);
+        let by_cedar = self.with(policies, |request| policies.authorize_by_cedar(request));
+        assert_eq!(decided, by_cedar, "Cedar's authorizer differs: {self:?}");
+        decided
+    }
+
+    /// The answer, asked twice: the second may come from the cache and must be the same.
+    pub(crate) fn ask_twice(&self, policies: &Policies) -> Result<(), Refusal> {
         self.with(policies, |request| {
             let first = policies.authorize(request).map(drop);
             let second = policies.authorize(request).map(drop);

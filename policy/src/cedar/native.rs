@@ -13,6 +13,7 @@ use crate::{
     cedar::{CedarError, SCHEMA, action_name, reads},
     facts::Fact,
     iam::{Effect, read::check_length},
+    program::{Program, compile_native},
     request::Action,
 };
 
@@ -22,8 +23,11 @@ const MAX_BRACKETS: usize = 32;
 /// Most operators in one document, because chains of them nest as deeply in the syntax tree.
 const MAX_OPERATORS: usize = 1_000;
 
+/// Longest pattern of a `like` in a policy that has no program: the authorizer compares each character of it with each of the text.
+const MAX_PATTERN: usize = 64;
+
 /// A native policy.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct Native {
     /// What `@id` says.
     pub(crate) annotated: Option<Box<str>>,
@@ -32,6 +36,8 @@ pub(crate) struct Native {
     pub(crate) policy: Policy,
     pub(crate) labels: Vec<Box<str>>,
     pub(crate) reads: BTreeSet<Fact>,
+    /// Its program, if it has nothing that programs do not know.
+    pub(crate) program: Option<Program>,
 }
 
 /// Reads and validates native documents.
@@ -89,13 +95,30 @@ impl NativeReader {
             .collect();
         let policies = native_policies(&set, first)
             .map_err(|error| vec![Problem::error(place(None), error.to_string())])?;
-        let misspelled = misspelled_headers(text, &policies);
-        if misspelled.is_empty() {
+        let mut problems = misspelled_headers(text, &policies);
+        problems.extend(long_patterns(text, &policies));
+        if problems.is_empty() {
             Ok((policies, warnings))
         } else {
-            Err(misspelled)
+            Err(problems)
         }
     }
+}
+
+/// Long patterns in policies that the authorizer has to evaluate.
+fn long_patterns(text: &PolicyText, policies: &[Native]) -> Vec<Problem> {
+    let without_program = policies.iter().filter(|policy| policy.program.is_none());
+    let lengths = without_program.filter_map(|native| {
+        let tree = native.policy.to_pst().ok()?;
+        Some(reads::longest_pattern(tree.body()))
+    });
+    let long = lengths.max().filter(|longest| *longest > MAX_PATTERN);
+    let problem = long.map(|longest| {
+        let message = format!("a pattern of {longest} characters in a policy with functions that take long");
+        let hint = format!("beside arithmetic on dates, decimals and the like, patterns have {MAX_PATTERN} characters at most; use two policies");
+        Problem::error(place(text, text.text.find("like")), message).hint(hint)
+    });
+    problem.into_iter().collect()
 }
 
 /// Headers that are named in upper case, which no request has: their tests would be false without a word.
@@ -164,6 +187,7 @@ fn native(policy: &Policy) -> Result<Native, CedarError> {
         actions: actions.collect(),
         labels: labels.collect(),
         reads: reads::reads(body),
+        program: compile_native(body),
         policy: policy.clone(),
     })
 }

@@ -131,3 +131,39 @@ fn walk(expression: &Expr, found: &mut BTreeSet<Fact>) {
         }
     }
 }
+
+/// Characters of the longest pattern in a policy.
+pub(crate) fn longest_pattern(template: &Template) -> usize {
+    let clauses = template.clauses().iter().map(|clause| match clause {
+        Clause::When(expression) | Clause::Unless(expression) => longest(expression),
+    });
+    clauses.max().unwrap_or(0)
+}
+
+fn longest(expression: &Expr) -> usize {
+    let of = |parts: &[&Expr]| parts.iter().map(|part| longest(part)).max().unwrap_or(0);
+    match expression {
+        Expr::Like { expr, pattern } => pattern.len().max(longest(expr)),
+        Expr::BinaryOp { left, right, .. } => of(&[left, right]),
+        Expr::IfThenElse {
+            cond,
+            then_expr,
+            else_expr,
+        } => of(&[cond, then_expr, else_expr]),
+        Expr::UnaryOp { expr, .. } | Expr::GetAttr { expr, .. } | Expr::HasAttr { expr, .. } => {
+            longest(expr)
+        }
+        Expr::Is { expr, in_expr, .. } => {
+            longest(expr).max(in_expr.as_ref().map_or(0, |expr| longest(expr)))
+        }
+        Expr::Set(items) => items.iter().map(|item| longest(item)).max().unwrap_or(0),
+        Expr::Record(members) => members
+            .values()
+            .map(|item| longest(item))
+            .max()
+            .unwrap_or(0),
+        Expr::Literal(_) | Expr::Var(_) | Expr::Slot(_) | Expr::Unknown { .. } => 0,
+        // Of a later version of Cedar: as long as can be.
+        _ => usize::MAX,
+    }
+}

@@ -1,6 +1,6 @@
 use cedar_policy::{PolicySet, Schema, ValidationMode, Validator};
 
-use super::{native::NativeReader, translate::ResourceClause, *};
+use super::{native::NativeReader, *};
 use crate::{
     iam::read::{Attached, read},
     world::{
@@ -37,29 +37,23 @@ const RICH: &str = r#"{"Version":"2012-10-17","Statement":[
 /// IAM policies end in the same words as native ones: with its slots declared, the published schema accepts every translation.
 #[test]
 fn translations_validate_against_the_published_schema() {
-    let (document, _) = read(&policy(RICH), Attached::ToResource).unwrap();
+    let (document, _) = read(&policy(RICH), Attached::ToResource, None).unwrap();
     for (id, statement) in document.statements.iter().enumerate() {
-        for clause in [ResourceClause::Kept, ResourceClause::Dropped] {
-            let translation = translate::translate(statement, id, clause).unwrap();
-            let slots: Vec<String> = translation
-                .slots
-                .iter()
-                .map(|slot| format!("{}: Bool,", slot.name))
-                .collect();
-            let schema = SCHEMA.replace("port: Long,", &format!("port: Long, {}", slots.join(" ")));
-            let (schema, _) = Schema::from_cedarschema_str(&schema).unwrap();
-            let set = PolicySet::from_policies([translation.policy.clone()]).unwrap();
-            let result = Validator::new(schema).validate(&set, ValidationMode::Strict);
-            assert!(
-                result.validation_passed(),
-                "{result}\n{}",
-                translation.policy.to_cedar().unwrap()
-            );
-            assert_eq!(
-                translation.labels.len(),
-                translation.policy.to_pst().unwrap().body().clauses().len()
-            );
-        }
+        let translation = translate::translate(statement, id).unwrap();
+        let slots: Vec<String> = translation
+            .slots
+            .iter()
+            .map(|slot| format!("{}: Bool,", slot.name))
+            .collect();
+        let schema = SCHEMA.replace("port: Long,", &format!("port: Long, {}", slots.join(" ")));
+        let (schema, _) = Schema::from_cedarschema_str(&schema).unwrap();
+        let policy = translation.policy().unwrap();
+        let set = PolicySet::from_policies([policy.clone()]).unwrap();
+        let result = Validator::new(schema).validate(&set, ValidationMode::Strict);
+        let text = policy.to_cedar().unwrap();
+        assert!(result.validation_passed(), "{result}\n{text}");
+        let clauses = policy.to_pst().unwrap().body().clauses().len();
+        assert_eq!(translation.clauses.len(), clauses);
     }
 }
 
@@ -71,15 +65,16 @@ fn the_reads_of_a_translation_are_found_in_its_syntax_tree() {
         .replace("StringEqualsIgnoreCase", "ForAnyValue:StringNotEquals")
         .replace("\"ArnLike\"", "\"StringLike\"")
         .replace('?', "");
-    let (document, _) = read(&policy(&text), Attached::ToResource).unwrap();
+    let (document, _) = read(&policy(&text), Attached::ToResource, None).unwrap();
     for (id, statement) in document.statements.iter().enumerate() {
-        let translation = translate::translate(statement, id, ResourceClause::Kept).unwrap();
+        let translation = translate::translate(statement, id).unwrap();
         assert_eq!(translation.slots.len(), 0);
-        let mut found = reads::reads(translation.policy.to_pst().unwrap().body());
+        let mut found = reads::reads(&translation.template);
         // Implied by the facts about the one header and the one parameter.
         found.remove(&crate::facts::Fact::Headers);
         found.remove(&crate::facts::Fact::Queries);
-        assert_eq!(found, translation.reads);
+        let reads = translation.reads.union(&translation.resource_reads);
+        assert_eq!(found, reads.cloned().collect());
     }
 }
 

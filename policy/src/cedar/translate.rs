@@ -37,13 +37,39 @@ use crate::{
 /// A statement in Cedar.
 #[derive(Debug, Clone)]
 pub(crate) struct Translation {
-    pub(crate) policy: Policy,
+    pub(crate) template: Template,
     /// For each `when` of the policy, the part of the statement that it stands for.
-    pub(crate) labels: Vec<Box<str>>,
-    /// The attributes that it reads.
+    pub(crate) clauses: Vec<Written>,
+    /// The attributes that it reads, the clause about resources apart.
     pub(crate) reads: BTreeSet<Fact>,
+    /// What the clause about resources reads.
+    pub(crate) resource_reads: BTreeSet<Fact>,
     /// The slots that it reads.
     pub(crate) slots: Vec<Slot>,
+}
+
+/// The part of a statement that a clause stands for.
+#[derive(Debug, Clone)]
+pub(crate) struct Written {
+    pub(crate) element: Element,
+    /// As written: `Principal`, `NotResource`, `Condition.StringLike.aws:PrincipalArn`.
+    pub(crate) label: Box<str>,
+}
+
+/// Kinds of parts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Element {
+    Principal,
+    Resource,
+    Condition,
+}
+
+impl Translation {
+    /// The policy, for Cedar's authorizer and validator.
+    pub(crate) fn policy(&self) -> Result<Policy, CedarError> {
+        let policy = pst::StaticPolicy::try_from(self.template.clone()).map_err(CedarError::new)?;
+        Policy::from_pst(policy.into()).map_err(CedarError::new)
+    }
 }
 
 /// A Boolean of the context that native code fills.
@@ -63,45 +89,39 @@ pub(crate) enum Meaning {
     Resource,
 }
 
-/// Is the resource clause part of the translation? Where the service alone already decides that it holds, it is not.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum ResourceClause {
-    Kept,
-    Dropped,
-}
-
 /// Translates a statement. `id` becomes the policy's id and part of the slots' names.
-pub(crate) fn translate(
-    statement: &Statement,
-    id: usize,
-    clause: ResourceClause,
-) -> Result<Translation, CedarError> {
+pub(crate) fn translate(statement: &Statement, id: usize) -> Result<Translation, CedarError> {
     let mut writer = Writer {
         id,
         reads: BTreeSet::new(),
         slots: Vec::new(),
     };
-    let mut clauses: Vec<(Box<str>, Expr)> = Vec::new();
+    let mut written: Vec<Written> = Vec::new();
+    let mut clauses: Vec<Clause> = Vec::new();
+    let mut add = |element, label: Box<str>, expression| {
+        written.push(Written { element, label });
+        clauses.push(Clause::When(Arc::new(expression)));
+    };
     if let Some(expression) = principals(&statement.principals)? {
         let label = match statement.principals {
             Principals::Others(_) => "NotPrincipal",
             _ => "Principal",
         };
-        clauses.push((label.into(), expression));
+        add(Element::Principal, label.into(), expression);
     }
-    if clause == ResourceClause::Kept {
-        let label = if statement.resources.negated {
-            "NotResource"
-        } else {
-            "Resource"
-        };
-        clauses.push((label.into(), writer.resources(&statement.resources)));
-    }
+    let label = if statement.resources.negated {
+        "NotResource"
+    } else {
+        "Resource"
+    };
+    let resources = writer.resources(&statement.resources);
+    add(Element::Resource, label.into(), resources);
+    let resource_reads = std::mem::take(&mut writer.reads);
     for (position, condition) in statement.conditions.iter().enumerate() {
         let label = format!("Condition.{}", condition.label);
-        clauses.push((label.into(), writer.condition(condition, position)));
+        let expression = writer.condition(condition, position);
+        add(Element::Condition, label.into(), expression);
     }
-    let (labels, clauses): (Vec<_>, Vec<_>) = clauses.into_iter().unzip();
     let actions = statement
         .actions
         .iter()
@@ -116,17 +136,13 @@ pub(crate) fn translate(
         ActionConstraint::In(actions.collect::<Result<_, _>>()?),
         ResourceConstraint::Any,
     )
-    .try_with_clauses(
-        clauses
-            .into_iter()
-            .map(|expression| Clause::When(Arc::new(expression))),
-    )
+    .try_with_clauses(clauses)
     .map_err(CedarError::new)?;
-    let policy = pst::StaticPolicy::try_from(template).map_err(CedarError::new)?;
     Ok(Translation {
-        policy: Policy::from_pst(policy.into()).map_err(CedarError::new)?,
-        labels,
+        template,
+        clauses: written,
         reads: writer.reads,
+        resource_reads,
         slots: writer.slots,
     })
 }

@@ -17,6 +17,13 @@ const NANOSECONDS: i128 = 1_000_000_000;
 const MAX_FRACTION: usize = 9;
 
 impl Moment {
+    /// So many seconds after 1970 began.
+    pub(crate) fn of_seconds(seconds: i64) -> Self {
+        Self {
+            nanoseconds: i128::from(seconds) * NANOSECONDS,
+        }
+    }
+
     /// Reads a date, a date with a time, or seconds since 1970.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         Self::seconds(text).or_else(|| Self::iso(text))

@@ -5,7 +5,10 @@
 pub(crate) mod calls;
 mod conditions;
 mod principals;
+mod shadows;
 mod texts;
+
+pub(crate) use principals::Signers;
 
 use trellis_model::{
     config::PolicyText,
@@ -52,15 +55,18 @@ enum Version {
     V2012,
 }
 
-/// Reads a policy; the problems that come with a document are warnings.
+/// Reads a policy; the problems that come with a document are warnings. With `signers`, principals that are none of them are
+/// among those.
 pub(crate) fn read(
     policy: &PolicyText,
     attached: Attached,
+    signers: Option<&Signers>,
 ) -> Result<(Document, Vec<Problem>), Vec<Problem>> {
     check_length(policy)?;
     let mut reader = Reader {
         place: &policy.place,
         attached,
+        signers,
         version: Version::V2008,
         sid: None,
         problems: Vec::new(),
@@ -90,6 +96,7 @@ pub(crate) fn check_length(policy: &PolicyText) -> Result<(), Vec<Problem>> {
 struct Reader<'a> {
     place: &'a Place,
     attached: Attached,
+    signers: Option<&'a Signers>,
     version: Version,
     /// `Sid` of the statement being read.
     sid: Option<Box<str>>,
@@ -288,7 +295,7 @@ impl Reader<'_> {
             );
         }
         let mut sids = std::collections::HashSet::new();
-        let mut statements = Vec::new();
+        let mut statements: Vec<(Statement, Spot)> = Vec::new();
         for (node, spot) in nodes {
             let statement = self.statement(node, &spot);
             if let Some(sid) = &self.sid.take()
@@ -300,9 +307,13 @@ impl Reader<'_> {
                     "",
                 );
             }
-            statements.extend(statement);
+            statements.extend(statement.map(|statement| (statement, spot)));
         }
+        self.shadows(&statements);
         statements
+            .into_iter()
+            .map(|(statement, _)| statement)
+            .collect()
     }
 
     fn statement(&mut self, node: &Node, spot: &Spot) -> Option<Statement> {
@@ -502,7 +513,7 @@ impl Reader<'_> {
             self.either(plain, negated, ("Principal", "NotPrincipal"), statement)?;
         if negated && effect == Some(Effect::Allow) {
             // Source: IAM user guide, "NotPrincipal": to be used with `Deny` only.
-            self.error(&spot, "`NotPrincipal` cannot be used with `Allow`", "it would allow everybody else, anonymous callers included; name those to allow in `Principal`");
+            self.error(&spot, "`NotPrincipal` cannot be used with `Allow`", "it would allow everybody else, anonymous signers included; name those to allow in `Principal`");
             return None;
         }
         self.principal_element(node, &spot, negated)

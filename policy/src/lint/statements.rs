@@ -102,7 +102,8 @@ impl Linter<'_> {
             let arn = service.arn.as_str();
             let beginning = format!("{arn}/");
             statement.actions.iter().any(|action| {
-                layer::reach(&statement.resources, *action, arn, &beginning) != Reach::Never
+                layer::reach::resources(&statement.resources, *action, arn, &beginning)
+                    != Reach::Never
             })
         });
         if !reached {

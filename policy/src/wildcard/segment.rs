@@ -1,6 +1,8 @@
 //! What stands between two `*`s, and where a text has it.
 
-use memchr::memmem;
+use std::hash::{Hash, Hasher};
+
+use memchr::memmem::{self, Finder};
 
 use super::Part;
 
@@ -76,6 +78,9 @@ impl Segment {
     /// Where it ends in a text that begins with it.
     pub(super) fn at_start(&self, text: &[u8]) -> Option<usize> {
         match self {
+            // Nothing is worth a case of its own: to compare no bytes takes longer than to compare some, because the masked loads of
+            // AVX-512 go slowly where an empty slice points.
+            Self::Plain(bytes) if bytes.is_empty() => Some(0),
             Self::Plain(bytes) => text.starts_with(bytes).then_some(bytes.len()),
             Self::Singles(steps) => {
                 let mut at = 0;
@@ -93,6 +98,7 @@ impl Segment {
     /// Where it begins in a text that ends with it.
     pub(super) fn at_end(&self, text: &[u8]) -> Option<usize> {
         match self {
+            Self::Plain(bytes) if bytes.is_empty() => Some(text.len()),
             Self::Plain(bytes) => text.ends_with(bytes).then(|| text.len() - bytes.len()),
             Self::Singles(steps) => {
                 let mut rest = text;
@@ -125,14 +131,62 @@ impl Segment {
             }
         }
     }
+}
+
+/// A segment that is looked for.
+#[derive(Debug, Clone)]
+pub(super) struct Needle {
+    segment: Segment,
+    /// Made once where that pays, because making it takes longer than searching a path.
+    finder: Option<Box<Finder<'static>>>,
+}
+
+impl PartialEq for Needle {
+    fn eq(&self, other: &Self) -> bool {
+        self.segment == other.segment
+    }
+}
+
+impl Eq for Needle {}
+
+impl Hash for Needle {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.segment.hash(state);
+    }
+}
+
+impl Needle {
+    pub(super) fn new(segment: Segment) -> Self {
+        Self {
+            segment,
+            finder: None,
+        }
+    }
+
+    /// Makes what searches quickly.
+    pub(super) fn prepare(&mut self) {
+        if let Segment::Plain(bytes) = &self.segment {
+            self.finder = Some(Box::new(Finder::new(bytes).into_owned()));
+        }
+    }
+
+    pub(super) fn segment(&self) -> &Segment {
+        &self.segment
+    }
 
     /// Where its first occurrence ends.
     pub(super) fn find(&self, text: &[u8]) -> Option<usize> {
-        match self {
-            Self::Plain(bytes) => memmem::find(text, bytes).map(|at| at + bytes.len()),
-            Self::Singles(steps) if text.len() < steps.len() => None,
-            Self::Singles(steps) if steps.len() <= WORD => find_short(steps, text),
-            Self::Singles(steps) => find_long(steps, text),
+        match &self.segment {
+            Segment::Plain(bytes) => {
+                let found = match &self.finder {
+                    Some(finder) => finder.find(text),
+                    None => memmem::find(text, bytes),
+                };
+                found.map(|at| at + bytes.len())
+            }
+            Segment::Singles(steps) if text.len() < steps.len() => None,
+            Segment::Singles(steps) if steps.len() <= WORD => find_short(steps, text),
+            Segment::Singles(steps) => find_long(steps, text),
         }
     }
 }

@@ -19,7 +19,9 @@ proptest! {
     fn agrees_with_the_definition(pattern in "[ab/é*?]{0,8}", text in "[ab/éß]{0,8}") {
         let parts: Vec<char> = pattern.chars().collect();
         let chars: Vec<char> = text.chars().collect();
-        prop_assert_eq!(Pattern::parse(&pattern).matches(&text), naive(&parts, &chars));
+        let pattern = Pattern::parse(&pattern);
+        prop_assert_eq!(pattern.matches(&text), naive(&parts, &chars));
+        prop_assert_eq!(pattern.prepared().matches(&text), naive(&parts, &chars));
     }
 
     #[test]

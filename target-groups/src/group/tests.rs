@@ -86,6 +86,7 @@ fn config(targets: impl IntoIterator<Item = u16>) -> TargetGroup {
         health_check: Some(health_check()),
         targets: targets.into_iter().map(target).collect(),
         tags: BTreeMap::new(),
+        place: trellis_model::problem::Place::default(),
     }
 }
 

@@ -39,6 +39,7 @@ async fn no_request_fails_while_the_configuration_changes_under_load() {
         .group("two", [&two])
         .service("orders", &forward(&[("one", 1), ("two", 1)]))
         .user("writer", &key, &[identity("Allow")])
+        .user("idler", &Key::new("AKIDLER"), &[])
         .start()
         .await;
     let (stop, served) = (
@@ -54,7 +55,7 @@ async fn no_request_fails_while_the_configuration_changes_under_load() {
         .collect();
     let everybody = Guard::By(allow(&json!("*")));
     let somebody = Guard::By(deny(
-        &json!({"AWS": "arn:aws:iam::111122223333:user/nobody"}),
+        &json!({"AWS": "arn:aws:iam::111122223333:user/idler"}),
     ));
     let both = [&one, &two];
     for round in 0_u16..12 {
@@ -139,6 +140,9 @@ async fn a_request_is_decided_under_the_configuration_that_it_met() {
     let pending = connection.start(Request::get("orders.test", "/before"));
     target.arrived(1).await;
     gateway.reload(|setup| setup.guarded(&Guard::By(deny(&json!("*"))), &Guard::Off));
+    gateway
+        .expect_log("all that the statement allows is denied")
+        .await;
     let refused = connection.send(Request::get("orders.test", "/after")).await;
     refused.has_status(403);
     target.release(1);

@@ -36,6 +36,7 @@ pub(crate) fn read_calls(
     let mut reader = Reader {
         place: &policy.place,
         attached,
+        signers: None,
         version: Version::V2008,
         sid: None,
         problems: Vec::new(),

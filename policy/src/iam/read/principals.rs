@@ -1,12 +1,55 @@
 //! The `Principal` and `NotPrincipal` elements.
 
-use trellis_model::problem::Code;
+use std::collections::HashSet;
+
+use trellis_model::{arn::Arn, config::Config, problem::Code};
 
 use super::{Attached, Reader, Spot};
 use crate::{
     iam::{PrincipalList, Principals},
     json::{Node, Value},
 };
+
+/// Everybody who can sign a request here.
+#[derive(Debug, Default)]
+pub(crate) struct Signers {
+    /// Ids of accounts that have any.
+    accounts: HashSet<Box<str>>,
+    /// ARNs of users and roles.
+    arns: HashSet<Box<str>>,
+    /// What the ARNs of the roles' sessions begin with.
+    sessions: HashSet<Box<str>>,
+}
+
+impl Signers {
+    /// The users and roles of a configuration.
+    pub(crate) fn of(config: &Config) -> Self {
+        let mut signers = Self::default();
+        for user in &config.users {
+            signers.accounts.insert(user.account.as_str().into());
+            signers.arns.insert(user.arn.as_str().into());
+        }
+        for role in &config.roles {
+            let session = Arn::assumed_role(&role.account, &config.region, &role.name, "");
+            signers.accounts.insert(role.account.as_str().into());
+            signers.arns.insert(role.arn.as_str().into());
+            signers.sessions.insert(session.as_str().into());
+        }
+        signers
+    }
+
+    fn has(&self, named: &Named, text: &str) -> bool {
+        match named {
+            Named::Account(id) => self.accounts.contains(id),
+            Named::User | Named::Role => self.arns.contains(text),
+            Named::Session => text
+                .rsplit_once('/')
+                .is_some_and(|(role, _)| self.sessions.contains(&*format!("{role}/"))),
+            // Everybody exists, and what is foreign has its own warning.
+            Named::Everybody | Named::Foreign => true,
+        }
+    }
+}
 
 /// What one text names.
 enum Named {
@@ -112,7 +155,19 @@ impl Reader<'_> {
     fn principal(&mut self, text: &str, spot: &Spot, found: &mut Found) -> Option<()> {
         found.texts += 1;
         let list = &mut found.list;
-        match self.named(text, spot)? {
+        let named = self.named(text, spot)?;
+        if self
+            .signers
+            .is_some_and(|signers| !signers.has(&named, text))
+        {
+            self.warn(
+                Code::UnknownPrincipal,
+                spot,
+                format!("`{text}` is nobody in this configuration"),
+                "no request comes from there",
+            );
+        }
+        match named {
             Named::Everybody => found.everybody = true,
             Named::Account(id) => list.accounts.push(id),
             Named::User => list.users.push(text.into()),

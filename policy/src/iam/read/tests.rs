@@ -7,7 +7,7 @@ use crate::world::{policy, statement};
 
 /// Every problem as `line path: message`, warnings marked.
 fn problems(text: &str, attached: Attached) -> Vec<String> {
-    let problems = match read(&policy(text), attached) {
+    let problems = match read(&policy(text), attached, None) {
         Ok((_, warnings)) => warnings,
         Err(problems) => problems,
     };
@@ -271,7 +271,7 @@ fn a_policy_within_a_document_names_the_line_of_the_document() {
         line: Some(12),
         ..text.place
     };
-    let problems = read(&text, Attached::ToResource).unwrap_err();
+    let problems = read(&text, Attached::ToResource, None).unwrap_err();
     assert_eq!(problems[0].place.line, Some(12));
     assert_eq!(problems[0].place.path, "services[0].authPolicy.Statement");
 }
@@ -356,7 +356,74 @@ fn an_empty_sid_names_nothing_and_may_come_again() {
 #[test]
 fn an_unknown_kind_of_principal_has_its_place_and_a_hint() {
     let text = statement(r#""Effect":"Deny","Principal":{"Aws":"*"},"Action":"*","Resource":"*""#);
-    let problems = read(&policy(&text), Attached::ToResource).unwrap_err();
+    let problems = read(&policy(&text), Attached::ToResource, None).unwrap_err();
     assert_eq!(problems[0].place.path, "Statement[0].Principal.Aws");
     assert_eq!(problems[0].hint.as_deref(), Some("write `AWS`"));
+}
+
+#[test]
+fn a_statement_that_another_one_denies_whole_is_warned_about() {
+    let policy = |allow: &str, deny: &str| {
+        format!(
+            r#"{{"Version":"2012-10-17","Statement":[{{"Effect":"Allow",{allow}}},{{"Sid":"No","Effect":"Deny",{deny}}}]}}"#
+        )
+    };
+    let warning =
+        "1 Statement[0]: warning: all that the statement allows is denied by statement `No`";
+    let allow = r#""Principal":{"AWS":["111122223333"]},"Action":"vpc-lattice-svcs:Invoke","Resource":["arn:aws:vpc-lattice:*:*:service/a/x?","*/rates"],"Condition":{"Null":{"aws:username":"false"}}"#;
+    let narrow = r#""Principal":{"AWS":["111122223333"]},"Action":"vpc-lattice-svcs:Invoke","Resource":"arn:aws:vpc-lattice:us-west-2:111122223333:service/a/*""#;
+    for deny in [
+        r#""Principal":"*","Action":"*","Resource":"*""#,
+        r#""Principal":{"AWS":["444455556666","arn:aws:iam::111122223333:root"]},"NotAction":"vpc-lattice-svcs:Connect","Resource":["arn:aws:vpc-lattice:*","*/rates"]"#,
+    ] {
+        check(&policy(allow, deny), &[warning]);
+        check(&policy(narrow, deny), &[warning]);
+    }
+    for deny in [
+        r#""Principal":"*","Action":"*","Resource":"*","Condition":{"Null":{"aws:username":"false"}}"#,
+        r#""Principal":{"AWS":"arn:aws:iam::111122223333:user/checkout"},"Action":"*","Resource":"*""#,
+        r#""NotPrincipal":{"AWS":"444455556666"},"Action":"*","Resource":"*""#,
+        r#""Principal":"*","Action":"vpc-lattice-svcs:Connect","Resource":"*""#,
+        r#""Principal":"*","Action":"*","Resource":"*/rate?""#,
+        r#""Principal":"*","Action":"*","NotResource":"*/rates""#,
+        r#""Principal":"*","Action":"*","Resource":"*${aws:username}""#,
+    ] {
+        check(&policy(allow, deny), &[]);
+    }
+}
+
+#[test]
+fn a_principal_that_nobody_is_is_warned_about() {
+    let signers = Signers::of(&crate::world::config());
+    let problems = |principal: &str| {
+        let text = statement(&format!(
+            r#""Effect":"Allow","Principal":{{"AWS":"{principal}"}},"Action":"*","Resource":"*""#
+        ));
+        let (_, warnings) = read(&policy(&text), Attached::ToResource, Some(&signers)).unwrap();
+        warnings
+            .into_iter()
+            .map(|warning| warning.message)
+            .collect::<Vec<_>>()
+    };
+    for known in [
+        "*",
+        "111122223333",
+        "arn:aws:iam::444455556666:root",
+        "arn:aws:iam::111122223333:user/checkout",
+        "arn:aws:iam::111122223333:role/reader",
+        "arn:aws:sts::111122223333:assumed-role/reader/any",
+    ] {
+        assert_eq!(problems(known), Vec::<String>::new());
+    }
+    for unknown in [
+        "999999999999",
+        "arn:aws:iam::111122223333:user/auditor",
+        "arn:aws:iam::444455556666:role/reader",
+        "arn:aws:sts::444455556666:assumed-role/reader/any",
+    ] {
+        assert_eq!(
+            problems(unknown),
+            [format!("`{unknown}` is nobody in this configuration")]
+        );
+    }
 }
