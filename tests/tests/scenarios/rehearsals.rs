@@ -106,6 +106,9 @@ async fn a_candidate_is_recorded_beside_the_active_policy_and_decides_nothing() 
                 allow(&json!({"AWS": ADMIN})),
             )
     });
+    gateway
+        .expect_log("all that the statement allows is denied")
+        .await;
     check(
         &mut gateway,
         403,
