@@ -10,7 +10,7 @@
 //! | choose | [`keys`] | key id, algorithm → the one key that fits both |
 //! | compare | [`algorithm`] | key, text, signature → genuine or not |
 //! | check | here | times |
-//! | remember | [`cache`] | digest of the whole token → what it said |
+//! | remember | [`cache`] | the whole token → what it said |
 //!
 //! Algorithms: RSA (PKCS #1 v1.5 and PSS), ECDSA and Ed25519. `none` does not exist here, and an HMAC is verified with a secret that
 //! was configured as one, never with a public key: the kind of the key decides, not the token.
@@ -35,7 +35,6 @@ use arc_swap::ArcSwapOption;
 pub use error::JwtError;
 use hashbrown::HashMap;
 pub use keys::{KeySet, KeySetError, MAX_KEY_SET_BYTES};
-use ring::digest;
 use serde_json::{Map, Value};
 pub use token::MAX_TOKEN_BYTES;
 
@@ -120,9 +119,8 @@ impl JwtVerifier {
             return Err(JwtError::TooLong { bytes: text.len() });
         }
         let now = seconds(now);
-        let digest = digest::digest(&digest::SHA256, text);
-        let known = self.verified.get(digest.as_ref(), now, |issuer, keys| {
-            ours(issuer) && self.keys(issuer).is_some_and(|now| Arc::ptr_eq(&now, keys))
+        let known = self.verified.get(text, now, |issuer, keys| {
+            ours(issuer) && self.uses(issuer, keys)
         });
         if let Some(known) = known {
             return Ok(known);
@@ -141,8 +139,16 @@ impl JwtVerifier {
             expires: token.claims.expires,
             claims: token.claims.all,
         });
-        self.verified.put(digest.as_ref(), &verified, keys, now);
+        self.verified.put(text, &verified, keys, now);
         Ok(verified)
+    }
+
+    /// Are these the keys of the issuer now?
+    fn uses(&self, index: IssuerIndex, keys: &Arc<KeySet>) -> bool {
+        self.issuers.get(index.0).is_some_and(|issuer| {
+            let current = issuer.keys.load();
+            current.as_ref().is_some_and(|now| Arc::ptr_eq(now, keys))
+        })
     }
 
     fn keys(&self, index: IssuerIndex) -> Option<Arc<KeySet>> {
