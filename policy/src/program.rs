@@ -69,6 +69,8 @@ enum Test {
     /// The service is one of these; their ARNs are in order.
     ServiceIn(Box<[Box<str>]>),
     Has(Text),
+    /// The caller has temporary credentials, of which it is known when they were given.
+    HasIssueTime,
     HasSeveral(Texts),
     TextEquals(Text, Text),
     /// The texts are in order.
@@ -134,6 +136,8 @@ enum Text {
     PrincipalType,
     UserId,
     UserName,
+    SourceIdentity,
+    FederatedProvider,
     Organization,
     PrincipalTag(Box<str>),
     ServiceTag(Box<str>),

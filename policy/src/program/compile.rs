@@ -262,6 +262,7 @@ fn has(owner: &Expr, attr: &str) -> Option<Test> {
         )
         | (Var::Principal, "account" | "kind" | "userId")
         | (Var::Resource, "arn") => Test::Constant(true),
+        (Var::Principal, "tokenIssueTime") => Test::HasIssueTime,
         (Var::Principal, "organizationPaths") => Test::HasSeveral(Texts::OrganizationPaths),
         (Var::Principal, attr) => Test::Has(of_principal_text(attr)?),
         _ => return None,
@@ -438,6 +439,8 @@ fn of_principal_text(attr: &str) -> Option<Text> {
         "kind" => Text::PrincipalType,
         "userId" => Text::UserId,
         "username" => Text::UserName,
+        "sourceIdentity" => Text::SourceIdentity,
+        "federatedProvider" => Text::FederatedProvider,
         "organization" => Text::Organization,
         _ => return None,
     })

@@ -104,6 +104,10 @@ impl Run<'_> {
             Test::CallerIs(kind) => *kind == caller_kind(facts),
             Test::ServiceIn(arns) => among(arns, facts.service_arn),
             Test::Has(name) => self.has(name)?,
+            Test::HasIssueTime => {
+                let principal = self.env.facts.principal;
+                principal.is_some_and(|principal| principal.issued.is_some())
+            }
             Test::HasSeveral(name) => self.has_several(name)?,
             Test::TextEquals(left, right) => self.text(left)? == self.text(right)?,
             Test::TextIn(value, known) => among(known, &self.text(value)?),
@@ -187,6 +191,12 @@ impl Run<'_> {
             }
             Text::UserId => Some(principal.map_or("anonymous", |principal| &principal.user_id)),
             Text::UserName => principal.and_then(|principal| principal.user_name()),
+            Text::SourceIdentity => {
+                principal.and_then(|principal| principal.source_identity.as_deref())
+            }
+            Text::FederatedProvider => {
+                principal.and_then(|principal| principal.federated_provider.as_deref())
+            }
             Text::Organization => principal
                 .and_then(|principal| principal.organization.as_ref())
                 .map(|organization| &*organization.id),

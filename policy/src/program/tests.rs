@@ -105,6 +105,10 @@ const CONSTRUCTS: &[&str] = &[
     r#"context.sourceIp.isInRange(ip("10.0.3.4"))"#,
     r#"context has method && context has port && context.method == "GET""#,
     "principal has username",
+    // That these are there is shown with the sessions that have them.
+    r#"principal is Trellis::Session && !(principal has sourceIdentity && principal.sourceIdentity == "alice")"#,
+    r#"principal is Trellis::Session && !(principal has federatedProvider && principal.federatedProvider like "arn:*")"#,
+    "principal is Trellis::Session && !(principal has tokenIssueTime)",
     r#"principal has username && principal.username == "checkout""#,
     r#"principal has organization && principal.organization == "o-home""#,
     r#"principal has organizationPaths && principal.organizationPaths.contains("o-home/r-1/ou-a/")"#,
