@@ -197,7 +197,10 @@ fn session() -> (Verifier, String) {
             arn: "arn:aws:iam::111122223333:role/reader".into(),
             session_name: "night".into(),
         },
-        tags: BTreeMap::from([("team".to_owned(), "web".repeat(110))]),
+        tags: BTreeMap::from([
+            ("team".to_owned(), "web".repeat(76)),
+            ("squad".to_owned(), "ops".repeat(76)),
+        ]),
         transitive: BTreeSet::new(),
         source_identity: None,
         federated_provider: None,
