@@ -97,8 +97,8 @@ pub const DEADLINE: Range = 1..=3600;
 pub const CONNECTIONS: Range = 1..=10_000_000;
 /// Most open connections of one client or of one VPC; zero for no limit.
 pub const CONNECTIONS_OR_NONE: Range = 0..=10_000_000;
-/// Most connections to targets kept open between requests.
-pub const IDLE_TARGET_CONNECTIONS: Range = 0..=10_000_000;
+/// Most connections to targets kept open between requests. Not zero: the engine's pool bounds nothing then.
+pub const IDLE_TARGET_CONNECTIONS: Range = 1..=10_000_000;
 /// Grace period of a stop, in seconds.
 pub const STOP_GRACE: Range = 0..=86_400;
 /// Allowed difference between clocks, in seconds.
