@@ -313,6 +313,14 @@ impl Line<'_> {
                 self.number(u64::from(priority.get()));
             }
         }
+        if let Some(proof) = additions.identified_by {
+            self.raw(text!("identifiedBy"));
+            self.word(Some(proof.as_str()));
+        }
+        if let Some(failure) = additions.authentication_failure {
+            self.raw(text!("authenticationFailure"));
+            self.own(Some(failure));
+        }
         if let Some(statement) = additions.decided_by {
             self.raw(text!("decidedBy"));
             self.own(Some(statement));

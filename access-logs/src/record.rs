@@ -181,6 +181,31 @@ pub enum ResolvedUser<'a> {
     AuthOff,
 }
 
+/// What showed who the caller is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum IdentifiedBy {
+    /// The signature of an access key.
+    Signature,
+    /// A token of an identity provider.
+    Token,
+    /// The network that the connection came from.
+    Network,
+}
+
+impl IdentifiedBy {
+    /// Every kind, for tables and tests.
+    pub const ALL: [Self; 3] = [Self::Signature, Self::Token, Self::Network];
+
+    /// As written in the record.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Signature => "SIGNATURE",
+            Self::Token => "TOKEN",
+            Self::Network => "NETWORK",
+        }
+    }
+}
+
 /// Which policy layer refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum AuthDeniedReason {
@@ -292,6 +317,10 @@ pub struct Additions<'a> {
     pub generation: u64,
     /// The rule that matched; the default rule has no priority.
     pub rule: Option<(RuleId, Option<RulePriority>)>,
+    /// What showed who the caller is; absent for anonymous callers.
+    pub identified_by: Option<IdentifiedBy>,
+    /// What is wrong with the signature or the token that was to show who the caller is; for operators, never sent to callers.
+    pub authentication_failure: Option<&'a str>,
     /// The policy statement that decided, in the words of the authorizer; for operators, never sent to callers.
     pub decided_by: Option<&'a str>,
     /// What would have been decided if policies in audit were enforced and candidates active, where there are any.

@@ -55,6 +55,20 @@ impl Record {
         self
     }
 
+    /// Checks members of the object `trellis`, where null stands for a member that is left out; gives the record for more.
+    #[track_caller]
+    pub fn adds<const N: usize>(&self, additions: [(&str, Value); N]) -> &Self {
+        for (name, expected) in additions {
+            assert_eq!(
+                self.field("trellis").get(name).unwrap_or(&Value::Null),
+                &expected,
+                "member `{name}` of `trellis` in {:#}",
+                self.0
+            );
+        }
+        self
+    }
+
     /// Checks why it failed and with which status; a status of zero stands for none.
     #[track_caller]
     pub fn failed(&self, status: u16, reason: &str) -> &Self {

@@ -15,7 +15,9 @@ use trellis_model::{
 };
 
 use super::*;
-use crate::record::{Additions, AuthDeniedReason, CallerCertificate, CandidateDecision};
+use crate::record::{
+    Additions, AuthDeniedReason, CallerCertificate, CandidateDecision, IdentifiedBy,
+};
 
 const NETWORK: &str =
     "arn:aws:vpc-lattice:eu-west-1:111122223333:servicenetwork/sn-0123456789abcdef0";
@@ -81,8 +83,8 @@ impl World {
             trellis: Additions {
                 generation: 7,
                 rule: Some((self.rule, RulePriority::new(10))),
-                decided_by: None,
-                candidate: None,
+                identified_by: Some(IdentifiedBy::Signature),
+                ..Additions::default()
             },
             ..Record::new(start, address("10.0.1.7:57086"))
         }
@@ -102,6 +104,10 @@ impl World {
             caller_principal: None,
             caller_principal_tags: None,
             bytes_sent: 412,
+            trellis: Additions {
+                identified_by: None,
+                ..self.allowed().trellis
+            },
             ..self.allowed()
         }
     }
@@ -165,6 +171,7 @@ fn a_request_denied_by_the_service_policy() {
                     denied: Some(AuthDeniedReason::Network),
                     decided_by: Some("statement `No`"),
                 }),
+                ..Additions::default()
             },
             ..world.plain()
         },
@@ -180,6 +187,12 @@ fn a_request_with_a_wrong_signature() {
             response_code: Some(403),
             failure: Some(FailureReason::ClientAccessDenied),
             resolved_user: ResolvedUser::Unknown,
+            trellis: Additions {
+                authentication_failure: Some(
+                    "signature by access key `AKIAEXAMPLE` does not match the request",
+                ),
+                ..world.plain().trellis
+            },
             ..world.plain()
         },
     );
@@ -350,6 +363,7 @@ fn every_field_is_documented() {
         grpc: Some(GrpcCode::Code(0)),
         path: Some(&long),
         trellis: Additions {
+            authentication_failure: Some("-"),
             decided_by: Some("-"),
             candidate: Some(CandidateDecision {
                 denied: Some(AuthDeniedReason::Service),
@@ -363,7 +377,7 @@ fn every_field_is_documented() {
     let additions = record["trellis"].as_object().unwrap();
     assert_eq!(
         additions.len(),
-        8,
+        10,
         "a new addition belongs into this test: {additions:?}"
     );
     for key in record.as_object().unwrap().keys().chain(additions.keys()) {
@@ -376,6 +390,12 @@ fn every_field_is_documented() {
         assert!(
             page.contains(&format!("`{}`", reason.as_str())),
             "nothing of {reason:?}"
+        );
+    }
+    for proof in IdentifiedBy::ALL {
+        assert!(
+            page.contains(&format!("`{}`", proof.as_str())),
+            "nothing of {proof:?}"
         );
     }
 }
@@ -518,6 +538,7 @@ fn the_longest_line_is_bounded() {
             server_name: Some(&worst),
         }),
         trellis: Additions {
+            authentication_failure: Some(&text),
             decided_by: Some(&text),
             ..world.allowed().trellis
         },

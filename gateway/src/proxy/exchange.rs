@@ -93,6 +93,8 @@ pub struct Exchange {
     session_texts: OnceLock<CallerTexts>,
     /// What showed that.
     pub known_by: Proof,
+    /// What is wrong with the signature or the token that was to show it, for operators.
+    pub unproven: Option<String>,
     /// The target group that was chosen.
     pub group: Option<Arc<TargetGroup>>,
     /// The target that was chosen.
@@ -159,6 +161,7 @@ impl Exchange {
             caller: None,
             session_texts: OnceLock::new(),
             known_by: Proof::None,
+            unproven: None,
             group: None,
             lease: None,
             reached: None,

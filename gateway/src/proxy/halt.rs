@@ -140,10 +140,10 @@ impl From<Violation> for Halt {
 }
 
 impl Halt {
-    /// Notes for the record which layer and which statement refused.
+    /// Notes for the record what is wrong with what the caller showed, or which layer and which statement refused.
     pub(super) fn note(&self, exchange: &mut Exchange) {
         match self {
-            Self::Unproven(error) => exchange.decided_by = Some(error.to_string()),
+            Self::Unproven(error) => exchange.unproven = Some(error.to_string()),
             Self::Denied { refusal, .. } => {
                 exchange.denied = Some(denied_reason(refusal.layer));
                 exchange.decided_by = refusal.statement.as_ref().map(ToString::to_string);

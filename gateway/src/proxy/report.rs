@@ -11,10 +11,11 @@ use pingora_proxy::Session;
 use trellis_access_logs::{
     Destinations, Recorder,
     record::{
-        Additions, CandidateDecision, FailureReason, GrpcCode, Protocol, Record, ResolvedUser, Tls,
+        Additions, CandidateDecision, FailureReason, GrpcCode, IdentifiedBy, Protocol, Record,
+        ResolvedUser, Tls,
     },
 };
-use trellis_policy::Caller;
+use trellis_policy::{Caller, Proof};
 
 use super::{
     answer::Answer,
@@ -170,6 +171,8 @@ fn describe_place<'a>(record: &mut Record<'a>, exchange: &'a Exchange) {
     record.trellis = Additions {
         generation: snapshot.map_or(0, |snapshot| snapshot.generation),
         rule: exchange.rule().map(|(_, rule)| (rule.id, rule.priority)),
+        identified_by: identified_by(exchange.known_by),
+        authentication_failure: exchange.unproven.as_deref(),
         decided_by: exchange.decided_by.as_deref(),
         candidate: exchange
             .candidate
@@ -216,6 +219,15 @@ fn describe_caller<'a>(record: &mut Record<'a>, exchange: &'a Exchange) {
             .organization
             .as_ref()
             .map(|organization| &*organization.id);
+    }
+}
+
+fn identified_by(proof: Proof) -> Option<IdentifiedBy> {
+    match proof {
+        Proof::None => None,
+        Proof::Signature => Some(IdentifiedBy::Signature),
+        Proof::Token => Some(IdentifiedBy::Token),
+        Proof::Network => Some(IdentifiedBy::Network),
     }
 }
 

@@ -51,6 +51,11 @@ impl Who {
         }
     }
 
+    /// What shows it, as records say.
+    fn proof(self) -> serde_json::Value {
+        self.key().map_or(json!(null), |_| json!("SIGNATURE"))
+    }
+
     fn request(self, path: &str) -> Request {
         let request = Request::get("orders.test", path);
         match self.key() {
@@ -98,6 +103,7 @@ async fn check(gateway: &mut Gateway, target: &Target, who: Who, row: &str, expe
                 ("authDeniedReason", json!("-")),
                 ("failureReason", json!("-")),
             ]);
+            record.adds([("identifiedBy", who.proof())]);
             return;
         }
         NoAllow(layer) => (
@@ -135,6 +141,10 @@ async fn check(gateway: &mut Gateway, target: &Target, who: Who, row: &str, expe
         ("targetIpPort", json!("-")),
         ("targetGroupArn", json!("-")),
         ("requestToTargetDuration", json!(0)),
+    ]);
+    record.adds([
+        ("identifiedBy", who.proof()),
+        ("authenticationFailure", json!(null)),
     ]);
 }
 
@@ -299,6 +309,9 @@ async fn a_signature_that_does_not_verify_is_refused_everywhere() {
                 ("resolvedUser", json!("Unknown")),
                 ("targetIpPort", json!("-")),
             ]);
+            record.adds([("identifiedBy", json!(null)), ("decidedBy", json!(null))]);
+            let reason = &record.field("trellis")["authenticationFailure"];
+            assert!(reason.is_string(), "no reason beside {text:?}");
         }
     }
     assert_eq!(target.count(), 0);

@@ -117,35 +117,52 @@ async fn a_token_says_who_is_calling_and_its_twins_are_refused() {
             ("resolvedUser", json!(who)),
             ("callerPrincipal", json!(who)),
         ]);
+        record.adds([
+            ("identifiedBy", json!("TOKEN")),
+            ("authenticationFailure", json!(null)),
+        ]);
         let seen = target.seen().remove(before);
         let told = seen.header("x-amzn-lattice-identity");
         assert!(told.contains(&format!("Principal={who}")), "{told}");
     }
     let before = target.count();
-    for (request, text) in [
-        (thief.request(&json!({})), INVALID),
-        (issuer.request(&json!({"aud": "pay"})), INVALID),
+    for (request, text, reason) in [
+        (
+            thief.request(&json!({})),
+            INVALID,
+            "the token's signature does not verify",
+        ),
+        (
+            issuer.request(&json!({"aud": "pay"})),
+            INVALID,
+            "audience `pay`",
+        ),
         (
             issuer.request(&json!({"iss": "https://issuer.test/"})),
             INVALID,
+            "issuer `https://issuer.test/`",
         ),
         (
             issuer.request(&json!({"exp": 1_700_000_000})),
             "ExpiredTokenException: The web identity token included in the request is expired.",
+            "expired at 1700000000",
         ),
         (
             issuer.request(&json!({"sub": "somebody"})),
             "AccessDeniedException: The web identity token included in the request gives no access.",
+            "subject `somebody`",
         ),
         (
             issuer
                 .request(&json!({}))
                 .header("authorization", "Basic eDp5"),
             INVALID,
+            "several `authorization` headers",
         ),
         (
             Request::get("orders.test", "/a").header("authorization", "Bearer opaque"),
             INVALID,
+            "three parts",
         ),
     ] {
         let answer = gateway.send(Via::Http1, request).await;
@@ -156,9 +173,26 @@ async fn a_token_says_who_is_calling_and_its_twins_are_refused() {
             ("resolvedUser", json!("Unknown")),
             ("targetIpPort", json!("-")),
         ]);
+        record.adds([("identifiedBy", json!(null)), ("decidedBy", json!(null))]);
+        let told = record.field("trellis")["authenticationFailure"].as_str();
+        assert!(
+            told.is_some_and(|told| told.contains(reason)),
+            "{told:?}, expected: {reason}"
+        );
     }
-    let text = refused(&mut gateway, Request::get("orders.test", "/a")).await;
+    let anonymous = gateway
+        .send(Via::Http1, Request::get("orders.test", "/a"))
+        .await;
+    let text = anonymous.text();
     assert!(text.contains("User: anonymous"), "{text}");
+    gateway
+        .record_of(&anonymous)
+        .await
+        .failed(403, "ClientAccessDenied")
+        .adds([
+            ("identifiedBy", json!(null)),
+            ("authenticationFailure", json!(null)),
+        ]);
     assert_eq!(target.count(), before);
 }
 
@@ -251,7 +285,8 @@ async fn a_network_says_who_is_calling_when_nothing_else_does() {
     gateway
         .record_of(&answer)
         .await
-        .has([("resolvedUser", json!(console))]);
+        .has([("resolvedUser", json!(console))])
+        .adds([("identifiedBy", json!("NETWORK"))]);
     // A token and a signature come before it, and do not get what it gets.
     let checkout = Key::new("AKCHECKOUT");
     for request in [issuer.request(&json!({})), bare().signed(&checkout)] {
