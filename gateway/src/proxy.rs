@@ -141,7 +141,7 @@ impl ProxyHttp for Gateway {
         exchange: &mut Exchange,
     ) -> Result<Box<HttpPeer>> {
         exchange.upgrade = forward::asks_for_websocket(session);
-        forward::choose_target(exchange)
+        forward::choose_target(exchange, &[])
     }
 
     /// Forward: clean headers.

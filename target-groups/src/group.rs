@@ -37,6 +37,9 @@ use state::State;
 mod regime;
 mod roster;
 mod state;
+mod wanted;
+
+pub use wanted::Wanted;
 
 /// How long a deregistered target may stay to finish its running requests. Source: VPC Lattice API model, `DeregisterTargets`.
 pub const DRAIN_PERIOD: Duration = Duration::from_secs(60);
@@ -155,12 +158,12 @@ impl Group {
     /// Round robin over the healthy targets; when none is healthy, over all registered ones, initial ones included (fail open);
     /// when health is not checked, over all registered ones. Between two changes of the roster the turns are exact: of any
     /// `k × n` choices in a row among `n` targets each target gets `k`.
-    pub fn choose(&self) -> Result<Lease, NoTarget> {
+    ///
+    /// A target that the request has tried already is passed over as long as there is another.
+    pub fn choose(&self, wanted: &Wanted<'_>) -> Result<Lease, NoTarget> {
         let roster = self.roster.load();
-        roster
-            .at(self.rotation.0.fetch_add(1, Relaxed))
-            .map(Lease::new)
-            .ok_or(NoTarget)
+        let turn = self.rotation.0.fetch_add(1, Relaxed);
+        roster.choose(turn, wanted).map(Lease::new).ok_or(NoTarget)
     }
 
     /// Enters the outcome of a probe; tells whether it changed the target's status.

@@ -20,7 +20,7 @@ pub mod status;
 pub mod target;
 pub mod weights;
 
-pub use group::{CheckEpoch, CheckPlan, DRAIN_PERIOD, Group, NoTarget, Use};
+pub use group::{CheckEpoch, CheckPlan, DRAIN_PERIOD, Group, NoTarget, Use, Wanted};
 pub use health::ProbeOutcome;
 pub use status::{ReasonCode, StatusChange, TargetStatus, TargetView};
 pub use target::{Lease, TargetKey};

@@ -1,6 +1,6 @@
 //! Choosing a target and connecting to it.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use http::header;
 use pingora_core::{
@@ -11,6 +11,7 @@ use pingora_error::{Error, ErrorType, Result};
 use pingora_http::RequestHeader;
 use pingora_proxy::Session;
 use trellis_model::config::{Limits, ProtocolVersion, TargetProtocol, Upgrades};
+use trellis_target_groups::Wanted;
 
 use super::{decide::check_versions, exchange::Exchange, failure::no_target, halt::Halt};
 use crate::snapshot::{Action, TargetGroup};
@@ -59,8 +60,11 @@ pub(super) fn take_group(
     Ok(())
 }
 
-/// Chooses a target of the group. Called again for another attempt.
-pub(super) fn choose_target(exchange: &mut Exchange) -> Result<Box<HttpPeer>> {
+/// Chooses a target of the group, another one than those that were tried, where there is one. Called again for another attempt.
+pub(super) fn choose_target(
+    exchange: &mut Exchange,
+    tried: &[SocketAddr],
+) -> Result<Box<HttpPeer>> {
     // Without a permit there is no group.
     let Some(group) = exchange.group.clone() else {
         return Error::e_explain(
@@ -70,18 +74,14 @@ pub(super) fn choose_target(exchange: &mut Exchange) -> Result<Box<HttpPeer>> {
     };
     let lease = group
         .live
-        .choose()
+        .choose(&Wanted { tried })
         .map_err(|_| no_target("the target group has no targets"))?;
     let peer = peer(exchange, &group, lease.address());
     exchange.lease = Some(lease);
     peer.ok_or_else(|| Error::explain(ErrorType::InternalError, "request without a snapshot"))
 }
 
-fn peer(
-    exchange: &Exchange,
-    group: &TargetGroup,
-    address: std::net::SocketAddr,
-) -> Option<Box<HttpPeer>> {
+fn peer(exchange: &Exchange, group: &TargetGroup, address: SocketAddr) -> Option<Box<HttpPeer>> {
     let service = exchange.service()?;
     let limits = &exchange.snapshot.as_ref()?.limits;
     let tls = group.protocol == TargetProtocol::Https;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::Wanted;
 use crate::target::Live;
 
 /// Who may be chosen. Immutable; replaced as a whole.
@@ -36,8 +37,23 @@ impl Eligible {
 }
 
 impl Roster {
+    /// The first target in turn that was not tried yet; one that was, if there is no other.
+    ///
+    /// The neighbors are as many as were tried, so one of them was not, unless the group has no other.
+    pub(super) fn choose(&self, turn: u64, wanted: &Wanted<'_>) -> Option<&Arc<Live>> {
+        let first = self.at(turn)?;
+        if !wanted.has_tried(first.key()) {
+            return Some(first);
+        }
+        let neighbors = (1..).map_while(|step| self.at(turn.wrapping_add(step)));
+        let other = neighbors
+            .take(wanted.tried.len())
+            .find(|live| !wanted.has_tried(live.key()));
+        other.or(Some(first))
+    }
+
     /// The target whose turn it is.
-    pub(super) fn at(&self, turn: u64) -> Option<&Arc<Live>> {
+    fn at(&self, turn: u64) -> Option<&Arc<Live>> {
         match &self.eligible {
             Eligible::All | Eligible::FailOpen => in_turn(&self.members, turn),
             Eligible::Healthy(positions) => {

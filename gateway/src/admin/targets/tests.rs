@@ -6,7 +6,7 @@ use std::{
 };
 
 use trellis_model::config::TargetGroup;
-use trellis_target_groups::{Group, ProbeOutcome, TargetKey, Use};
+use trellis_target_groups::{Group, ProbeOutcome, TargetKey, Use, Wanted};
 
 use super::{GroupStatus, collect, group_statuses};
 use crate::{
@@ -57,7 +57,7 @@ fn groups_come_in_the_order_of_the_configuration_and_removed_ones_last() {
     );
     let retired = group(&gone, 1, now);
     // A request is running, so the target stays while it drains.
-    let _lease = retired.choose().unwrap();
+    let _lease = retired.choose(&Wanted::default()).unwrap();
     retired.retire(now);
     let live = [retired, group(&second, 0, now), group(&first, 1, now)];
     let statuses = group_statuses(&[first, second], &live, now + Duration::from_secs(7));

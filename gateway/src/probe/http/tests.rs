@@ -20,6 +20,7 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 use trellis_model::config::{HealthCheck, ProtocolVersion, Target, TargetProtocol};
+use trellis_target_groups::Wanted;
 
 use super::HttpChecker;
 use crate::{
@@ -397,7 +398,10 @@ async fn the_prober_finds_out_who_is_healthy() {
         ]
     );
     let orders = registry.group(group_id("orders")).unwrap();
-    assert_eq!(orders.choose().unwrap().address(), healthy);
+    assert_eq!(
+        orders.choose(&Wanted::default()).unwrap().address(),
+        healthy
+    );
     prober.shutdown().await;
     task.abort();
 }

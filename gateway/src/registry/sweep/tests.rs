@@ -7,6 +7,8 @@ use tokio::{
     time::{Instant, sleep},
 };
 
+use trellis_target_groups::Wanted;
+
 use super::DrainSweep;
 use crate::registry::{
     Registry,
@@ -24,8 +26,8 @@ async fn drained_targets_vanish_soon_and_all_within_a_minute() {
     let sweep = DrainSweep::start(&Handle::current(), Arc::clone(&registry));
     apply_used(&registry, &[group("orders", [1, 2, 3])], now());
     let orders = registry.group(group_id("orders")).unwrap();
-    let short = orders.choose().unwrap();
-    let _long = orders.choose().unwrap();
+    let short = orders.choose(&Wanted::default()).unwrap();
+    let _long = orders.choose(&Wanted::default()).unwrap();
     events.lock().clear();
 
     let start = Instant::now();
