@@ -4,6 +4,7 @@
 //! can be checked without I/O. Policies are the one exception: they are carried as text with their place, and the crate that
 //! compiles them reports their problems in the same form.
 
+mod balancing;
 mod gateway;
 mod identities;
 mod logs;
@@ -12,6 +13,7 @@ mod principals;
 mod services;
 mod target_groups;
 
+pub use balancing::{Algorithm, Balancing, HashKey, OutlierDetection, Stickiness, ZonePreference};
 pub use gateway::{DnsSettings, GatewaySettings, Limits, SessionKey, Upgrades};
 pub use identities::{ClaimMatch, Evidence, IdentityProvider, Mapping, ProviderKeys, TextMatch};
 pub use logs::{AccessLogSubscription, LogDestination, LoggedResource};

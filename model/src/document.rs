@@ -5,6 +5,7 @@
 //! these types are the configuration reference: [`crate::schema`] makes the JSON Schema and the reference page from them. Nothing
 //! here checks anything beyond shape; that is [`crate::load`]'s work.
 
+mod balancing;
 mod gateway;
 mod network;
 mod object;
@@ -14,6 +15,9 @@ mod service;
 mod target_group;
 
 pub use self::{
+    balancing::{
+        Balancing, BalancingAlgorithm, HashKey, OutlierDetection, Stickiness, ZonePreference,
+    },
     gateway::{Dns, Explain, Gateway, GatewayLimits, SessionKey, Upgrades},
     network::{
         AccessLogSubscription, Attachment, AuthPolicyMode, AuthType, LogDestination,

@@ -75,6 +75,29 @@ pub const TAG_KEY: Lengths = 1..=128;
 /// Length of a tag's value.
 pub const TAG_VALUE: Lengths = 0..=256;
 
+/// Weights of targets. Ours; the upper end lets one target get a thousand times what another gets.
+pub const TARGET_WEIGHT: Range = 1..=1000;
+/// Length of a zone's name. Ours.
+pub const ZONE: Lengths = 1..=63;
+/// Shares in percent.
+pub const PERCENT: Range = 0..=100;
+/// Share of healthy targets in the own zone below which requests spill over, in percent.
+pub const SPILL_OVER: Range = 1..=100;
+/// Time over which the share of a target grows, in seconds. Source of the shape: Elastic Load Balancing, slow start.
+pub const SLOW_START: Range = 1..=3600;
+/// Life of a stickiness cookie, in seconds. Source: Elastic Load Balancing, `stickiness.lb_cookie.duration_seconds`.
+pub const STICKINESS: Range = 1..=604_800;
+/// Length of a cookie's or header's name in balancing. Ours.
+pub const COOKIE_NAME: Lengths = 1..=100;
+/// Fewest characters of the secret that stickiness cookies are made with: 128 bits even if they are hex digits.
+pub const STICKINESS_SECRET: usize = 32;
+/// Failures in a row that eject a target. Source of the lower end: App Mesh, `OutlierDetection`.
+pub const OUTLIER_FAILURES: Range = 1..=2_147_483_647;
+/// Time between two sweeps of outlier detection, in milliseconds. Ours.
+pub const OUTLIER_INTERVAL: Range = 100..=3_600_000;
+/// Length of the first ejection of a target, in milliseconds. Ours.
+pub const EJECTION: Range = 100..=86_400_000;
+
 /// Most header conditions in a rule.
 pub const HEADER_MATCHES: usize = 5;
 /// Most target groups in a forward action.

@@ -11,9 +11,9 @@ use parking_lot::Mutex;
 use trellis_model::{
     arn::Arn,
     config::{
-        Action, AuthType, HealthCheck, HttpMatch, Listener, ListenerProtocol, ProtocolVersion,
-        Rule, RulePriority, Service, Target, TargetGroup, TargetGroupType, TargetProtocol, Weight,
-        WeightedTargetGroup,
+        Action, AuthType, Balancing, HealthCheck, HttpMatch, Listener, ListenerProtocol,
+        ProtocolVersion, Rule, RulePriority, Service, Target, TargetGroup, TargetGroupType,
+        TargetProtocol, Weight, WeightedTargetGroup,
     },
     id::{ListenerId, RuleId, ServiceId, TargetGroupId, VpcId},
     name::{AccountId, Region},
@@ -77,11 +77,10 @@ pub(crate) fn group(name: &str, targets: impl IntoIterator<Item = u16>) -> Targe
         health_check: Some(health_check()),
         targets: targets
             .into_iter()
-            .map(|number| Target {
-                id: address(number).ip().to_string().into(),
-                address: address(number),
-            })
+            .map(|number| Target::new(&address(number).ip().to_string(), address(number)))
             .collect(),
+        balancing: Balancing::default(),
+        outlier_detection: None,
         tags: std::collections::BTreeMap::default(),
         place: trellis_model::problem::Place::default(),
     }

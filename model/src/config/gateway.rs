@@ -25,6 +25,11 @@ pub struct GatewaySettings {
     pub workers: Option<std::num::NonZeroUsize>,
     /// Limits and timeouts of the data plane.
     pub limits: Limits,
+    /// The zone that it runs in.
+    pub zone: Option<Box<str>>,
+    /// What stickiness cookies are made with, at least [`crate::ranges::STICKINESS_SECRET`] characters; `None`: the secret of the data
+    /// folder.
+    pub stickiness_key: Option<Secret>,
     /// ARNs of the principals that are told, when they ask, why a request was allowed or refused. Default: nobody.
     pub explain_to: Vec<Box<str>>,
 }

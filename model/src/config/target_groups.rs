@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, net::SocketAddr, ops::RangeInclusive, time::Duration};
 
+use super::{Balancing, OutlierDetection};
 use crate::{
     arn::Arn,
     id::{TargetGroupId, VpcId},
@@ -61,6 +62,10 @@ pub struct TargetGroup {
     pub vpc: VpcId,
     /// How targets are checked; `None` for types that are not checked (ALB).
     pub health_check: Option<HealthCheck>,
+    /// How requests are spread over the targets.
+    pub balancing: Balancing,
+    /// When a target that fails requests gets none for a while; `None`: never.
+    pub outlier_detection: Option<OutlierDetection>,
     /// The targets, no (id, port) twice.
     pub targets: Vec<Target>,
     /// Tags, for those who look at the running configuration.
@@ -76,6 +81,22 @@ pub struct Target {
     pub id: Box<str>,
     /// Where requests go: the target's own address and port, or the group's port.
     pub address: SocketAddr,
+    /// Share of the group's requests relative to the other targets: `1..=1000`, default 1.
+    pub weight: u16,
+    /// The zone that it is in.
+    pub zone: Option<Box<str>>,
+}
+
+impl Target {
+    /// A target of weight 1 in no zone.
+    pub fn new(id: &str, address: SocketAddr) -> Self {
+        Self {
+            id: id.into(),
+            address,
+            weight: 1,
+            zone: None,
+        }
+    }
 }
 
 /// How targets are checked. Defaults are those of the specification, §5.2.

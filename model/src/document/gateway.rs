@@ -33,6 +33,12 @@ pub struct Gateway {
     pub workers: Option<i64>,
     /// Limits and timeouts of the data plane.
     pub limits: Option<GatewayLimits>,
+    /// The zone that the gateway runs in, `us-west-2a`, for `zonePreference` of target groups. Absent: none.
+    #[schemars(length(min = *ranges::ZONE.start(), max = *ranges::ZONE.end()))]
+    pub zone: Option<String>,
+    /// Where the secret is that stickiness cookies are made with, 32 random characters or more; the same on every node. Absent: the
+    /// gateway makes one of its own in the data folder, and clients that come to another node may get another target.
+    pub stickiness_key: Option<SecretSource>,
     /// Who is told, in a header of the answer, why a request was allowed or refused. Absent: nobody.
     pub explain: Option<Explain>,
 }

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::object::objects;
-use super::unique_keys;
+use super::{Balancing, OutlierDetection, unique_keys};
 use crate::ranges;
 
 /// A target group: targets that share protocol and health check.
@@ -24,6 +24,10 @@ pub struct TargetGroup {
     pub kind: TargetGroupType,
     /// Protocol, port, VPC and health check.
     pub config: TargetGroupConfig,
+    /// Trellis: how requests are spread over the targets. Absent: to each in turn.
+    pub balancing: Option<Balancing>,
+    /// Trellis: when a target that fails requests gets none for a while. Absent: never.
+    pub outlier_detection: Option<OutlierDetection>,
     /// The targets; each pair of id and port appears once.
     #[serde(default)]
     pub targets: Vec<Target>,
@@ -213,6 +217,15 @@ pub struct Target {
     /// Port. Absent: the group's.
     #[schemars(range(min = *ranges::PORT.start(), max = *ranges::PORT.end()))]
     pub port: Option<i64>,
+    /// Trellis: share of the group's requests, relative to the other targets.
+    #[schemars(
+        range(min = *ranges::TARGET_WEIGHT.start(), max = *ranges::TARGET_WEIGHT.end()),
+        extend("default" = 1)
+    )]
+    pub weight: Option<i64>,
+    /// Trellis: the zone that it is in, `us-west-2a`, for `zonePreference`.
+    #[schemars(length(min = *ranges::ZONE.start(), max = *ranges::ZONE.end()))]
+    pub zone: Option<String>,
 }
 
 objects!(TargetGroup, TargetGroupConfig, HealthCheck, Matcher, Target);

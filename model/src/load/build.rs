@@ -3,6 +3,7 @@
 //! Every function looks at all of its document and reports whatever is wrong, and only then gives up on the value. So one wrong name
 //! does not hide the next problem.
 
+mod balancing;
 mod gateway;
 mod identities;
 mod logs;
@@ -73,6 +74,8 @@ struct Builder<'a> {
     lost_everything: bool,
     /// Ids of access keys seen so far.
     access_keys: HashSet<&'a str>,
+    /// The zone of the gateway, once its settings are known.
+    zone: Option<Box<str>>,
     /// Most bytes of an auth policy, once the settings of the gateway are known.
     auth_policy_bytes: usize,
 }
@@ -96,6 +99,7 @@ impl<'a> Builder<'a> {
             lost_members: HashSet::new(),
             lost_everything: false,
             access_keys: HashSet::new(),
+            zone: None,
             auth_policy_bytes: 0,
         };
         for file in files {
@@ -116,6 +120,7 @@ impl<'a> Builder<'a> {
     fn config(&mut self) -> Config {
         let gateway = self.gateway();
         self.auth_policy_bytes = gateway.limits.auth_policy_bytes;
+        self.zone.clone_from(&gateway.zone);
         let (vpcs, address_books) = self.build_vpcs();
         let target_groups = self.build_target_groups(&vpcs, &address_books);
         let services = self.build_services();

@@ -8,7 +8,10 @@ use std::{
 
 use trellis_model::{
     arn::Arn,
-    config::{HealthCheck, ProtocolVersion, Target, TargetGroup, TargetGroupType, TargetProtocol},
+    config::{
+        Balancing, HealthCheck, ProtocolVersion, Target, TargetGroup, TargetGroupType,
+        TargetProtocol,
+    },
     id::{TargetGroupId, VpcId},
     name::{AccountId, Region},
 };
@@ -38,10 +41,7 @@ fn seconds(count: u64) -> Duration {
 fn target(number: u16) -> Target {
     let [high, low] = number.to_be_bytes();
     let address = SocketAddr::from(([10, 0, high, low], 80));
-    Target {
-        id: address.ip().to_string().into(),
-        address,
-    }
+    Target::new(&address.ip().to_string(), address)
 }
 
 fn key(number: u16) -> TargetKey {
@@ -85,6 +85,8 @@ fn config(targets: impl IntoIterator<Item = u16>) -> TargetGroup {
         version: ProtocolVersion::Http1,
         health_check: Some(health_check()),
         targets: targets.into_iter().map(target).collect(),
+        balancing: Balancing::default(),
+        outlier_detection: None,
         tags: BTreeMap::new(),
         place: trellis_model::problem::Place::default(),
     }
@@ -418,10 +420,10 @@ fn a_target_that_moves_is_another_target() {
     let start = dawn();
     let instance = |address: [u8; 4]| {
         let mut group = config([]);
-        group.targets = vec![Target {
-            id: "i-0123456789abcdef0".into(),
-            address: SocketAddr::from((address, 80)),
-        }];
+        group.targets = vec![Target::new(
+            "i-0123456789abcdef0",
+            SocketAddr::from((address, 80)),
+        )];
         group
     };
     let group = Group::new(&instance([10, 0, 0, 1]), Use::Used, start);

@@ -375,10 +375,7 @@ async fn the_prober_finds_out_who_is_healthy() {
     // Shorter than the model allows, for the test's sake.
     check.interval = Duration::from_millis(20);
     config.targets = [healthy, dead]
-        .map(|address| Target {
-            id: address.ip().to_string().into(),
-            address,
-        })
+        .map(|address| Target::new(&address.ip().to_string(), address))
         .to_vec();
     apply_used(&registry, &[config], Instant::now());
 
@@ -421,10 +418,10 @@ async fn the_port_of_the_check_wins() {
     );
     let mut config = group("orders", []);
     config.health_check.as_mut().unwrap().port = Some(address.port());
-    config.targets = vec![Target {
-        id: "127.0.0.1".into(),
-        address: SocketAddr::from(([127, 0, 0, 1], 9)),
-    }];
+    config.targets = vec![Target::new(
+        "127.0.0.1",
+        SocketAddr::from(([127, 0, 0, 1], 9)),
+    )];
     apply_used(&registry, &[config], Instant::now());
     let head = timeout(DEADLINE, served).await.unwrap().unwrap();
     assert!(head.contains(&format!("host: {address}\r\n")), "{head}");

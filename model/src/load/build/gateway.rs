@@ -9,7 +9,7 @@ use std::{
 
 use super::Builder;
 use crate::{
-    config::{DnsSettings, GatewaySettings, Limits, SessionKey, Upgrades},
+    config::{DnsSettings, GatewaySettings, Limits, Secret, SessionKey, Upgrades},
     document,
     load::path::At,
     ranges,
@@ -81,6 +81,12 @@ impl Builder<'_> {
             &at.member("limits"),
             &gateway.limits.clone().unwrap_or_default(),
         );
+        let zone = gateway.zone.as_deref();
+        let zone = zone.map(|zone| self.zone(&at.member("zone"), zone));
+        let stickiness_key = gateway
+            .stickiness_key
+            .as_ref()
+            .map(|source| self.stickiness_key(&at.member("stickinessKey"), source));
         let explain = gateway.explain.as_ref();
         let explain_to = explain.map(|explain| self.explain_to(&at.member("explain"), explain));
         let data_dir: PathBuf =
@@ -93,6 +99,8 @@ impl Builder<'_> {
             data_dir,
             workers: std::num::NonZeroUsize::new(workers?),
             limits: limits?,
+            zone: given(zone)?,
+            stickiness_key: given(stickiness_key)?,
             explain_to: given(explain_to)?.unwrap_or_default(),
         })
     }
@@ -173,6 +181,25 @@ impl Builder<'_> {
             id: id.into(),
             secret,
         })
+    }
+
+    fn stickiness_key(&mut self, at: &At<'_>, source: &document::SecretSource) -> Option<Secret> {
+        let secret = self.secret(at, source)?;
+        let characters = secret.expose().chars().count();
+        if characters < ranges::STICKINESS_SECRET {
+            self.error(at, format!("the secret has {characters} characters"))
+                .hint(format!(
+                    "{} random ones are the fewest: `openssl rand -base64 32`",
+                    ranges::STICKINESS_SECRET
+                ));
+            return None;
+        }
+        Some(secret)
+    }
+
+    /// The name of a zone.
+    pub(super) fn zone(&mut self, at: &At<'_>, text: &str) -> Option<Box<str>> {
+        self.length(at, text, &ranges::ZONE).then(|| text.into())
     }
 
     fn dns(&mut self, at: &At<'_>, dns: &document::Dns) -> Option<DnsSettings> {

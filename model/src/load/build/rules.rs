@@ -301,7 +301,7 @@ impl<'a> Builder<'a> {
 /// Characters of methods and header names.
 ///
 /// Spec: RFC 9110 §5.6.2, `token`.
-fn is_token(text: &str) -> bool {
+pub(super) fn is_token(text: &str) -> bool {
     !text.is_empty()
         && text
             .bytes()

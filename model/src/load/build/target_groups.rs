@@ -10,6 +10,7 @@ use ipnet::IpNet;
 
 use super::{
     Builder,
+    gateway::given,
     references::Declared,
     vpcs::{AddressBook, is_instance_id, is_load_balancer_arn},
 };
@@ -124,6 +125,10 @@ impl<'a> Builder<'a> {
             &config.vpc_identifier,
         );
         let health_check = self.group_health_check(&in_config, written, version);
+        let balancing = self.balancing(&at.member("balancing"), written.balancing.as_ref());
+        let in_outliers = at.member("outlierDetection");
+        let outliers = written.outlier_detection.as_ref();
+        let outliers = outliers.map(|written| self.outlier_detection(&in_outliers, written));
         let tags = self.tags(&at.member("tags"), &written.tags);
         let home = Home {
             kind: written.kind.into(),
@@ -150,6 +155,8 @@ impl<'a> Builder<'a> {
             version,
             vpc: vpc?,
             health_check: health_check?,
+            balancing: balancing?,
+            outlier_detection: given(outliers)?,
             targets: targets?,
             tags,
             place: self.place(at),
@@ -372,6 +379,15 @@ impl<'a> Builder<'a> {
         home: &Home<'_>,
     ) -> Option<Target> {
         let port = self.number(&at.member("port"), written.port, &ranges::PORT, home.port);
+        let weight = self.number(
+            &at.member("weight"),
+            written.weight,
+            &ranges::TARGET_WEIGHT,
+            1,
+        );
+        let in_zone = at.member("zone");
+        let zone = written.zone.as_deref();
+        let zone = zone.map(|zone| self.zone(&in_zone, zone));
         let at = at.member("id");
         if !self.length(&at, &written.id, &ranges::TARGET_ID) {
             return None;
@@ -409,6 +425,8 @@ impl<'a> Builder<'a> {
         Some(Target {
             id,
             address: SocketAddr::new(address, port?),
+            weight: weight?,
+            zone: given(zone)?,
         })
     }
 
