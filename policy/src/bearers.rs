@@ -1,4 +1,4 @@
-//! Whom a session can be of: the roles and users of a configuration, and what a session of a role is bound to.
+//! Whom a session can be of: the roles and users of a configuration, and what a session is bound to.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -18,46 +18,46 @@ use crate::{
     cedar::{Vocabulary, all_tags, ask::CedarCaller},
     compile::{Known, Policies, session_layer},
     layer::Layer,
-    principal::{Caller, Principal, PrincipalIndex},
+    principal::{Caller, Principal},
     session::{Bearer, Session, TokenError},
 };
 
-/// A session of a role as the policies of one snapshot see it.
+/// A session as the policies of one snapshot see it.
 ///
 /// Its holders keep it alive, so what a request was permitted for can be told to its end, whatever was forgotten meanwhile.
 #[derive(Debug)]
-pub struct RoleSession {
+pub struct BoundSession {
     /// Never used twice within a snapshot.
     pub(crate) id: u64,
     pub(crate) known: Known,
     pub(crate) views: RwLock<Views>,
 }
 
-impl RoleSession {
+impl BoundSession {
     /// Who it is.
     pub fn principal(&self) -> &Principal {
         &self.known.principal
     }
 }
 
-impl PartialEq for RoleSession {
+impl PartialEq for BoundSession {
     fn eq(&self, other: &Self) -> bool {
         self.id == other.id
     }
 }
 
-impl Eq for RoleSession {}
+impl Eq for BoundSession {}
 
-impl Hash for RoleSession {
+impl Hash for BoundSession {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.id.hash(state);
     }
 }
 
-/// What every session of one role has in common.
+/// What every session of one role, or of one user, has in common.
 #[derive(Debug)]
-pub(crate) struct RoleTerms {
-    /// The role; what is a session's own is empty.
+pub(crate) struct Terms {
+    /// The role or the user; what is a session's own is empty.
     pub(crate) principal: Principal,
     pub(crate) layer: Arc<Layer>,
     pub(crate) boundary: Option<Arc<Layer>>,
@@ -68,8 +68,8 @@ pub(crate) struct RoleTerms {
 pub(crate) struct Bearers {
     region: Region,
     vocabulary: Arc<Vocabulary>,
-    roles: HashMap<Box<str>, RoleTerms>,
-    users: HashMap<Box<str>, PrincipalIndex>,
+    roles: HashMap<Box<str>, Terms>,
+    users: HashMap<Box<str>, Terms>,
     next: AtomicU64,
 }
 
@@ -77,8 +77,8 @@ impl Bearers {
     pub(crate) fn new(
         region: Region,
         vocabulary: Arc<Vocabulary>,
-        roles: HashMap<Box<str>, RoleTerms>,
-        users: HashMap<Box<str>, PrincipalIndex>,
+        roles: HashMap<Box<str>, Terms>,
+        users: HashMap<Box<str>, Terms>,
     ) -> Self {
         Self {
             region,
@@ -89,24 +89,26 @@ impl Bearers {
         }
     }
 
-    /// The user with this ARN.
-    pub(crate) fn user(&self, arn: &str) -> Option<PrincipalIndex> {
-        self.users.get(arn).copied()
-    }
-
     /// A session of a role without anything of its own but the name.
     pub(crate) fn session_identity(&self, role: &str, session_name: &str) -> Option<Principal> {
         let role = self.roles.get(role)?;
         Some(role.principal.of_session(session_name, &self.region))
     }
 
-    /// What a session of a role may do here and now.
-    pub(crate) fn bind(&self, session: &Session) -> Result<Arc<RoleSession>, TokenError> {
-        let Bearer::Role { arn, session_name } = &session.bearer else {
-            return Err(TokenError::NoBearer);
+    /// What a session may do here and now.
+    pub(crate) fn bind(&self, session: &Session) -> Result<Arc<BoundSession>, TokenError> {
+        let terms = match &session.bearer {
+            Bearer::Role { arn, .. } => self.roles.get(arn),
+            Bearer::User { arn } => self.users.get(arn),
         };
-        let role = self.roles.get(arn).ok_or(TokenError::NoBearer)?;
-        let mut principal = role.principal.of_session(session_name, &self.region);
+        let terms = terms.ok_or(TokenError::NoBearer)?;
+        let mut principal = match &session.bearer {
+            Bearer::Role { session_name, .. } => {
+                terms.principal.of_session(session_name, &self.region)
+            }
+            // Source: IAM user guide, "Comparing AWS STS credentials": those of `GetSessionToken` are the user's own.
+            Bearer::User { .. } => terms.principal.clone(),
+        };
         for (key, value) in &session.tags {
             // Source: IAM user guide, "Pass session tags in AWS STS": keys are compared without case, and a session's tag
             // replaces the role's.
@@ -131,15 +133,15 @@ impl Bearers {
             .principal(&principal)
             .and_then(CedarCaller::new)
             .map_err(|_| TokenError::Policy)?;
-        Ok(Arc::new(RoleSession {
+        Ok(Arc::new(BoundSession {
             id: self.next.fetch_add(1, Ordering::Relaxed),
             views: RwLock::default(),
             known: Known {
                 cedar,
                 tags: all_tags(&principal.tags),
                 principal,
-                layer: Arc::clone(&role.layer),
-                boundary: role.boundary.clone(),
+                layer: Arc::clone(&terms.layer),
+                boundary: terms.boundary.clone(),
                 restriction,
             },
         }))

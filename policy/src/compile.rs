@@ -1,29 +1,28 @@
 //! From a configuration to everything that decisions need.
 
+mod principals;
+
 use std::{
     collections::HashMap,
     sync::{Arc, LazyLock},
 };
 
 use arc_swap::ArcSwap;
-use ring::digest;
 use trellis_model::{
     arn::Arn,
-    config::{AuthPolicyMode, AuthType, Config, PolicyLanguage, PolicyText, Role, User},
+    config::{AuthPolicyMode, AuthType, Config, PolicyLanguage, PolicyText},
     id::{ServiceId, ServiceNetworkId},
     problem::{Place, Problem, Problems, Severity},
 };
 
 use crate::{
     authorize::Memory,
-    bearers::{Bearers, RoleTerms},
+    bearers::Bearers,
     calls::CallPolicies,
-    cedar::{
-        CedarError, Vocabulary, all_tags, ask::CedarCaller, lower_case_tags, native::NativeReader,
-    },
+    cedar::{CedarError, Vocabulary, ask::CedarCaller, lower_case_tags, native::NativeReader},
     iam::read::{Attached, Signers, read},
     layer::{Body, Compiled, Layer, compile_statement},
-    principal::{Caller, Principal, PrincipalIndex, PrincipalType},
+    principal::{Caller, Principal, PrincipalIndex},
     session::{SealingKeys, Sessions},
 };
 
@@ -116,8 +115,10 @@ pub fn compile(config: &Config) -> Result<Policies, Problems> {
         })
     });
     let services: Vec<Sides> = services.collect();
-    let (principals, by_arn) = compiler.principals(config, &vocabulary).map_err(ours)?;
-    let bearers = compiler.bearers(config, &vocabulary, &by_arn);
+    let (users, roles) = principals::terms(&mut compiler, config);
+    let (principals, by_arn) =
+        principals::known(config, &users, &roles, &vocabulary).map_err(ours)?;
+    let bearers = Bearers::new(config.region.clone(), Arc::clone(&vocabulary), roles, users);
     let calls = match CallPolicies::compile(config) {
         Ok((calls, warnings)) => {
             compiler.problems.extend(warnings);
@@ -387,80 +388,6 @@ impl Compiler {
         }
         Ok(())
     }
-
-    fn principals(
-        &mut self,
-        config: &Config,
-        vocabulary: &Vocabulary,
-    ) -> Result<(Vec<Known>, ByArn), CedarError> {
-        let mut known: Vec<Known> = Vec::new();
-        let mut by_arn = HashMap::new();
-        let mut add = |principal: Principal, layer: Arc<Layer>, boundary: Option<Arc<Layer>>| {
-            // Two keys of a role may have one session name: one principal.
-            if by_arn.contains_key(&principal.arn) {
-                return Ok(());
-            }
-            by_arn.insert(principal.arn.clone(), PrincipalIndex(index(known.len())));
-            known.push(Known {
-                cedar: CedarCaller::new(vocabulary.principal(&principal)?)?,
-                tags: all_tags(&principal.tags),
-                principal,
-                layer,
-                boundary,
-                restriction: None,
-            });
-            Ok(())
-        };
-        for user in &config.users {
-            let layer = self.layer(Attached::ToIdentity, &user.policies);
-            let boundary = self.boundary(user.permissions_boundary.as_ref());
-            add(user_principal(user, config), layer, boundary)?;
-        }
-        let mut mapped: HashMap<&str, Vec<&str>> = HashMap::new();
-        for mapping in &config.mappings {
-            let names = mapped.entry(mapping.principal.as_str()).or_default();
-            names.push(&mapping.name);
-        }
-        for role in &config.roles {
-            let terms = self.role_terms(role, config);
-            let lasting = role.access_keys.iter().map(|key| &*key.session_name);
-            let mapped = mapped.get(role.arn.as_str()).into_iter().flatten();
-            for session_name in lasting.chain(mapped.copied()) {
-                let session = terms.principal.of_session(session_name, &config.region);
-                add(session, Arc::clone(&terms.layer), terms.boundary.clone())?;
-            }
-        }
-        Ok((known, by_arn))
-    }
-
-    fn bearers(
-        &mut self,
-        config: &Config,
-        vocabulary: &Arc<Vocabulary>,
-        by_arn: &ByArn,
-    ) -> Bearers {
-        let users = config.users.iter().filter_map(|user| {
-            let index = by_arn.get(user.arn.as_str())?;
-            Some((user.arn.as_str().into(), *index))
-        });
-        let users = users.collect();
-        let roles = config.roles.iter();
-        let roles = roles.map(|role| (role.arn.as_str().into(), self.role_terms(role, config)));
-        let roles = roles.collect();
-        Bearers::new(config.region.clone(), Arc::clone(vocabulary), roles, users)
-    }
-
-    fn role_terms(&mut self, role: &Role, config: &Config) -> RoleTerms {
-        RoleTerms {
-            principal: role_principal(role, config),
-            layer: self.layer(Attached::ToIdentity, &role.policies),
-            boundary: self.boundary(role.permissions_boundary.as_ref()),
-        }
-    }
-
-    fn boundary(&mut self, policy: Option<&PolicyText>) -> Option<Arc<Layer>> {
-        policy.map(|policy| self.layer(Attached::ToIdentity, std::slice::from_ref(policy)))
-    }
 }
 
 /// The policies of a session as a layer of their own; `None` when one cannot be read.
@@ -483,56 +410,6 @@ fn session_policy(text: &str) -> PolicyText {
 
 fn index(position: usize) -> u32 {
     u32::try_from(position).unwrap_or(u32::MAX)
-}
-
-fn user_principal(user: &User, config: &Config) -> Principal {
-    Principal {
-        arn: user.arn.as_str().into(),
-        principal_arn: user.arn.as_str().into(),
-        account: user.account.clone(),
-        kind: PrincipalType::User,
-        name: user.name.clone(),
-        session_name: None,
-        user_id: unique_id("AIDA", user.arn.as_str()).into(),
-        tags: user.tags.clone(),
-        organization: config.organizations.get(&user.account).cloned(),
-        source_identity: None,
-        federated_provider: None,
-        issued: None,
-    }
-}
-
-/// A role; its sessions are [`Principal::of_session`].
-fn role_principal(role: &Role, config: &Config) -> Principal {
-    Principal {
-        arn: role.arn.as_str().into(),
-        principal_arn: role.arn.as_str().into(),
-        account: role.account.clone(),
-        kind: PrincipalType::AssumedRole,
-        name: role.name.clone(),
-        session_name: None,
-        user_id: unique_id("AROA", role.arn.as_str()).into(),
-        tags: role.tags.clone(),
-        organization: config.organizations.get(&role.account).cloned(),
-        source_identity: None,
-        federated_provider: None,
-        issued: None,
-    }
-}
-
-/// The unique id of a user or role, derived from its ARN: four letters for the kind, seventeen characters.
-fn unique_id(prefix: &str, arn: &str) -> String {
-    const ALPHABET: [char; 32] = [
-        'A', 'B', 'C', 'D', 'E', 'F', 'G', 'H', 'I', 'J', 'K', 'L', 'M', 'N', 'O', 'P', 'Q', 'R',
-        'S', 'T', 'U', 'V', 'W', 'X', 'Y', 'Z', '2', '3', '4', '5', '6', '7',
-    ];
-    let digest = digest::digest(&digest::SHA256, arn.as_bytes());
-    let letters = digest
-        .as_ref()
-        .iter()
-        .take(17)
-        .filter_map(|byte| ALPHABET.get(usize::from(byte & 31)));
-    prefix.chars().chain(letters.copied()).collect()
 }
 
 impl Policies {
@@ -583,3 +460,6 @@ impl Policies {
         &self.warnings
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -148,6 +148,8 @@ struct Provider {
 struct TokenRule {
     claims: Vec<ClaimMatch>,
     principal: PrincipalIndex,
+    /// ARN of the principal.
+    arn: Arn,
 }
 
 #[derive(Debug)]
@@ -203,6 +205,7 @@ impl Identities {
                     let rule = TokenRule {
                         claims: claims.clone(),
                         principal,
+                        arn: mapping.caller.clone(),
                     };
                     if let Some(provider) = providers.get_mut(*provider) {
                         provider.rules.push(rule);
@@ -237,7 +240,7 @@ impl Identities {
         origin: &Origin<'_>,
         now: SystemTime,
     ) -> Result<Identified, IdentityError> {
-        let token = self.by_token(headers, origin, now)?.map(Caller::Principal);
+        let token = self.by_token(headers, origin, now)?;
         match (signed, token) {
             (Caller::Anonymous, None) => Ok(match self.by_network(origin) {
                 Some(principal) => Identified {
@@ -246,11 +249,11 @@ impl Identities {
                 },
                 None => Identified::ANONYMOUS,
             }),
-            (Caller::Anonymous, Some(caller)) => Ok(Identified {
-                caller,
+            (Caller::Anonymous, Some(rule)) => Ok(Identified {
+                caller: Caller::Principal(rule.principal),
                 by: Proof::Token,
             }),
-            (signed, Some(token)) if token != signed => Err(IdentityError::Contradiction),
+            (signed, Some(rule)) if !rule.gives(&signed) => Err(IdentityError::Contradiction),
             (caller, _) => Ok(Identified {
                 caller,
                 by: Proof::Signature,
@@ -281,7 +284,7 @@ impl Identities {
         })
     }
 
-    /// The principal of the request's token; none if it has none, or none that is meant for us.
+    /// The rule that fits the request's token; none if it has none, or none that is meant for us.
     ///
     /// A `Bearer` authorization is ours where the account of the caller's VPC has a provider, and the application's elsewhere.
     ///
@@ -293,7 +296,7 @@ impl Identities {
         headers: &HeaderMap,
         origin: &Origin<'_>,
         now: SystemTime,
-    ) -> Result<Option<PrincipalIndex>, IdentityError> {
+    ) -> Result<Option<&TokenRule>, IdentityError> {
         let provider = |issuer: IssuerIndex| self.providers.get(issuer.0);
         let ours = |issuer| provider(issuer).is_some_and(|of| of.account == *origin.account);
         if !self.accounts.contains(origin.account) {
@@ -305,7 +308,7 @@ impl Identities {
         let token = self.tokens.verify(token, ours, now)?;
         let rules = provider(token.issuer).map_or(&[][..], |of| &of.rules);
         match rules.iter().find(|rule| rule.fits(&token)) {
-            Some(rule) => Ok(Some(rule.principal)),
+            Some(rule) => Ok(Some(rule)),
             None => Err(IdentityError::NoMapping {
                 subject: crate::sigv4::quote(token.subject.as_deref().unwrap_or("-").as_bytes()),
             }),
@@ -325,6 +328,16 @@ impl Identities {
 impl TokenRule {
     fn fits(&self, token: &VerifiedJwt) -> bool {
         self.claims.iter().all(|claim| has_claim(token, claim))
+    }
+
+    /// Is the principal that it gives this caller? A session of the same name of the same role is: what holders of its temporary
+    /// credentials may do is the session's, which they signed with.
+    fn gives(&self, caller: &Caller) -> bool {
+        match caller {
+            Caller::Anonymous => false,
+            Caller::Principal(index) => *index == self.principal,
+            Caller::Session(session) => *session.principal().arn == *self.arn.as_str(),
+        }
     }
 }
 

@@ -36,7 +36,7 @@ mod wildcard;
 #[cfg(test)]
 mod world;
 
-pub use bearers::RoleSession;
+pub use bearers::BoundSession;
 pub use cache::Lookups;
 pub use cedar::SCHEMA as CEDAR_SCHEMA;
 pub use compile::{NetworkIndex, Policies, ServiceIndex, compile};

@@ -8,7 +8,7 @@ use trellis_model::{
     name::{AccountId, Region},
 };
 
-use crate::bearers::RoleSession;
+use crate::bearers::BoundSession;
 
 /// Position of a principal in the table of one compiled configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -21,8 +21,8 @@ pub enum Caller {
     Anonymous,
     /// A principal of the configuration: by a signature, a token or a network.
     Principal(PrincipalIndex),
-    /// The holder of temporary credentials of a role, by a signature.
-    Session(Arc<RoleSession>),
+    /// The holder of temporary credentials, by a signature.
+    Session(Arc<BoundSession>),
 }
 
 /// Kind of an authenticated principal, seen by policies as `aws:PrincipalType`.

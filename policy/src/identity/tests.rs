@@ -123,6 +123,10 @@ impl World {
         let signed = signed.map_or(Caller::Anonymous, |arn| {
             Caller::Principal(self.policies.principal_by_arn(arn).unwrap())
         });
+        self.outcome_of(signed, lines, vpc, address)
+    }
+
+    fn outcome_of(&self, signed: Caller, lines: &[String], vpc: &str, address: &str) -> String {
         let mut headers = HeaderMap::new();
         for line in lines {
             headers.append(AUTHORIZATION, HeaderValue::from_str(line).unwrap());
@@ -140,14 +144,12 @@ impl World {
         };
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(NOW);
         match self.identities.resolve(signed, &headers, &origin, now) {
-            Ok(Identified { caller, by }) => match caller {
-                Caller::Principal(index) => {
-                    let arn = &self.policies.principal(index).unwrap().arn;
-                    let (_, name) = arn.split_once("111122223333:").unwrap();
+            Ok(Identified { caller, by }) => match self.policies.caller(&caller) {
+                Some(principal) => {
+                    let (_, name) = principal.arn.split_once("111122223333:").unwrap();
                     format!("{name} {by:?}")
                 }
-                Caller::Anonymous => format!("anonymous {by:?}"),
-                Caller::Session(_) => panic!("no session is sealed here"),
+                None => format!("anonymous {by:?}"),
             },
             Err(error) => {
                 assert_eq!(error.status(), 403);
@@ -345,6 +347,30 @@ fn a_signature_comes_before_a_token_and_a_token_before_a_network() {
         got,
         "no mapping gives the token of subject `nobody` a principal"
     );
+}
+
+/// Whoever has temporary credentials of the session that the token gives is one caller; another session of the role is another.
+#[test]
+fn a_token_goes_with_credentials_of_the_same_session() {
+    let world = world();
+    let role = "arn:aws:iam::111122223333:role/reader";
+    let now = SystemTime::UNIX_EPOCH + Duration::from_secs(NOW);
+    let claims = json!({"groups": ["readers"], "sub": "repo:shop/orders"});
+    let token = [format!("Bearer {}", token(&claims))];
+    for (session_name, expected) in [
+        ("readers", "assumed-role/reader/readers Signature"),
+        (
+            "others",
+            "the request is signed by one principal and has the token of another",
+        ),
+    ] {
+        let tags = std::collections::BTreeMap::new();
+        let signed = world
+            .policies
+            .suppose_session(role, session_name, &tags, now);
+        let got = world.outcome_of(signed.unwrap(), &token, "shop", "10.0.9.9");
+        assert_eq!(got, expected);
+    }
 }
 
 #[test]

@@ -17,7 +17,7 @@ use foldhash::fast::RandomState;
 use parking_lot::RwLock;
 use ring::digest;
 
-use super::{Bearer, SealingKeys, Session, TokenError};
+use super::{SealingKeys, Session, TokenError};
 use crate::{bearers::Bearers, principal::Caller, sigv4::KeyMaterial};
 
 /// Parts of the memory, each behind its own lock.
@@ -142,14 +142,11 @@ impl Sessions {
         if session.is_expired(now) {
             return Err(TokenError::Expired);
         }
-        let caller = match &session.bearer {
-            Bearer::User { arn } => self.bearers.user(arn).map(Caller::Principal),
-            Bearer::Role { .. } => Some(Caller::Session(self.bearers.bind(&session)?)),
-        };
+        let caller = Caller::Session(self.bearers.bind(&session)?);
         let policies: usize = session.policies.iter().map(|policy| policy.len()).sum();
         Ok(Opened {
             room: 1 + policies / POLICY_BYTES + token.len() / TOKEN_BYTES,
-            caller: caller.ok_or(TokenError::NoBearer)?,
+            caller,
             material: KeyMaterial::new(session.access_key_id.clone(), session.secret.clone()),
             session,
         })

@@ -4,8 +4,8 @@ use arc_swap::ArcSwap;
 use proptest::prelude::*;
 use trellis_model::config::Secret;
 
-use super::{seal::MAX_TOKEN_BYTES, *};
-use crate::{principal::Caller, world};
+use super::{opened::Opened, seal::MAX_TOKEN_BYTES, *};
+use crate::{bearers::BoundSession, principal::Caller, world};
 
 const NONCE: [u8; NONCE_BYTES] = [9; NONCE_BYTES];
 const READER: &str = "arn:aws:iam::111122223333:role/reader";
@@ -166,8 +166,16 @@ fn neither_sessions_nor_keys_show_their_secrets() {
     }
 }
 
+/// The session that a token was opened to.
+fn bound(opened: &Opened) -> Arc<BoundSession> {
+    match &opened.caller {
+        Caller::Session(session) => Arc::clone(session),
+        caller => panic!("{caller:?} is no session"),
+    }
+}
+
 /// What becomes of a token that a request brings with this access key at this time.
-fn find(session: &Session, access_key: &str, now: u64) -> Result<Caller, TokenError> {
+fn find(session: &Session, access_key: &str, now: u64) -> Result<Arc<BoundSession>, TokenError> {
     let policies = world::policies_with(world::Given::None, world::Given::None, world::Given::None);
     let keys = Arc::new(ArcSwap::from_pointee(keys(&["a"])));
     let token = keys.load().seal(session, NONCE).unwrap();
@@ -178,11 +186,11 @@ fn find(session: &Session, access_key: &str, now: u64) -> Result<Caller, TokenEr
         (Ok(first), Ok(again)) => {
             assert!(Arc::ptr_eq(&first, &again), "the second was remembered");
             assert_eq!(sessions.opened(), 1);
-            Ok(first.caller.clone())
+            Ok(bound(&first))
         }
         (first, again) => {
             assert_eq!(first.as_ref().err(), again.as_ref().err());
-            first.map(|opened| opened.caller.clone())
+            first.map(|opened| bound(&opened))
         }
     }
 }
@@ -260,9 +268,7 @@ fn a_session_with_a_policy_that_cannot_be_read_is_refused() {
 
 #[test]
 fn the_principal_of_a_session_is_its_role_with_what_the_session_brings() {
-    let Ok(Caller::Session(bound)) = find(&session(), "ASIAEXAMPLE", 2_000) else {
-        panic!("no session of a role");
-    };
+    let bound = find(&session(), "ASIAEXAMPLE", 2_000).unwrap();
     let principal = bound.principal();
     assert_eq!(
         &*principal.arn,
@@ -279,4 +285,117 @@ fn the_principal_of_a_session_is_its_role_with_what_the_session_brings() {
         Some("https://issuer.test")
     );
     assert_eq!(principal.issued, Some(at(1_000)));
+}
+
+#[test]
+fn the_principal_of_a_users_session_is_the_user_with_the_time_of_issue() {
+    let of_user = Session {
+        bearer: Bearer::User {
+            arn: world::CHECKOUT.into(),
+        },
+        tags: BTreeMap::new(),
+        transitive: BTreeSet::new(),
+        source_identity: None,
+        federated_provider: None,
+        ..session()
+    };
+    let bound = find(&of_user, "ASIAEXAMPLE", 2_000).unwrap();
+    let principal = bound.principal();
+    assert_eq!(&*principal.arn, world::CHECKOUT);
+    assert_eq!(&*principal.principal_arn, world::CHECKOUT);
+    assert_eq!(principal.kind.as_str(), "User");
+    assert_eq!(principal.user_name(), Some("checkout"));
+    assert!(principal.user_id.starts_with("AIDA"));
+    assert_eq!(principal.tags.get("Team").map(String::as_str), Some("web"));
+    assert_eq!(principal.issued, Some(at(1_000)));
+}
+
+/// Gives out tokens and remembers the opened ones.
+struct Opener {
+    keys: Arc<ArcSwap<SealingKeys>>,
+    sessions: Sessions,
+    sealed: u32,
+}
+
+impl Opener {
+    fn new() -> Self {
+        let none = world::Given::None;
+        let keys = Arc::new(ArcSwap::from_pointee(keys(&["a"])));
+        Self {
+            sessions: world::policies_with(none, none, none).sessions(Arc::clone(&keys)),
+            keys,
+            sealed: 0,
+        }
+    }
+
+    /// So many tokens of one session, no two of them the same.
+    fn seal(&mut self, session: &Session, count: usize) -> Vec<String> {
+        let one = |_| {
+            self.sealed += 1;
+            let mut nonce = [0; NONCE_BYTES];
+            nonce[..4].copy_from_slice(&self.sealed.to_be_bytes());
+            self.keys.load().seal(session, nonce).unwrap()
+        };
+        (0..count).map(one).collect()
+    }
+
+    /// How many of these tokens are remembered, asked for from the last to the first.
+    fn remembered(&self, tokens: &[String], now: u64) -> usize {
+        let known = |token: &&String| {
+            let before = self.sessions.opened();
+            let found = self
+                .sessions
+                .find(token.as_bytes(), b"ASIAEXAMPLE", at(now));
+            assert!(found.is_ok(), "{found:?}");
+            self.sessions.opened() == before
+        };
+        tokens.iter().rev().filter(known).count()
+    }
+}
+
+fn small() -> Session {
+    Session {
+        policies: Vec::new(),
+        ..session()
+    }
+}
+
+/// With a session policy of nearly the longest kind.
+fn large() -> Session {
+    let statement = r#"{"Effect":"Allow","Action":"vpc-lattice-svcs:Invoke","Resource":"*"}"#;
+    let statements = vec![statement; 28].join(",");
+    let policy = format!(r#"{{"Version":"2012-10-17","Statement":[{statements}]}}"#);
+    assert!((1_950..2_048).contains(&policy.len()));
+    Session {
+        policies: vec![policy.into()],
+        ..session()
+    }
+}
+
+/// The memory has sixteen parts of 1 024 places; a policy of 2 KB takes more than sixty of them.
+#[test]
+fn what_is_remembered_is_bounded_by_what_it_weighs() {
+    let mut opener = Opener::new();
+    let tokens = opener.seal(&small(), 300);
+    assert_eq!(opener.remembered(&tokens, 2_000), 0);
+    assert_eq!(opener.remembered(&tokens, 2_000), 300);
+    let mut opener = Opener::new();
+    let tokens = opener.seal(&large(), 300);
+    assert_eq!(opener.remembered(&tokens, 2_000), 0);
+    let kept = opener.remembered(&tokens, 2_000);
+    assert!((1..=16 * 16).contains(&kept), "{kept} of 300");
+}
+
+#[test]
+fn sessions_that_are_over_make_room_for_those_that_are_not() {
+    let mut opener = Opener::new();
+    let brief = Session {
+        expires: at(2_500),
+        ..large()
+    };
+    let over = opener.seal(&brief, 300);
+    assert_eq!(opener.remembered(&over, 2_000), 0);
+    let live = opener.seal(&large(), 48);
+    assert_eq!(opener.remembered(&live, 2_600), 0);
+    assert_eq!(opener.remembered(&live, 2_600), 48);
 }
