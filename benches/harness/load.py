@@ -9,8 +9,8 @@ import subprocess
 import threading
 import time
 
-from . import signing
 from .processes import HOST, Failure, environment, tool
+from .secured import ADDRESSES, MEASURED
 
 # Enough to keep one worker busy: it is never without a request to do, so figures are those of a busy proxy.
 CONNECTIONS = 32
@@ -78,12 +78,11 @@ def tls_http1(proxy, seconds):
     return measured(proxy, lambda: wrk(f"https://{HOST}:{proxy.https}/hello", seconds))
 
 
-def secured(proxy, seconds):
-    """HTTP/1.1, every request signed. The address is that of the network with policies and records."""
-    host = f"{HOST}:{proxy.http}"
+def secured(senders, way, proxy, seconds):
+    """HTTP/1.1, every request with a proof of this kind, where it is asked for."""
     # wrk adds a `Host` of its own unless it is spelled like this.
-    headers = {"Host": host, **signing.headers("GET", host, "/hello")}
-    return measured(proxy, lambda: wrk(f"http://127.0.0.2:{proxy.http}/hello", seconds, headers))
+    headers = {"Host": f"{HOST}:{proxy.http}", **senders.headers(way, proxy.http)}
+    return measured(proxy, lambda: wrk(f"http://{ADDRESSES[way]}:{proxy.http}{MEASURED}", seconds, headers))
 
 
 def http2(proxy, seconds):

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 
-from . import signing
+from . import rules, signing, tokens
 
 PROJECT = pathlib.Path(__file__).resolve().parents[2]
 PEERS = PROJECT / "benches" / "peers"
@@ -25,6 +25,12 @@ HOST = "localhost"
 
 START_SECONDS = 60
 STOP_SECONDS = 30
+
+ISSUERS = {
+    "audience": tokens.AUDIENCE,
+    "sharedissuer": tokens.issuer("HS256"),
+    "publicissuer": tokens.issuer("ES256"),
+}
 
 
 class Failure(Exception):
@@ -53,7 +59,7 @@ def tool(name):
 def environment():
     """Unpacked programs find their libraries beside them."""
     libraries = ":".join(str(folder) for folder in sorted(TOOLS.glob("usr/lib/*-linux-gnu")))
-    return {**os.environ, "LD_LIBRARY_PATH": libraries, "BENCHMARK_SECRET": signing.SECRET}
+    return {**os.environ, "LD_LIBRARY_PATH": libraries, "BENCHMARK_SECRET": signing.SECRET, "BENCHMARK_TOKEN_SECRET": tokens.SECRET}
 
 
 def free_ports(count):
@@ -186,14 +192,16 @@ def command(name, binary, folder, target):
     if name == "trellis":
         # Not beside the configuration: that folder is watched.
         (folder / "records").mkdir(exist_ok=True)
-        configuration = fill("trellis.yaml", folder, origin=target, admin=admin, **ports)
+        denials = {"network": rules.statements(0), "service": rules.statements(rules.STATEMENTS - 1)}
+        configuration = fill("trellis.yaml", folder, origin=target, admin=admin, **denials, **ISSUERS, **ports)
         return [binary, "serve", "--config", configuration], ports
     if name == "haproxy":
-        return [tool("haproxy"), "-db", "-f", fill("haproxy.cfg", folder, origin=target, **ports)], ports
+        configuration = fill("haproxy.cfg", folder, origin=target, rules=rules.haproxy(), secret=tokens.SECRET, **ISSUERS, **ports)
+        return [tool("haproxy"), "-db", "-f", configuration], ports
     if name == "nginx":
         return [tool("nginx"), "-e", "stderr", "-c", fill("nginx.conf", folder, origin=target, **ports)], ports
     if name == "envoy":
-        configuration = fill("envoy.yaml", folder, origin=target, **ports)
+        configuration = fill("envoy.yaml", folder, origin=target, policies=rules.envoy(), **ISSUERS, **ports)
         options = ["--concurrency", "1", "--disable-hot-restart", "--log-level", "error"]
         return [envoy(), *options, "--config-path", configuration], ports
     raise Failure(f"there is no proxy called {name}")

@@ -7,7 +7,9 @@ ROWS = [
     ("tls_http1", "HTTP/1.1 over TLS 1.3, kept connections"),
     ("http2", "HTTP/2 over TLS 1.3"),
     ("handshake", "full TLS 1.3 handshake"),
-    ("secured", "HTTP/1.1 signed, three policies, record"),
+    ("signature", "HTTP/1.1 signed, policies, record"),
+    ("token_hs256", "HTTP/1.1 with a token, HS256"),
+    ("token_es256", "HTTP/1.1 with a token, ES256"),
 ]
 
 # What is aimed at: case, the proxy compared with, its case, and the highest ratio of CPU time.
@@ -15,7 +17,13 @@ AIMS = [
     ("http1", "haproxy", "http1", 1.7),
     ("tls_http1", "haproxy", "tls_http1", 1.7),
     ("handshake", "haproxy", "handshake", 0.9),
-    ("secured", "envoy", "http1", 0.75),
+    ("signature", "envoy", "http1", 0.75),
+    ("signature", "haproxy", "token_hs256", 1.0),
+    ("signature", "envoy", "token_hs256", 1.0),
+    ("token_hs256", "haproxy", "token_hs256", 1.0),
+    ("token_hs256", "envoy", "token_hs256", 1.0),
+    ("token_es256", "haproxy", "token_es256", 1.0),
+    ("token_es256", "envoy", "token_es256", 1.0),
 ]
 
 SCALE_AIMS = {"start_s": 1.0, "memory_mib": 100.0}
