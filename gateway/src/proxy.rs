@@ -5,17 +5,20 @@
 //! `Stage`: only one that holds a `Permit` can choose a target.
 
 mod answer;
+mod attempt;
 mod decide;
 mod exchange;
 mod failure;
 mod forward;
 mod halt;
+mod repeat;
 mod report;
 mod request;
 mod respond;
 mod tell;
 #[cfg(test)]
 mod tests;
+mod upstream;
 pub mod walk;
 
 pub use report::{record_refused_stream, refuse_malformed};
@@ -26,13 +29,14 @@ use std::sync::{
 };
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use pingora_core::{
-    apps::HttpServerOptions, modules::http::HttpModules, server::configuration::ServerConf,
+    apps::HttpServerOptions,
+    connectors::{ConnectorOptions, http::Connector},
+    modules::http::HttpModules,
+    server::configuration::ServerConf,
     upstreams::peer::HttpPeer,
 };
-use pingora_error::{Error, Result};
-use pingora_http::{RequestHeader, ResponseHeader};
+use pingora_error::{Error, ErrorType, Result};
 use pingora_proxy::{FailToProxy, HttpProxy, ProxyHttp, Session, http_proxy};
 use trellis_access_logs::Recorder;
 
@@ -42,15 +46,10 @@ pub use exchange::{Exchange, Match, Stage};
 /// The HTTP engine of one worker.
 pub type Engine = HttpProxy<Gateway>;
 
-/// Attempts at a request whose kept connection turned out to be closed by the target. Only requests that may be repeated get
-/// more than one.
-const ATTEMPTS: usize = 3;
-
 /// Makes the engine of worker `index`, which keeps up to `idle_targets` connections to targets open between requests.
 pub fn engine(shared: Arc<Shared>, index: usize, idle_targets: usize) -> Engine {
     let conf = ServerConf {
         threads: 1,
-        max_retries: ATTEMPTS,
         upstream_keepalive_pool_size: idle_targets,
         // Targets are not verified, as in VPC Lattice; the engine wants some root nevertheless, and loading the system's for
         // each worker would cost memory for nothing.
@@ -60,6 +59,7 @@ pub fn engine(shared: Arc<Shared>, index: usize, idle_targets: usize) -> Engine 
     let gateway = Gateway {
         recorder: shared.writer.recorder(),
         dice: Dice::new(shared.seed, index),
+        connector: Connector::new(Some(ConnectorOptions::from_server_conf(&conf))),
         shared,
     };
     let mut engine = http_proxy(&Arc::new(conf), gateway);
@@ -71,11 +71,19 @@ pub fn engine(shared: Arc<Shared>, index: usize, idle_targets: usize) -> Engine 
 }
 
 /// What the engine asks about each request.
-#[derive(Debug)]
 pub struct Gateway {
     shared: Arc<Shared>,
     recorder: Recorder,
     dice: Dice,
+    connector: Connector,
+}
+
+impl std::fmt::Debug for Gateway {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Gateway")
+            .field("shared", &self.shared)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Random numbers for weighted choices: `SplitMix64` (Steele, Lea, Flood: "Fast splittable pseudorandom number generators").
@@ -134,44 +142,25 @@ impl ProxyHttp for Gateway {
         }
     }
 
-    /// Choose a target.
+    /// Choose a target, forward, pass on the answer: all of it here, so that the engine's own way to targets is not taken.
+    async fn proxy_upstream_filter(
+        &self,
+        session: &mut Session,
+        exchange: &mut Exchange,
+    ) -> Result<bool> {
+        repeat::forward(&self.connector, session, exchange).await?;
+        Ok(false)
+    }
+
     async fn upstream_peer(
         &self,
-        session: &mut Session,
-        exchange: &mut Exchange,
+        _session: &mut Session,
+        _exchange: &mut Exchange,
     ) -> Result<Box<HttpPeer>> {
-        exchange.upgrade = forward::asks_for_websocket(session);
-        forward::choose_target(exchange, &[])
-    }
-
-    /// Forward: clean headers.
-    async fn upstream_request_filter(
-        &self,
-        _session: &mut Session,
-        request: &mut RequestHeader,
-        exchange: &mut Exchange,
-    ) -> Result<()> {
-        request::prepare_request(request, exchange)
-    }
-
-    async fn response_filter(
-        &self,
-        session: &mut Session,
-        response: &mut ResponseHeader,
-        exchange: &mut Exchange,
-    ) -> Result<()> {
-        exchange.announce_end(session);
-        respond::prepare_response(response, exchange)
-    }
-
-    async fn response_trailer_filter(
-        &self,
-        _session: &mut Session,
-        trailers: &mut http::HeaderMap,
-        exchange: &mut Exchange,
-    ) -> Result<Option<Bytes>> {
-        exchange.see_grpc_status(trailers);
-        Ok(None)
+        Error::e_explain(
+            ErrorType::InternalError,
+            "a request came past the filter that forwards it",
+        )
     }
 
     /// What went wrong becomes a status, a reason for the record and, if nothing was sent yet, an answer.

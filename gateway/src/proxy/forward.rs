@@ -5,12 +5,12 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use http::header;
 use pingora_core::{
     protocols::ALPN,
-    upstreams::peer::{H1UpgradePolicy, HttpPeer, HttpUpstreamRequestPolicy, Scheme},
+    upstreams::peer::{HttpPeer, Scheme},
 };
 use pingora_error::{Error, ErrorType, Result};
 use pingora_http::RequestHeader;
 use pingora_proxy::Session;
-use trellis_model::config::{Limits, ProtocolVersion, TargetProtocol, Upgrades};
+use trellis_model::config::{ProtocolVersion, TargetProtocol, Upgrades};
 use trellis_target_groups::Wanted;
 
 use super::{decide::check_versions, exchange::Exchange, failure::no_target, halt::Halt};
@@ -107,26 +107,18 @@ fn peer(exchange: &Exchange, group: &TargetGroup, address: SocketAddr) -> Option
         ProtocolVersion::Http2 | ProtocolVersion::Grpc => ALPN::H2,
     };
     options.max_h2_streams = TARGET_STREAMS;
-    options.http_upstream_request_policy = request_policy(limits, exchange.upgrade);
     Some(peer)
-}
-
-fn request_policy(limits: &Limits, upgrade: bool) -> HttpUpstreamRequestPolicy {
-    let h1_upgrade = match limits.upgrades {
-        Upgrades::Pass if upgrade => H1UpgradePolicy::WebSocketOnly,
-        Upgrades::Pass | Upgrades::Drop => H1UpgradePolicy::Deny,
-    };
-    HttpUpstreamRequestPolicy {
-        h1_upgrade,
-        ..HttpUpstreamRequestPolicy::standard()
-    }
 }
 
 /// Is this the opening handshake of a WebSocket? Any other request goes on without its `Upgrade` field.
 ///
 /// Spec: RFC 6455 §4.1 wants GET without a body; RFC 9110 §7.8 wants `Upgrade` named in `Connection`.
-pub(super) fn asks_for_websocket(session: &mut Session) -> bool {
+pub(super) fn asks_for_websocket(session: &mut Session, exchange: &Exchange) -> bool {
     if !session.req_header().headers.contains_key(header::UPGRADE) {
+        return false;
+    }
+    let snapshot = exchange.snapshot.as_ref();
+    if snapshot.is_none_or(|snapshot| snapshot.limits.upgrades == Upgrades::Drop) {
         return false;
     }
     let without_body = session.as_downstream_mut().is_body_empty();

@@ -5,11 +5,14 @@
 //! names as the client spelled them. That map is dropped as soon as the head is there, so fields reach HTTP/1 targets in the usual
 //! spelling of their names (RFC 9110 §5.1: case means nothing).
 
+mod hop;
 #[cfg(test)]
 mod tests;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, header, request::Parts};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Version, header, request::Parts, uri::PathAndQuery,
+};
 use pingora_error::{Error, ErrorType, Result};
 use pingora_http::RequestHeader;
 use smallvec::SmallVec;
@@ -41,8 +44,7 @@ pub(super) fn forget_spelling(request: &mut RequestHeader) -> Result<()> {
 
 /// Cleans and completes the headers of a request on its way to the target.
 ///
-/// Source: VPC Lattice user guide, "HTTP targets" and "Request tracking". Hop-by-hop fields are gone already: the engine drops them
-/// (RFC 9110 §7.6.1).
+/// Source: VPC Lattice user guide, "HTTP targets" and "Request tracking". Hop-by-hop fields are another matter, see [`hop`].
 pub(super) fn prepare_request(request: &mut RequestHeader, exchange: &mut Exchange) -> Result<()> {
     let Some(facts) = &exchange.facts else {
         return Error::e_explain(ErrorType::InternalError, "request without a connection");
@@ -61,6 +63,69 @@ pub(super) fn prepare_request(request: &mut RequestHeader, exchange: &mut Exchan
         .as_ref()
         .map(trellis_target_groups::Lease::address);
     Ok(())
+}
+
+/// The head of a client's request as a target gets it over HTTP/1.1. `has_body`: a body follows.
+pub(super) fn in_http1(
+    client: &RequestHeader,
+    exchange: &mut Exchange,
+    has_body: bool,
+) -> Result<RequestHeader> {
+    let mut head = client.clone();
+    let authority = head.uri.authority().map(|authority| authority.to_string());
+    change_headers(&mut head, |headers| {
+        hop::strip(headers)?;
+        if let Some(authority) = authority {
+            headers.insert(header::HOST, value(authority.into())?);
+        }
+        if exchange.upgrade {
+            headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+            headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+        }
+        if has_body && !headers.contains_key(header::CONTENT_LENGTH) {
+            headers.insert(
+                header::TRANSFER_ENCODING,
+                HeaderValue::from_static("chunked"),
+            );
+        }
+        Ok(())
+    })?;
+    head.set_version(Version::HTTP_11);
+    prepare_request(&mut head, exchange)?;
+    Ok(head)
+}
+
+/// The head of a client's request as a target gets it over HTTP/2.
+pub(super) fn in_http2(
+    client: &RequestHeader,
+    exchange: &mut Exchange,
+    tls: bool,
+) -> Result<RequestHeader> {
+    let mut head = client.clone();
+    let mut host = None;
+    change_headers(&mut head, |headers| {
+        if client.version != Version::HTTP_2 {
+            hop::strip(headers)?;
+        }
+        // Spec: RFC 9113 §8.3.1: `:authority` takes the place of `Host`.
+        host = headers.remove(header::HOST);
+        Ok(())
+    })?;
+    prepare_request(&mut head, exchange)?;
+    if let Some(host) = host {
+        let scheme = if tls { "https" } else { "http" };
+        let target = client.uri.path_and_query().cloned();
+        let uri = http::Uri::builder()
+            .scheme(scheme)
+            .authority(host.as_bytes())
+            .path_and_query(target.unwrap_or(PathAndQuery::from_static("/")))
+            .build();
+        head.set_uri(uri.map_err(|error| {
+            Error::because(ErrorType::InvalidHTTPHeader, "host", error).into_down()
+        })?);
+    }
+    head.set_version(Version::HTTP_2);
+    Ok(head)
 }
 
 /// Lets `change` work on the plain header map.
@@ -162,8 +227,13 @@ fn joined<'a>(
         }
         line.extend_from_slice(value.as_bytes());
     }
-    HeaderValue::from_maybe_shared(Bytes::from(line))
-        .map_err(|error| Error::because(ErrorType::InternalError, "joined header values", error))
+    value(line)
+}
+
+fn value(bytes: Vec<u8>) -> Result<HeaderValue> {
+    HeaderValue::from_maybe_shared(Bytes::from(bytes)).map_err(|error| {
+        Error::because(ErrorType::InternalError, "a header value made here", error)
+    })
 }
 
 /// Says which request this is, through what it came, and who sent it.
