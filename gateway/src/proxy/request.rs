@@ -72,7 +72,7 @@ pub(super) fn in_http1(
     has_body: bool,
 ) -> Result<RequestHeader> {
     let mut head = client.clone();
-    let authority = head.uri.authority().map(|authority| authority.to_string());
+    let authority = head.uri.authority().map(ToString::to_string);
     change_headers(&mut head, |headers| {
         hop::strip(headers)?;
         if let Some(authority) = authority {
