@@ -20,5 +20,6 @@ pub mod server;
 pub mod session_keys;
 pub mod shared;
 pub mod snapshot;
+pub mod stickiness;
 pub mod telemetry;
 pub mod tls;

@@ -4,6 +4,7 @@
 //! one call each, in the order in which the engine calls its filters. What has been established about a request is its
 //! `Stage`: only one that holds a `Permit` can choose a target.
 
+mod affinity;
 mod answer;
 mod attempt;
 mod decide;
@@ -11,6 +12,7 @@ mod exchange;
 mod failure;
 mod forward;
 mod halt;
+mod outcome;
 mod repeat;
 mod report;
 mod request;
@@ -148,7 +150,7 @@ impl ProxyHttp for Gateway {
         session: &mut Session,
         exchange: &mut Exchange,
     ) -> Result<bool> {
-        repeat::forward(&self.connector, session, exchange).await?;
+        repeat::forward(&self.connector, &self.dice, session, exchange).await?;
         Ok(false)
     }
 

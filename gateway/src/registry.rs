@@ -14,7 +14,7 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use trellis_model::{
     config::{Action, Service, TargetGroup},
     id::TargetGroupId,
@@ -45,6 +45,8 @@ pub struct Registry {
     /// Counts calls of `apply`; the prober and the sweep look again when it moves.
     generation: watch::Sender<u64>,
     listener: StatusListener,
+    /// Wakes whoever calls [`Self::tick`].
+    alarm: Arc<Notify>,
 }
 
 /// A change of a target's status, and the target's group.
@@ -86,7 +88,13 @@ impl Registry {
             groups: Mutex::default(),
             generation: watch::Sender::new(0),
             listener,
+            alarm: Arc::default(),
         }
+    }
+
+    /// Wakes whoever looks after the groups: a target has failed too often. Costs nothing worth counting, and never waits.
+    pub fn alarm(&self) -> &Arc<Notify> {
+        &self.alarm
     }
 
     /// Takes over the target groups of an accepted configuration.
@@ -124,6 +132,13 @@ impl Registry {
         drains
     }
 
+    /// Ejects targets that failed too many requests, lets others back in. Tells when there is something to do again.
+    pub fn tick(&self, now: Instant) -> Option<Instant> {
+        let (changes, next) = self.groups.lock().tick(now);
+        self.report(&changes);
+        next
+    }
+
     /// Enters the outcome of a probe.
     pub(crate) fn observe(
         &self,
@@ -143,6 +158,8 @@ impl Registry {
                 change: &change,
                 cause: outcome.err(),
             });
+            // A target that is healthy now may begin its slow start.
+            self.alarm.notify_one();
         }
     }
 
@@ -212,6 +229,18 @@ impl Groups {
             self.retired.insert(group.id(), group);
         }
         changes
+    }
+
+    fn tick(&self, now: Instant) -> (Vec<Change>, Option<Instant>) {
+        let mut changes = Vec::new();
+        let mut next: Option<Instant> = None;
+        for group in self.current.values() {
+            if group.next_tick(now).is_some_and(|due| due <= now) {
+                changes.extend(of_group(group, group.tick(now)));
+            }
+            next = next.into_iter().chain(group.next_tick(now)).min();
+        }
+        (changes, next)
     }
 
     fn expire_drains(&mut self, now: Instant) -> (Vec<Change>, Drains) {

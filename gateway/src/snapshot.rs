@@ -23,10 +23,13 @@ use std::{
 };
 
 use http::HeaderValue;
+use tokio::sync::Notify;
 use trellis_access_logs::Destinations;
 use trellis_model::{
     arn::Arn,
-    config::{AuthType, Limits, ListenerProtocol, ProtocolVersion, RulePriority, TargetProtocol},
+    config::{
+        AuthType, HashKey, Limits, ListenerProtocol, ProtocolVersion, RulePriority, TargetProtocol,
+    },
     id::{ListenerId, RuleId, ServiceId, ServiceNetworkId, TargetGroupId, VpcId},
     name::{AccountId, DomainName, Name},
 };
@@ -34,7 +37,7 @@ use trellis_policy::{self as policy, Identities, Policies, sigv4::Verifier};
 use trellis_routing::{HostTable, RuleTable, ServiceIndex};
 use trellis_target_groups::{Group, WeightedChoice};
 
-use crate::{telemetry::ServiceMetrics, tls::Terminator};
+use crate::{stickiness::Cookies, telemetry::ServiceMetrics, tls::Terminator};
 
 /// Everything a request needs to know, as of one generation of the configuration.
 #[derive(Debug)]
@@ -214,6 +217,12 @@ pub struct TargetGroup {
     pub vpc: VpcId,
     /// Who they are and how they do.
     pub live: Arc<Group>,
+    /// To be rung when one of them has failed too often.
+    pub alarm: Arc<Notify>,
+    /// What the group's algorithm hashes.
+    pub hash: Option<HashKey>,
+    /// Cookies that keep clients at their targets.
+    pub stickiness: Option<Cookies>,
     /// `x-amzn-lattice-target`, for each network of the service.
     target_headers: OnceLock<Box<[(usize, HeaderValue)]>>,
 }

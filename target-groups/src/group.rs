@@ -12,7 +12,10 @@ use std::{
     fmt,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        atomic::{
+            AtomicBool,
+            Ordering::{Acquire, Relaxed, Release},
+        },
     },
     time::{Duration, Instant},
 };
@@ -27,16 +30,22 @@ use trellis_model::{
 
 use crate::{
     health::ProbeOutcome,
+    outliers::Outcome,
     status::{StatusChange, TargetView},
-    target::{Lease, TargetKey},
+    target::{Lease, TargetKey, Verdict},
 };
 
+use choice::Rotations;
 use roster::Roster;
 use state::State;
 
+mod choice;
+mod ejections;
+mod membership;
 mod regime;
 mod roster;
 mod state;
+mod tier;
 mod wanted;
 
 pub use wanted::Wanted;
@@ -87,14 +96,11 @@ pub struct Group {
     id: TargetGroupId,
     name: Name,
     roster: ArcSwap<Roster>,
-    rotation: Rotation,
+    rotations: Rotations,
     state: Mutex<State>,
+    /// Has a target failed too often since the last tick?
+    suspects: AtomicBool,
 }
-
-/// Counts choices. On cache lines of its own: all workers write it, and nothing else should pay for that.
-#[derive(Debug, Default)]
-#[repr(align(128))]
-struct Rotation(AtomicU64);
 
 impl Group {
     /// The group of this configuration, all targets new.
@@ -103,8 +109,9 @@ impl Group {
             id: config.id,
             name: config.name.clone(),
             roster: ArcSwap::from_pointee(Roster::default()),
-            rotation: Rotation::default(),
+            rotations: Rotations::default(),
             state: Mutex::new(State::new(config.vpc.clone())),
+            suspects: AtomicBool::new(false),
         };
         group.apply(config, used, now);
         group
@@ -132,7 +139,7 @@ impl Group {
         let mut state = self.state.lock();
         let changes = state.apply(config, used, now);
         // Stored under the lock, so that rosters follow each other in the order of the changes.
-        self.roster.store(Arc::new(state.roster()));
+        self.roster.store(Arc::new(state.roster(now)));
         changes
     }
 
@@ -150,20 +157,65 @@ impl Group {
 
     /// Has it no target to choose?
     pub fn is_empty(&self) -> bool {
-        self.roster.load().members.is_empty()
+        self.roster.load().membership.lives.is_empty()
     }
 
-    /// The next target in turn.
+    /// The target for a request, by the algorithm of the group.
     ///
-    /// Round robin over the healthy targets; when none is healthy, over all registered ones, initial ones included (fail open);
-    /// when health is not checked, over all registered ones. Between two changes of the roster the turns are exact: of any
-    /// `k × n` choices in a row among `n` targets each target gets `k`.
+    /// Among the healthy targets that are not ejected; when fewer of them are left than the panic threshold says, or none, among all
+    /// registered ones, initial ones included (fail open); when health is not checked, among all that are not ejected.
     ///
-    /// A target that the request has tried already is passed over as long as there is another.
+    /// The target that the client had before comes first, if it is among them. Targets that the request has tried come last.
+    ///
+    /// Between two changes of the roster turns are exact: of any `k × n` choices in a row among `n` targets in one zone, none of which
+    /// warms up or was tried, each target gets `k`, and with weights as many times `k` as its weight says.
     pub fn choose(&self, wanted: &Wanted<'_>) -> Result<Lease, NoTarget> {
         let roster = self.roster.load();
-        let turn = self.rotation.0.fetch_add(1, Relaxed);
-        roster.choose(turn, wanted).map(Lease::new).ok_or(NoTarget)
+        let live = roster.choose(&self.rotations, wanted).ok_or(NoTarget)?;
+        Ok(Lease::new(live, roster.membership.limits))
+    }
+
+    /// Counts how an attempt at a request ended. When that makes the target a suspect, somebody should call [`Self::tick`] soon.
+    ///
+    /// Hot: atomics only, and none at all in a group without outlier detection.
+    pub fn report(&self, lease: &Lease, outcome: Outcome) -> Verdict {
+        let verdict = lease.report(outcome);
+        if verdict == Verdict::Suspect {
+            self.suspects.store(true, Release);
+        }
+        verdict
+    }
+
+    /// Ejects suspects, and lets ejected targets back in whose time has come; see [`crate::outliers`]. Also drops what is no longer
+    /// needed of slow start. Returns the changes of status.
+    pub fn tick(&self, now: Instant) -> Vec<StatusChange> {
+        let suspects = self.suspects.swap(false, Acquire);
+        let mut state = self.state.lock();
+        let (changes, moved) = state.tick(suspects, now);
+        let warmed = self.warm_at().is_some_and(|end| end <= now);
+        if moved || warmed {
+            self.roster.store(Arc::new(state.roster(now)));
+        }
+        changes
+    }
+
+    /// When [`Self::tick`] has something to do again, as far as is known: at once when there are suspects.
+    pub fn next_tick(&self, now: Instant) -> Option<Instant> {
+        if self.suspects.load(Relaxed) {
+            return Some(now);
+        }
+        let sweep = self.state.lock().next_sweep();
+        sweep.into_iter().chain(self.warm_at()).min()
+    }
+
+    /// How often targets were ejected, since the group was made or its outlier detection was switched on.
+    pub fn ejections(&self) -> u64 {
+        self.state.lock().ejections()
+    }
+
+    /// When the last target that warms up has done so.
+    fn warm_at(&self) -> Option<Instant> {
+        self.roster.load().warming.as_ref()?.end()
     }
 
     /// Enters the outcome of a probe; tells whether it changed the target's status.
@@ -177,9 +229,11 @@ impl Group {
         now: Instant,
     ) -> Option<StatusChange> {
         let mut state = self.state.lock();
-        let change = state.observe(target, epoch, outcome, now)?;
-        self.roster.store(Arc::new(state.roster()));
-        Some(change)
+        let change = state.observe(target, epoch, outcome, now);
+        if change.is_some() {
+            self.roster.store(Arc::new(state.roster(now)));
+        }
+        change
     }
 
     /// What is to be checked; `None` when nothing is, because the group is unused or its targets are not checked.

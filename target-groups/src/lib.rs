@@ -14,14 +14,20 @@
 //!
 //! This crate has no clock, no dice, no I/O and starts no task: time and random numbers are arguments. `clippy.toml` keeps it so.
 
+mod bits;
 pub mod group;
+pub mod hash;
 pub mod health;
+mod maglev;
+pub mod outliers;
+mod shares;
 pub mod status;
 pub mod target;
 pub mod weights;
 
 pub use group::{CheckEpoch, CheckPlan, DRAIN_PERIOD, Group, NoTarget, Use, Wanted};
 pub use health::ProbeOutcome;
+pub use outliers::Outcome;
 pub use status::{ReasonCode, StatusChange, TargetStatus, TargetView};
-pub use target::{Lease, TargetKey};
+pub use target::{Lease, TargetKey, Verdict};
 pub use weights::WeightedChoice;

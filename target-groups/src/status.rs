@@ -69,6 +69,8 @@ pub enum ReasonCode {
     HealthCheckInProgress,
     /// As many checks in a row failed as the unhealthy threshold says.
     HealthCheckFailed,
+    /// Too many requests in a row failed there, so it gets none for a while.
+    OutlierDetected,
     /// The target was deregistered and finishes its running requests.
     DeregistrationInProgress,
 }
@@ -82,6 +84,7 @@ impl ReasonCode {
             Self::HealthCheckDisabled => "HealthCheckDisabled",
             Self::HealthCheckInProgress => "HealthCheckInProgress",
             Self::HealthCheckFailed => "HealthCheckFailed",
+            Self::OutlierDetected => "OutlierDetected",
             Self::DeregistrationInProgress => "DeregistrationInProgress",
         }
     }
@@ -117,10 +120,17 @@ pub struct TargetView {
     pub status: TargetStatus,
     /// Why; `None` for healthy targets only.
     pub reason: Option<ReasonCode>,
-    /// Do new requests go there? To healthy targets; while none is healthy, or health is not checked, to all registered ones.
+    /// Do new requests go there? To healthy targets that are not ejected; while too few are, or health is not checked, to all registered
+    /// ones.
     pub eligible: bool,
     /// Requests running on it.
     pub in_flight: usize,
+    /// Its share of the requests, relative to the other targets'.
+    pub weight: u16,
+    /// Is it ejected, because requests failed there?
+    pub ejected: bool,
+    /// How often it was ejected lately: the longer, the more often.
+    pub ejections: u32,
     /// When it got this status.
     pub since: Instant,
 }

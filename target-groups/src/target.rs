@@ -5,11 +5,13 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering::Relaxed},
     },
 };
 
 use trellis_model::config::Target;
+
+use crate::outliers::{Limits, Outcome};
 
 /// What makes a target the same target: its id as registered, and the address and port that requests go to.
 ///
@@ -55,18 +57,39 @@ impl fmt::Debug for TargetKey {
 
 /// The part of a target that requests touch.
 ///
-/// One cache line of its own, so that workers serving different targets do not take turns on one line.
+/// Cache lines of its own, so that workers serving different targets do not take turns on one line; what changes comes first.
 #[derive(Debug)]
-#[repr(align(64))]
+#[repr(C, align(64))]
 pub(crate) struct Live {
     in_flight: AtomicUsize,
+    failures: Failures,
     key: TargetKey,
+}
+
+/// Failures in a row since the last success.
+#[derive(Debug, Default)]
+struct Failures {
+    server_errors: AtomicU32,
+    connection_failures: AtomicU32,
+    /// Were they too many?
+    too_many: AtomicBool,
+}
+
+/// Should somebody look whether the target is to be ejected?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use = "a suspect that nobody looks at is never ejected"]
+pub enum Verdict {
+    /// No.
+    Fine,
+    /// Yes: [`crate::Group::tick`] will.
+    Suspect,
 }
 
 impl Live {
     pub(crate) fn new(key: TargetKey) -> Arc<Self> {
         Arc::new(Self {
             in_flight: AtomicUsize::new(0),
+            failures: Failures::default(),
             key,
         })
     }
@@ -79,6 +102,51 @@ impl Live {
     pub(crate) fn in_flight(&self) -> usize {
         self.in_flight.load(Relaxed)
     }
+
+    /// Had it too many failures in a row since this was last asked?
+    pub(crate) fn is_suspect(&self) -> bool {
+        // Reading first leaves the line of a target that is fine where it is.
+        self.failures.too_many.load(Relaxed) && self.failures.too_many.swap(false, Relaxed)
+    }
+
+    /// Forgets its failures.
+    pub(crate) fn forgive(&self) {
+        self.failures.server_errors.store(0, Relaxed);
+        self.failures.connection_failures.store(0, Relaxed);
+        self.failures.too_many.store(false, Relaxed);
+    }
+}
+
+impl Failures {
+    fn count(&self, outcome: Outcome, limits: Limits) -> Verdict {
+        let (server_errors, connection_failures) = match outcome {
+            Outcome::Success => (clear(&self.server_errors), clear(&self.connection_failures)),
+            Outcome::ServerError => (grow(&self.server_errors), clear(&self.connection_failures)),
+            Outcome::ConnectionFailure => {
+                (grow(&self.server_errors), grow(&self.connection_failures))
+            }
+        };
+        let beyond = |count: u32, limit: u32| limit > 0 && count >= limit;
+        let too_many = beyond(server_errors, limits.server_errors)
+            || beyond(connection_failures, limits.connection_failures);
+        if too_many && !self.too_many.swap(true, Relaxed) {
+            Verdict::Suspect
+        } else {
+            Verdict::Fine
+        }
+    }
+}
+
+/// Sets a counter to zero; one that is zero is left alone, so that healthy targets cost no write.
+fn clear(counter: &AtomicU32) -> u32 {
+    if counter.load(Relaxed) > 0 {
+        counter.store(0, Relaxed);
+    }
+    0
+}
+
+fn grow(counter: &AtomicU32) -> u32 {
+    counter.fetch_add(1, Relaxed).saturating_add(1)
 }
 
 /// The right to send one request to a target; the request counts as in flight until this is dropped.
@@ -86,13 +154,15 @@ impl Live {
 /// It stays valid whatever happens to the group: a deregistered target finishes its running requests.
 pub struct Lease {
     live: Arc<Live>,
+    limits: Limits,
 }
 
 impl Lease {
-    pub(crate) fn new(live: &Arc<Live>) -> Self {
+    pub(crate) fn new(live: &Arc<Live>, limits: Limits) -> Self {
         live.in_flight.fetch_add(1, Relaxed);
         Self {
             live: Arc::clone(live),
+            limits,
         }
     }
 
@@ -104,6 +174,15 @@ impl Lease {
     /// The target's id as registered.
     pub fn id(&self) -> &str {
         &self.live.key.id
+    }
+
+    /// Counts how an attempt at the request ended, where outliers are looked for. Nothing is to be said about a target when it was the
+    /// client that failed.
+    pub fn report(&self, outcome: Outcome) -> Verdict {
+        if self.limits == Limits::default() {
+            return Verdict::Fine;
+        }
+        self.live.failures.count(outcome, self.limits)
     }
 
     /// Which target it is.

@@ -23,7 +23,7 @@ use pingora_proxy::Session;
 
 use super::{
     exchange::Exchange,
-    request, respond,
+    outcome, request, respond,
     upstream::{Event, Upstream},
 };
 
@@ -277,7 +277,10 @@ impl<'a> Carrier<'a> {
                 respond::prepare_response(head, self.exchange)?;
                 frame(head, *ends, self.session.req_header())?;
             }
-            HttpTask::Trailer(Some(trailers)) => self.exchange.see_grpc_status(trailers),
+            HttpTask::Trailer(Some(trailers)) => {
+                self.exchange.see_grpc_status(trailers);
+                outcome::report_trailers(self.exchange);
+            }
             HttpTask::Trailer(None)
             | HttpTask::Body(..)
             | HttpTask::UpgradedBody(..)

@@ -16,6 +16,7 @@ use trellis_policy::{Caller, Permit, Principal, Proof};
 use trellis_routing::ServiceIndex;
 use trellis_target_groups::Lease;
 
+use super::affinity::Affinity;
 use crate::{
     conn::Facts,
     shared::Shared,
@@ -97,6 +98,8 @@ pub struct Exchange {
     pub unproven: Option<String>,
     /// The target group that was chosen.
     pub group: Option<Arc<TargetGroup>>,
+    /// What the request has to do with one of its targets.
+    pub affinity: Affinity,
     /// The target that was chosen.
     pub lease: Option<Lease>,
     /// The target, once something was sent there.
@@ -163,6 +166,7 @@ impl Exchange {
             known_by: Proof::None,
             unproven: None,
             group: None,
+            affinity: Affinity::default(),
             lease: None,
             reached: None,
             sent: None,

@@ -6,7 +6,7 @@ use pingora_error::{Error, ErrorSource, ErrorType, ImmutStr};
 use pingora_proxy::{FailToProxy, Session};
 use trellis_access_logs::record::FailureReason;
 
-use super::{answer::Answer, exchange::Exchange};
+use super::{answer::Answer, exchange::Exchange, outcome};
 use crate::{conn::Cut, h1::Violation};
 
 /// The reason for an error raised by our own filters: there is no target to send to.
@@ -25,6 +25,9 @@ pub(super) async fn conclude(
     };
     let (status, failure) = classify(error, exchange, body);
     exchange.failure = Some(failure);
+    if let Some(outcome) = outcome::of_failure(failure) {
+        outcome::report(exchange, outcome);
+    }
     let started = session
         .response_written()
         .is_some_and(|response| !response.status.is_informational());

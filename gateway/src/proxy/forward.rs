@@ -13,7 +13,13 @@ use pingora_proxy::Session;
 use trellis_model::config::{ProtocolVersion, TargetProtocol, Upgrades};
 use trellis_target_groups::Wanted;
 
-use super::{decide::check_versions, exchange::Exchange, failure::no_target, halt::Halt};
+use super::{
+    affinity::{self, Affinity},
+    decide::check_versions,
+    exchange::Exchange,
+    failure::no_target,
+    halt::Halt,
+};
 use crate::snapshot::{Action, TargetGroup};
 
 /// How long an idle connection to a target is kept. Below the 60 s after which common servers close theirs, so that we close first
@@ -30,7 +36,7 @@ pub(super) fn set_deadlines(session: &mut Session, exchange: &Exchange) {
     session.set_write_timeout(idle);
 }
 
-/// Chooses the target group of a permitted request, by weight, and checks that it can be reached in the client's protocol.
+/// Chooses the target group of a permitted request, the one that its cookie keeps it at or else by weight, and checks that it can be reached in the client's protocol.
 ///
 /// The groups of one action may differ in protocol, so the check waits for the choice.
 pub(super) fn choose_group(
@@ -41,11 +47,9 @@ pub(super) fn choose_group(
     let Some(Action::Forward { choice, groups }) = exchange.permitted_action() else {
         return Err(Halt::Internal);
     };
-    let group = choice
-        .choose(roll)
-        .and_then(|position| groups.get(position))
-        .ok_or(Halt::NoGroup)?
-        .clone();
+    let kept = affinity::kept_group(&head.headers, groups, choice.weights());
+    let drawn = || groups.get(choice.choose(roll)?);
+    let group = kept.or_else(drawn).ok_or(Halt::NoGroup)?.clone();
     take_group(head, exchange, group)
 }
 
@@ -56,6 +60,7 @@ pub(super) fn take_group(
     group: Arc<TargetGroup>,
 ) -> Result<(), Halt> {
     check_versions(head, exchange.grpc, group.version).map_err(Halt::Version)?;
+    exchange.affinity = Affinity::of(&head.headers, exchange, &group);
     exchange.group = Some(group);
     Ok(())
 }
@@ -63,6 +68,7 @@ pub(super) fn take_group(
 /// Chooses a target of the group, another one than those that were tried, where there is one. Called again for another attempt.
 pub(super) fn choose_target(
     exchange: &mut Exchange,
+    random: u64,
     tried: &[SocketAddr],
 ) -> Result<Box<HttpPeer>> {
     // Without a permit there is no group.
@@ -74,7 +80,13 @@ pub(super) fn choose_target(
     };
     let lease = group
         .live
-        .choose(&Wanted { tried })
+        .choose(&Wanted {
+            random,
+            now: exchange.began,
+            hash: exchange.affinity.hash,
+            sticky: exchange.affinity.sticky.as_ref(),
+            tried,
+        })
         .map_err(|_| no_target("the target group has no targets"))?;
     let peer = peer(exchange, &group, lease.address());
     exchange.lease = Some(lease);

@@ -8,7 +8,7 @@ use pingora_proxy::Session;
 use smallvec::SmallVec;
 use trellis_target_groups::Lease;
 
-use super::{attempt::attempt, exchange::Exchange, forward};
+use super::{Dice, attempt::attempt, exchange::Exchange, forward};
 
 /// Attempts at a request whose kept connection turned out to be closed by the target.
 const ATTEMPTS: usize = 3;
@@ -16,13 +16,14 @@ const ATTEMPTS: usize = 3;
 /// Sends a permitted request to a target and passes on the answer.
 pub(super) async fn forward(
     connector: &Connector,
+    dice: &Dice,
     session: &mut Session,
     exchange: &mut Exchange,
 ) -> Result<()> {
     exchange.upgrade = forward::asks_for_websocket(session, exchange);
     let mut tried = SmallVec::<[SocketAddr; ATTEMPTS]>::new();
     loop {
-        let peer = forward::choose_target(exchange, &tried)?;
+        let peer = forward::choose_target(exchange, dice.roll(), &tried)?;
         tried.extend(exchange.lease.as_ref().map(Lease::address));
         let Err(error) = attempt(connector, &peer, session, exchange).await else {
             return Ok(());

@@ -11,7 +11,7 @@ use pingora_error::{Error, ErrorType, Result};
 use pingora_http::ResponseHeader;
 use smallvec::SmallVec;
 
-use super::{exchange::Exchange, request::REQUEST_ID, tell::EXPLAIN};
+use super::{affinity, exchange::Exchange, outcome, request::REQUEST_ID, tell::EXPLAIN};
 use crate::h1;
 
 /// Most informational answers (1xx) before the final one. A few are ordinary (100, 102, 103); more of them are a target that never
@@ -56,11 +56,16 @@ pub(super) fn prepare_response(
         .get_or_insert_with(std::time::Instant::now);
     exchange.status = Some(response.status.as_u16());
     exchange.see_grpc_status(&response.headers);
+    let status = response.status.as_u16();
+    if let Some(outcome) = outcome::of_head(status, exchange.grpc_status, exchange.grpc) {
+        outcome::report(exchange, outcome);
+    }
     if !switching {
         strip_hop_by_hop(response);
     }
     change_headers(response, |headers| {
         headers.insert(REQUEST_ID, exchange.request_id.clone());
+        affinity::keep(headers, exchange);
         // Only the gateway explains.
         match &exchange.explanation {
             Some(explanation) => drop(headers.insert(EXPLAIN, explanation.clone())),

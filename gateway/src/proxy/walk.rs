@@ -336,7 +336,7 @@ fn forward_to(exchange: &mut Exchange, head: &RequestHeader, group: Arc<TargetGr
     if let Err(halt) = forward::take_group(head, exchange, group) {
         return stopped(halt);
     }
-    match forward::choose_target(exchange, &[]) {
+    match forward::choose_target(exchange, 0, &[]) {
         Ok(_) => End::Forwarded,
         Err(error) => {
             let (status, failure) = failure::classify(&error, exchange, RequestBody::Complete);

@@ -153,7 +153,7 @@ fn a_group_comes_back_with_its_running_requests() {
     let registry = Registry::new(listener);
     apply_used(&registry, &[group("orders", [1])], now);
     let orders = registry.group(group_id("orders")).unwrap();
-    let lease = orders.choose(&Wanted::default()).unwrap();
+    let lease = orders.choose(&Wanted::any(0, Instant::now())).unwrap();
 
     apply_used(&registry, &[], now);
     assert_eq!(registry.expire_drains(now), Drains::Pending);
@@ -177,7 +177,7 @@ fn a_removed_group_is_let_go_after_a_minute_whatever_runs() {
     let _lease = registry
         .group(group_id("orders"))
         .unwrap()
-        .choose(&Wanted::default())
+        .choose(&Wanted::any(0, Instant::now()))
         .unwrap();
     apply_used(&registry, &[], now);
     let later = now + Duration::from_secs(59);
@@ -292,15 +292,15 @@ fn a_group_that_loses_its_last_target_serves_the_requests_that_know_it_and_no_la
     let id = group_id("orders");
     apply_used(&registry, &[group("orders", [1])], now);
     let before = registry.group(id).unwrap();
-    let lease = before.choose(&Wanted::default()).unwrap();
+    let lease = before.choose(&Wanted::any(0, Instant::now())).unwrap();
     for _ in 0..2 {
         apply_used(&registry, &[group("orders", [])], now);
-        assert!(before.choose(&Wanted::default()).is_ok());
+        assert!(before.choose(&Wanted::any(0, Instant::now())).is_ok());
         assert!(
             registry
                 .group(id)
                 .unwrap()
-                .choose(&Wanted::default())
+                .choose(&Wanted::any(0, Instant::now()))
                 .is_err()
         );
         assert_eq!(registry.retired().len(), 1);
@@ -329,7 +329,7 @@ fn a_group_that_loses_its_last_target_serves_the_requests_that_know_it_and_no_la
     apply_used(&registry, &[group("orders", [3])], now);
     let after = registry.group(id).unwrap();
     assert!(!Arc::ptr_eq(&before, &after));
-    assert!(after.choose(&Wanted::default()).is_ok());
+    assert!(after.choose(&Wanted::any(0, Instant::now())).is_ok());
 }
 
 #[test]
@@ -339,5 +339,5 @@ fn a_group_that_drains_does_not_fail_open_any_more() {
     let orders = registry.group(group_id("orders")).unwrap();
     assert!(orders.is_failing_open());
     apply_used(&registry, &[group("orders", [])], now);
-    assert!(!orders.is_failing_open() && orders.choose(&Wanted::default()).is_ok());
+    assert!(!orders.is_failing_open() && orders.choose(&Wanted::any(0, Instant::now())).is_ok());
 }

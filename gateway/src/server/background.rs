@@ -13,7 +13,7 @@ use super::State;
 use crate::{
     admin,
     probe::{Prober, dial::OwnNetwork, http::HttpChecker},
-    registry::{Registry, sweep::DrainSweep},
+    registry::{Registry, sweep::Sweep},
     telemetry::{Telemetry, Upkeep, log},
 };
 
@@ -58,7 +58,7 @@ impl Background {
                         Prober::CONCURRENCY,
                         Box::new(random),
                     );
-                    let sweep = DrainSweep::start(&handle, registry);
+                    let sweep = Sweep::start(&handle, registry);
                     // An error means that the owner is gone, which is a reason to stop as well.
                     let stopping = async { drop(stopped.await) };
                     match admin {

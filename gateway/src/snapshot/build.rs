@@ -8,7 +8,7 @@ use std::{
 
 use trellis_access_logs::{Destinations, Subscriptions};
 use trellis_model::{
-    config::{self, Config, ListenerProtocol},
+    config::{self, Algorithm, Config, ListenerProtocol},
     id::{ServiceId, TargetGroupId, VpcId},
     name::{DomainName, generated_zone},
     problem::{Place, Problem, Problems},
@@ -30,6 +30,7 @@ use crate::{
     jwks::PublishedKeys,
     registry::Registry,
     session_keys,
+    stickiness::{Cookies, Key},
     telemetry::Telemetry,
     tls::{Resumption, store::Certificates},
 };
@@ -218,7 +219,7 @@ impl Compiled {
         subscriptions: &mut Subscriptions,
         around: &Surroundings<'_>,
     ) -> Arc<[Service]> {
-        let groups = target_groups(config, around.registry);
+        let groups = target_groups(config, around);
         let memberships = memberships(config);
         let service = |(service, policy): (&config::Service, &policy::ServiceIndex)| {
             let networks = memberships.get(&service.id);
@@ -390,7 +391,12 @@ fn compile_service(
     }
 }
 
-fn target_groups(config: &Config, registry: &Registry) -> HashMap<TargetGroupId, Arc<TargetGroup>> {
+fn target_groups(
+    config: &Config,
+    around: &Surroundings<'_>,
+) -> HashMap<TargetGroupId, Arc<TargetGroup>> {
+    let secret = config.gateway.stickiness_key.as_ref();
+    let key = secret.map_or_else(|| around.tls.ca.stickiness_key(), Key::of_secret);
     let group = |group: &config::TargetGroup| {
         let compiled = TargetGroup {
             id: group.id,
@@ -399,7 +405,15 @@ fn target_groups(config: &Config, registry: &Registry) -> HashMap<TargetGroupId,
             protocol: group.protocol,
             version: group.version,
             vpc: group.vpc.clone(),
-            live: registry.group(group.id)?,
+            live: around.registry.group(group.id)?,
+            alarm: Arc::clone(around.registry.alarm()),
+            hash: match &group.balancing.algorithm {
+                Algorithm::Maglev(key) => Some(key.clone()),
+                Algorithm::RoundRobin | Algorithm::LeastRequest | Algorithm::RandomTwoChoices => {
+                    None
+                }
+            },
+            stickiness: Cookies::of(group, &key),
             target_headers: OnceLock::new(),
         };
         Some((group.id, Arc::new(compiled)))

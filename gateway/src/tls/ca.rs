@@ -164,6 +164,12 @@ impl InternalCa {
         &self.path
     }
 
+    /// A key for stickiness cookies, made from the root's key and for nothing else: it is as secret, and lives as long.
+    pub fn stickiness_key(&self) -> crate::stickiness::Key {
+        let root = self.issuer.key().serialize_der();
+        crate::stickiness::Key::of_bytes(&root)
+    }
+
     /// When the root stops being valid.
     pub fn root_expires(&self) -> SystemTime {
         self.root_expires

@@ -7,9 +7,9 @@ use trellis_model::{
     id::VpcId,
 };
 
-use super::Use;
+use super::{Use, state::Member};
 use crate::{
-    health::Health,
+    health::Standing,
     status::{ReasonCode, TargetStatus},
 };
 
@@ -71,17 +71,29 @@ impl Regime {
         }
     }
 
-    /// What users see of a registered target. Use comes first, as in Elastic Load Balancing.
-    pub(super) fn status(&self, health: Health) -> Status {
-        use TargetStatus::{Unavailable, Unused};
-        match (self.used, &self.checking) {
-            (Use::Unused, _) => (Unused, Some(ReasonCode::TargetGroupNotInUse)),
+    /// What users see of a registered target. Use comes first, as in Elastic Load Balancing; being ejected comes before health, unless
+    /// checks fail as well.
+    pub(super) fn status_of(&self, member: &Member) -> Status {
+        use TargetStatus::{Unavailable, Unhealthy, Unused};
+        let checked = match (self.used, &self.checking) {
+            (Use::Unused, _) => return (Unused, Some(ReasonCode::TargetGroupNotInUse)),
             (Use::Used, Checking::Unsupported) => {
                 (Unavailable, Some(ReasonCode::HealthCheckNotSupported))
             }
             (Use::Used, Checking::Disabled) => (Unavailable, Some(ReasonCode::HealthCheckDisabled)),
-            (Use::Used, Checking::Active(_)) => health.standing().status(),
+            (Use::Used, Checking::Active(_)) => member.health.standing().status(),
+        };
+        if member.ejection.is_ejected() && checked.0 != Unhealthy {
+            return (Unhealthy, Some(ReasonCode::OutlierDetected));
         }
+        checked
+    }
+
+    /// May requests be sent to a target, for what is known about it?
+    pub(super) fn is_ready(&self, member: &Member) -> bool {
+        let checked = matches!(self.checking, Checking::Active(_));
+        let healthy = member.health.standing() == Standing::Healthy;
+        !member.ejection.is_ejected() && (!checked || healthy)
     }
 
     /// What it means for the targets that stay when `next` takes over.

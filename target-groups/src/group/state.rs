@@ -1,7 +1,7 @@
 //! Everything known about a group's targets; behind the group's lock.
 
 use std::{
-    collections::{HashMap, HashSet, hash_map::Entry},
+    collections::{HashMap, HashSet},
     sync::Arc,
     time::Instant,
 };
@@ -9,13 +9,17 @@ use std::{
 use trellis_model::{config::TargetGroup, id::VpcId};
 
 use crate::{
-    health::{Health, ProbeOutcome, Standing},
+    bits::Bits,
+    health::{Health, ProbeOutcome},
+    outliers::Record,
     status::{StatusChange, TargetStatus, TargetView},
     target::{Live, TargetKey},
 };
 
 use super::{
     CheckEpoch, CheckPlan, DRAIN_PERIOD, Use,
+    ejections::Ejections,
+    membership::Membership,
     regime::{Checking, DRAINING, Regime, Restart, Status},
     roster::{Eligible, Roster},
 };
@@ -27,23 +31,28 @@ pub(super) struct State {
     epoch: CheckEpoch,
     /// The registered targets, in the order of the configuration.
     members: Vec<Member>,
-    /// Position in `members` by key.
-    positions: HashMap<TargetKey, u32>,
-    /// Positions of the healthy ones, ascending. Kept along, so that ten thousand targets becoming healthy one after the other
-    /// cost a copy of this each, and not a walk over all of them.
-    healthy: Vec<u32>,
-    /// The list that rosters share.
-    lives: Arc<[Arc<Live>]>,
+    /// Who they are, as rosters share it.
+    membership: Arc<Membership>,
+    /// Positions of those that are ready for requests, ascending, and as a set. Kept along, so that ten thousand targets becoming
+    /// healthy one after the other cost a copy of this each, and not a walk over all of them.
+    ready: Vec<u32>,
+    ready_set: Bits,
+    /// Outlier detection, where wanted.
+    ejections: Option<Ejections>,
     /// Deregistered targets, oldest first.
     leaving: Vec<Leaving>,
 }
 
 /// A registered target.
 #[derive(Debug)]
-struct Member {
-    live: Arc<Live>,
-    health: Health,
+pub(super) struct Member {
+    pub(super) live: Arc<Live>,
+    pub(super) health: Health,
+    /// Since when it has its status.
     since: Instant,
+    /// Since when it has been ready for requests; `None` while it is not.
+    ready: Option<Instant>,
+    pub(super) ejection: Record,
 }
 
 /// A draining target.
@@ -57,20 +66,33 @@ struct Leaving {
 impl Member {
     /// A target about which nothing is known yet.
     fn new(live: Arc<Live>, now: Instant) -> Self {
+        live.forgive();
         Self {
             live,
             health: Health::NEW,
             since: now,
+            ready: None,
+            ejection: Record::default(),
         }
     }
 
     fn restarted(mut self, restart: Restart) -> Self {
-        self.health = match restart {
-            Restart::No => self.health,
-            Restart::Counting => self.health.restarted(),
-            Restart::Everything => Health::NEW,
-        };
+        match restart {
+            Restart::No => {}
+            Restart::Counting => self.health = self.health.restarted(),
+            Restart::Everything => {
+                self.health = Health::NEW;
+                self.ready = None;
+                self.pardon();
+            }
+        }
         self
+    }
+
+    /// Forgets its failures and ejections.
+    fn pardon(&mut self) {
+        self.live.forgive();
+        self.ejection = Record::default();
     }
 }
 
@@ -84,9 +106,10 @@ impl State {
             },
             epoch: CheckEpoch::default(),
             members: Vec::new(),
-            positions: HashMap::new(),
-            healthy: Vec::new(),
-            lives: Arc::default(),
+            membership: Arc::default(),
+            ready: Vec::new(),
+            ready_set: Bits::default(),
+            ejections: None,
             leaving: Vec::new(),
         }
     }
@@ -100,6 +123,10 @@ impl State {
     ) -> Vec<StatusChange> {
         let earlier = std::mem::replace(&mut self.regime, Regime::of(config, used));
         let restart = earlier.restart(&self.regime);
+        self.ejections = config
+            .outlier_detection
+            .as_ref()
+            .map(|config| Ejections::new(config, self.ejections.take(), now));
         let keys: Vec<TargetKey> = config.targets.iter().map(TargetKey::from).collect();
         let mut returning = self.take_returning(&keys);
         // A target that is back so soon may still be in somebody's schedule, which then could not tell that it is fresh.
@@ -115,8 +142,12 @@ impl State {
         let mut members = Vec::with_capacity(keys.len());
         for key in keys {
             let (member, before) = if let Some(member) = staying.remove(&key) {
-                let before = earlier.status(member.health).0;
-                (member.restarted(restart), Some(before))
+                let before = earlier.status_of(&member).0;
+                let mut member = member.restarted(restart);
+                if self.ejections.is_none() {
+                    member.pardon();
+                }
+                (member, Some(before))
             } else {
                 let back = returning.remove(&key);
                 let before = back.as_ref().map(|_| TargetStatus::Draining);
@@ -129,10 +160,16 @@ impl State {
         let mut gone: Vec<Member> = staying.into_values().collect();
         gone.sort_by(|a, b| a.live.key().cmp(b.live.key()));
         for member in gone {
-            let before = earlier.status(member.health).0;
+            let before = earlier.status_of(&member).0;
             changes.push(self.leave(member, before, now));
         }
-        self.register(members);
+        self.members = members;
+        let lives = self.members.iter().map(|member| Arc::clone(&member.live));
+        let lives: Box<[Arc<Live>]> = lives.collect();
+        if !self.membership.is_of(&lives, config) {
+            self.membership = Arc::new(Membership::new(lives, config));
+        }
+        self.count_ready(now);
         changes
     }
 
@@ -145,11 +182,13 @@ impl State {
         let changes = members
             .into_iter()
             .map(|member| {
-                let before = earlier.status(member.health).0;
+                let before = earlier.status_of(&member).0;
                 self.leave(member, before, now)
             })
             .collect();
-        self.register(Vec::new());
+        self.membership = Arc::default();
+        self.ejections = None;
+        self.count_ready(now);
         changes
     }
 
@@ -165,29 +204,74 @@ impl State {
         if epoch != self.epoch {
             return None;
         }
-        let position = *self.positions.get(target)?;
+        let position = *self.membership.positions.get(target)?;
+        let check = Arc::clone(check);
+        self.change(position, now, |member| {
+            member.health = member.health.after(outcome, &check);
+        })
+    }
+
+    /// Changes what is known about the target at a position; tells whether that changed its status.
+    fn change(
+        &mut self,
+        position: u32,
+        now: Instant,
+        change: impl FnOnce(&mut Member),
+    ) -> Option<StatusChange> {
         let member = self.members.get_mut(usize::try_from(position).ok()?)?;
-        let before = member.health.standing();
-        member.health = member.health.after(outcome, check);
-        let after = member.health.standing();
-        if before == after {
+        let before = self.regime.status_of(member).0;
+        change(member);
+        let (status, reason) = self.regime.status_of(member);
+        let ready = self.regime.is_ready(member);
+        if ready != member.ready.is_some() {
+            member.ready = ready.then_some(now);
+            self.ready_set.set(position, ready);
+            match self.ready.binary_search(&position) {
+                Ok(place) if !ready => drop(self.ready.remove(place)),
+                Err(place) if ready => self.ready.insert(place, position),
+                Ok(_) | Err(_) => {}
+            }
+        }
+        if before == status {
             return None;
         }
         member.since = now;
-        match (self.healthy.binary_search(&position), after) {
-            (Err(place), Standing::Healthy) => self.healthy.insert(place, position),
-            (Ok(place), Standing::Initial | Standing::Unhealthy) => {
-                self.healthy.remove(place);
-            }
-            (Ok(_), Standing::Healthy) | (Err(_), Standing::Initial | Standing::Unhealthy) => {}
-        }
-        let (status, reason) = after.status();
         Some(StatusChange {
-            target: target.clone(),
-            before: Some(before.status().0),
+            target: member.live.key().clone(),
+            before: Some(before),
             after: Some(status),
             reason,
         })
+    }
+
+    /// See [`super::Group::tick`]. Tells whether there is a new roster.
+    pub(super) fn tick(&mut self, suspects: bool, now: Instant) -> (Vec<StatusChange>, bool) {
+        let mut changes = Vec::new();
+        let mut moved = false;
+        let Some(mut ejections) = self.ejections.take() else {
+            return (changes, moved);
+        };
+        let positions = if suspects {
+            ejections.to_eject(&self.members)
+        } else {
+            Vec::new()
+        };
+        for position in positions {
+            moved = true;
+            changes.extend(self.change(position, now, |member| {
+                member.ejection.eject(ejections.config(), now);
+            }));
+            ejections.ejected();
+        }
+        if ejections.is_due(now) {
+            for position in ejections.sweep(&mut self.members, now) {
+                moved = true;
+                changes.extend(self.change(position, now, |member| member.live.forgive()));
+            }
+        }
+        ejections.plan(&self.members, now);
+        self.ejections = Some(ejections);
+        (changes, moved)
     }
 
     /// See [`super::Group::check_plan`].
@@ -196,7 +280,12 @@ impl State {
             vpc: self.regime.vpc.clone(),
             check: Arc::clone(self.regime.check()?),
             epoch: self.epoch,
-            targets: self.lives.iter().map(|live| live.key().clone()).collect(),
+            targets: self
+                .membership
+                .lives
+                .iter()
+                .map(|live| live.key().clone())
+                .collect(),
         })
     }
 
@@ -214,6 +303,16 @@ impl State {
             .collect()
     }
 
+    /// When [`super::Group::tick`] has something to do.
+    pub(super) fn next_sweep(&self) -> Option<Instant> {
+        self.ejections.as_ref()?.next()
+    }
+
+    /// How often targets were ejected.
+    pub(super) fn ejections(&self) -> u64 {
+        self.ejections.as_ref().map_or(0, Ejections::total)
+    }
+
     pub(super) fn is_draining(&self) -> bool {
         !self.leaving.is_empty()
     }
@@ -222,9 +321,12 @@ impl State {
     pub(super) fn view(&self) -> Vec<TargetView> {
         let eligible = self.eligible();
         let registered = (0..).zip(&self.members).map(|(position, member)| {
-            let status = self.regime.status(member.health);
+            let status = self.regime.status_of(member);
             TargetView {
                 eligible: eligible.includes(position),
+                weight: self.membership.weight(position),
+                ejected: member.ejection.is_ejected(),
+                ejections: member.ejection.times(),
                 ..view(&member.live, status, member.since)
             }
         });
@@ -236,22 +338,24 @@ impl State {
     }
 
     /// Who may be chosen now.
-    pub(super) fn roster(&self) -> Roster {
-        Roster {
-            members: Arc::clone(&self.lives),
-            eligible: self.eligible(),
-        }
+    pub(super) fn roster(&self, now: Instant) -> Roster {
+        let since = |position| {
+            let position = usize::try_from(position).ok();
+            position.and_then(|position| self.members.get(position)?.ready)
+        };
+        Roster::new(Arc::clone(&self.membership), self.eligible(), now, since)
     }
 
     fn eligible(&self) -> Eligible {
-        if !matches!(self.regime.checking, Checking::Active(_)) {
-            return Eligible::All;
-        }
-        match self.healthy.len() {
-            0 if self.regime.used == Use::Unused => Eligible::All,
-            0 => Eligible::FailOpen,
-            all if all == self.members.len() => Eligible::All,
-            _ => Eligible::Healthy(self.healthy.as_slice().into()),
+        let (ready, all) = (self.ready.len(), self.members.len());
+        let panic = usize::from(self.membership.balancing.panic_threshold);
+        let too_few = ready == 0 || ready.saturating_mul(100) < all.saturating_mul(panic);
+        if ready == all || too_few && self.regime.used == Use::Unused {
+            Eligible::All
+        } else if too_few {
+            Eligible::FailOpen
+        } else {
+            Eligible::Ready(self.ready.as_slice().into(), self.ready_set.clone())
         }
     }
 
@@ -275,7 +379,7 @@ impl State {
         now: Instant,
         changes: &mut Vec<StatusChange>,
     ) -> Member {
-        let (status, reason) = self.regime.status(member.health);
+        let (status, reason) = self.regime.status_of(&member);
         if before != Some(status) {
             member.since = now;
             changes.push(StatusChange {
@@ -304,33 +408,20 @@ impl State {
         }
     }
 
-    /// Makes these the registered targets.
-    fn register(&mut self, members: Vec<Member>) {
-        let same = self.lives.len() == members.len()
-            && self
-                .lives
-                .iter()
-                .zip(&members)
-                .all(|(live, member)| Arc::ptr_eq(live, &member.live));
-        self.members = members;
-        let healthy = |member: &Member| member.health.standing() == Standing::Healthy;
-        self.healthy.clear();
-        self.healthy.extend(
-            (0..)
-                .zip(&self.members)
-                .filter(|(_, member)| healthy(member))
-                .map(|(position, _)| position),
-        );
-        if same {
-            return;
+    /// Finds out anew who is ready.
+    fn count_ready(&mut self, now: Instant) {
+        for member in &mut self.members {
+            let ready = self.regime.is_ready(member);
+            member.ready = ready.then(|| member.ready.unwrap_or(now));
         }
-        self.lives = self.members.iter().map(|m| Arc::clone(&m.live)).collect();
-        self.positions.clear();
-        for (position, member) in (0..).zip(&self.members) {
-            if let Entry::Vacant(entry) = self.positions.entry(member.live.key().clone()) {
-                entry.insert(position);
-            }
-        }
+        let is_ready = |position: usize| {
+            let member = self.members.get(position);
+            member.is_some_and(|member| member.ready.is_some())
+        };
+        self.ready_set = Bits::new(self.members.len(), is_ready);
+        let positions = (0..).zip(&self.members);
+        let ready = positions.filter(|(_, member)| member.ready.is_some());
+        self.ready = ready.map(|(position, _)| position).collect();
     }
 
     fn next_epoch(&mut self) {
@@ -346,6 +437,9 @@ fn view(live: &Live, (status, reason): Status, since: Instant) -> TargetView {
         reason,
         eligible: false,
         in_flight: live.in_flight(),
+        weight: 1,
+        ejected: false,
+        ejections: 0,
         since,
     }
 }

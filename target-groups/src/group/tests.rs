@@ -110,11 +110,16 @@ fn observe(
     group.observe(&key(target), epoch, outcome, now)
 }
 
+/// A request that takes any target.
+fn plain() -> Wanted<'static> {
+    Wanted::any(0, dawn())
+}
+
 /// How often each target is chosen in `turns` turns; leases are given back at once.
 fn chosen(group: &Group, turns: usize) -> BTreeMap<u16, usize> {
     let mut counts = BTreeMap::new();
     for _ in 0..turns {
-        if let Ok(lease) = group.choose(&Wanted::default()) {
+        if let Ok(lease) = group.choose(&plain()) {
             *counts.entry(number(lease.key())).or_default() += 1;
         }
     }
@@ -145,9 +150,7 @@ fn told(changes: &[StatusChange]) -> String {
 fn an_empty_group_has_no_target() {
     let group = Group::new(&config([]), Use::Used, dawn());
     assert_eq!(
-        group
-            .choose(&Wanted::default())
-            .map(|lease| number(lease.key())),
+        group.choose(&plain()).map(|lease| number(lease.key())),
         Err(NoTarget)
     );
     assert!(!group.is_failing_open());
@@ -244,9 +247,7 @@ fn staying_targets_keep_status_counters_and_rotation() {
         observe(&group, target, ProbeOutcome::Pass, dawn());
     }
     observe(&group, 1, ProbeOutcome::Fail, dawn());
-    let leases: Vec<Lease> = (0..3)
-        .map(|_| group.choose(&Wanted::default()).unwrap())
-        .collect();
+    let leases: Vec<Lease> = (0..3).map(|_| group.choose(&plain()).unwrap()).collect();
     assert_eq!(
         leases.iter().map(|l| number(l.key())).collect::<Vec<_>>(),
         [1, 2, 1]
@@ -266,7 +267,7 @@ fn staying_targets_keep_status_counters_and_rotation() {
         "nothing to check anew"
     );
     // Three turns were taken, the fourth is the second of two.
-    assert_eq!(number(group.choose(&Wanted::default()).unwrap().key()), 1);
+    assert_eq!(number(group.choose(&plain()).unwrap().key()), 1);
     let change = observe(&group, 1, ProbeOutcome::Fail, dawn()).unwrap();
     assert_eq!(
         told(&[change]),
@@ -320,7 +321,7 @@ fn switching_checks_on_or_moving_the_group_makes_all_targets_initial() {
 fn a_deregistered_target_drains_until_its_last_request_ends() {
     let start = dawn();
     let group = Group::new(&unchecked([1, 2]), Use::Used, start);
-    let lease = group.choose(&Wanted::default()).unwrap();
+    let lease = group.choose(&plain()).unwrap();
     assert_eq!(number(lease.key()), 1);
     group.apply(&unchecked([2]), Use::Used, start);
     assert_eq!(chosen(&group, 4), BTreeMap::from([(2, 4)]));
@@ -344,12 +345,10 @@ fn a_deregistered_target_drains_until_its_last_request_ends() {
 fn a_drain_ends_after_a_minute_whatever_runs() {
     let start = dawn();
     let group = Group::new(&unchecked([1]), Use::Used, start);
-    let lease = group.choose(&Wanted::default()).unwrap();
+    let lease = group.choose(&plain()).unwrap();
     group.apply(&unchecked([]), Use::Used, start);
     assert_eq!(
-        group
-            .choose(&Wanted::default())
-            .map(|lease| number(lease.key())),
+        group.choose(&plain()).map(|lease| number(lease.key())),
         Err(NoTarget)
     );
 
@@ -369,7 +368,7 @@ fn registering_again_during_the_drain_revives_the_target() {
     let start = dawn();
     let group = Group::new(&config([1]), Use::Used, start);
     observe(&group, 1, ProbeOutcome::Pass, start);
-    let _lease = group.choose(&Wanted::default()).unwrap();
+    let _lease = group.choose(&plain()).unwrap();
     group.apply(&config([]), Use::Used, start);
     let earlier = group.check_plan().unwrap().epoch;
     let changes = group.apply(&config([1]), Use::Used, start + seconds(30));
@@ -406,7 +405,7 @@ fn a_retired_group_serves_requests_matched_before_and_can_come_back() {
     assert!(group.check_plan().is_none());
     assert_eq!(chosen(&group, 2), BTreeMap::from([(1, 2)]));
 
-    let lease = group.choose(&Wanted::default()).unwrap();
+    let lease = group.choose(&plain()).unwrap();
     assert_eq!(told(&group.expire_drains(start)), "2 DRAINING>none");
     assert!(group.is_draining());
     let changes = group.apply(&config([1, 2]), Use::Used, start);
@@ -447,7 +446,12 @@ fn statuses_tell_since_when() {
 /// Which target a request gets that has tried these.
 fn after_trying(group: &Group, tried: &[u16]) -> u16 {
     let tried: Vec<SocketAddr> = tried.iter().map(|target| key(*target).address()).collect();
-    let lease = group.choose(&Wanted { tried: &tried }).unwrap();
+    let lease = group
+        .choose(&Wanted {
+            tried: &tried,
+            ..plain()
+        })
+        .unwrap();
     number(lease.key())
 }
 

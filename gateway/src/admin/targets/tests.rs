@@ -57,7 +57,7 @@ fn groups_come_in_the_order_of_the_configuration_and_removed_ones_last() {
     );
     let retired = group(&gone, 1, now);
     // A request is running, so the target stays while it drains.
-    let _lease = retired.choose(&Wanted::default()).unwrap();
+    let _lease = retired.choose(&Wanted::any(0, Instant::now())).unwrap();
     retired.retire(now);
     let live = [retired, group(&second, 0, now), group(&first, 1, now)];
     let statuses = group_statuses(&[first, second], &live, now + Duration::from_secs(7));

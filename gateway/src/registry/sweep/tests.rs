@@ -9,7 +9,7 @@ use tokio::{
 
 use trellis_target_groups::Wanted;
 
-use super::DrainSweep;
+use super::Sweep;
 use crate::registry::{
     Registry,
     tests::{apply_used, group, group_id, listener},
@@ -23,11 +23,11 @@ fn now() -> std::time::Instant {
 async fn drained_targets_vanish_soon_and_all_within_a_minute() {
     let (listener, events) = listener();
     let registry = Arc::new(Registry::new(listener));
-    let sweep = DrainSweep::start(&Handle::current(), Arc::clone(&registry));
+    let sweep = Sweep::start(&Handle::current(), Arc::clone(&registry));
     apply_used(&registry, &[group("orders", [1, 2, 3])], now());
     let orders = registry.group(group_id("orders")).unwrap();
-    let short = orders.choose(&Wanted::default()).unwrap();
-    let _long = orders.choose(&Wanted::default()).unwrap();
+    let short = orders.choose(&Wanted::any(0, now())).unwrap();
+    let _long = orders.choose(&Wanted::any(0, now())).unwrap();
     events.lock().clear();
 
     let start = Instant::now();
@@ -49,7 +49,7 @@ async fn drained_targets_vanish_soon_and_all_within_a_minute() {
 async fn the_sweep_ends_when_told_to() {
     let (listener, _events) = listener();
     let registry = Arc::new(Registry::new(listener));
-    let sweep = DrainSweep::start(&Handle::current(), Arc::clone(&registry));
+    let sweep = Sweep::start(&Handle::current(), Arc::clone(&registry));
     sleep(Duration::from_secs(1)).await;
     sweep.shutdown().await;
     assert_eq!(Arc::strong_count(&registry), 1);

@@ -7,8 +7,8 @@ use proptest::{collection::vec, prelude::*};
 use crate::TargetKey;
 
 use super::{
-    DRAIN_PERIOD, Group, Lease, ProbeOutcome, TargetStatus, Use, Wanted, chosen, config, dawn, key,
-    number, observe, seconds,
+    DRAIN_PERIOD, Group, Lease, ProbeOutcome, TargetStatus, Use, chosen, config, dawn, key, number,
+    observe, plain, seconds,
 };
 
 /// Something that happens to a group. Targets are numbered from 1 to 6.
@@ -200,7 +200,7 @@ fn step(
                 known.outcomes.push(*passed);
             }
         }
-        Event::Begin => leases.extend(group.choose(&Wanted::default()).ok().map(|lease| {
+        Event::Begin => leases.extend(group.choose(&plain()).ok().map(|lease| {
             let target = number(lease.key());
             let known = model.targets.iter().find(|known| known.target == target);
             (lease, known.unwrap().stay)

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-use super::{Group, ProbeOutcome, TargetStatus, Use, Wanted, chosen, config, dawn, observe, shown};
+use super::{Group, ProbeOutcome, TargetStatus, Use, chosen, config, dawn, observe, plain, shown};
 
 /// Target 1 stays healthy throughout, so there is always somebody; the others come, go and change their health.
 #[test]
@@ -16,7 +16,7 @@ fn choosing_never_fails_and_leaves_no_count_behind() {
                 scope.spawn(|| {
                     let mut served = 0;
                     while !done.load(Relaxed) {
-                        let lease = group.choose(&Wanted::default()).unwrap();
+                        let lease = group.choose(&plain()).unwrap();
                         assert_eq!(lease.address().port(), 80);
                         served += 1;
                     }
@@ -63,7 +63,7 @@ fn turns_are_exact_across_workers() {
             .map(|_| {
                 scope.spawn(|| {
                     (0..700)
-                        .map(|_| group.choose(&Wanted::default()).unwrap())
+                        .map(|_| group.choose(&plain()).unwrap())
                         .collect::<Vec<_>>()
                 })
             })

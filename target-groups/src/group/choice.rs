@@ -1,0 +1,133 @@
+//! How a request gets its target.
+//!
+//! Hot. Each algorithm draws a target in constant time, or so nearly that ten thousand targets cost what ten do. A draw is taken back
+//! when the request tried that target before or when the target warms up and its share is used; after a few draws, whoever is
+//! next to the last one has to do. So every choice ends after a bounded number of steps.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering::Relaxed},
+};
+
+use super::{
+    Wanted,
+    membership::Tables,
+    roster::{Roster, Tiers},
+    tier::{Place, Tier},
+};
+use crate::{
+    hash::{self, Dice},
+    target::Live,
+};
+
+/// Most draws for one choice. Where nine of ten draws are taken back, all of them are once in five choices.
+const DRAWS: u32 = 16;
+
+/// Counts turns. On cache lines of its own: all workers write it, and nothing else should pay for that.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct Rotation(AtomicU64);
+
+/// Whose turn it is, in the whole group or in the near tier, and in the far one.
+#[derive(Debug, Default)]
+pub(super) struct Rotations {
+    first: Rotation,
+    far: Rotation,
+}
+
+impl Rotations {
+    fn next(&self, place: Place) -> u64 {
+        let rotation = match place {
+            Place::Whole | Place::Near => &self.first,
+            Place::Far => &self.far,
+        };
+        rotation.0.fetch_add(1, Relaxed)
+    }
+}
+
+impl Roster {
+    /// The target for a request; `None` when there is none at all.
+    pub(super) fn choose(&self, rotations: &Rotations, wanted: &Wanted<'_>) -> Option<&Arc<Live>> {
+        if let Some(live) = self.kept(wanted) {
+            return Some(live);
+        }
+        let mut dice = Dice::new(wanted.random);
+        let tables = self.membership.tables.as_ref();
+        if let (Some(tables), Some(hash)) = (tables, wanted.hash) {
+            return self.hashed(tables, hash, wanted);
+        }
+        let tier = match &self.tiers {
+            Tiers::One(tier) => tier,
+            Tiers::Apart { near, far, bound } => near_or_far(near, far, *bound, dice.roll()),
+        };
+        self.drawn(tier, rotations, &mut dice, wanted)
+    }
+
+    /// The target that the client had before, while it may be chosen.
+    fn kept(&self, wanted: &Wanted<'_>) -> Option<&Arc<Live>> {
+        let position = *self.membership.positions.get(wanted.sticky?)?;
+        let live = self.membership.live(position)?;
+        (self.eligible.includes(position) && !wanted.has_tried(live.key())).then_some(live)
+    }
+
+    fn drawn(
+        &self,
+        tier: &Tier,
+        rotations: &Rotations,
+        dice: &mut Dice,
+        wanted: &Wanted<'_>,
+    ) -> Option<&Arc<Live>> {
+        let mut index = 0;
+        for _ in 0..DRAWS {
+            let turn = || rotations.next(tier.place());
+            index = tier.draw(&self.membership, turn, dice)?;
+            let position = tier.position(index)?;
+            let live = self.membership.live(position)?;
+            let admitted = self
+                .warming
+                .as_ref()
+                .is_none_or(|warming| warming.admits(position, dice.roll(), wanted.now));
+            if admitted && !wanted.has_tried(live.key()) {
+                return Some(live);
+            }
+        }
+        self.near_by(tier, index, wanted)
+    }
+
+    /// The target of a hash. It is passed over while it may not be chosen, and the hash goes on to another entry of the table, which is
+    /// the same for all requests with this hash.
+    fn hashed(&self, tables: &Tables, hash: u64, wanted: &Wanted<'_>) -> Option<&Arc<Live>> {
+        let tier = match &self.tiers {
+            Tiers::One(tier) => tier,
+            // The same for each hash, or its requests would have two targets.
+            Tiers::Apart { near, far, bound } => near_or_far(near, far, *bound, hash::mix(!hash)),
+        };
+        let table = tier.table(tables);
+        let mut entry = hash;
+        for _ in 0..DRAWS {
+            let position = table.find(entry)?;
+            let live = self.membership.live(position)?;
+            if self.eligible.includes(position) && !wanted.has_tried(live.key()) {
+                return Some(live);
+            }
+            entry = hash::mix(entry);
+        }
+        let index = u32::try_from(hash::below(entry, tier.count().into())).ok()?;
+        self.near_by(tier, index, wanted)
+    }
+
+    /// The target at this index, or the first one after it that was not tried. They are as many as were tried and one more, so one of
+    /// them was not, unless the tier has no other.
+    fn near_by(&self, tier: &Tier, index: u32, wanted: &Wanted<'_>) -> Option<&Arc<Live>> {
+        let at = |index| self.membership.live(tier.position(index)?);
+        let steps = u32::try_from(wanted.tried.len()).unwrap_or(u32::MAX);
+        let mut neighbors =
+            (0..=steps.min(tier.count())).filter_map(|step| at(tier.neighbor(index, step)));
+        let other = neighbors.find(|live| !wanted.has_tried(live.key()));
+        other.or_else(|| at(index))
+    }
+}
+
+fn near_or_far<'t>(near: &'t Tier, far: &'t Tier, bound: u64, random: u64) -> &'t Tier {
+    if random < bound { near } else { far }
+}

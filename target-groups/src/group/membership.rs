@@ -1,0 +1,136 @@
+//! The registered targets and what the configuration says about them: what changes with the configuration only.
+
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    sync::Arc,
+};
+
+use trellis_model::config::{Algorithm, Balancing, Target, TargetGroup};
+
+use crate::{
+    bits::Bits,
+    maglev::{Entrant, Table},
+    outliers::Limits,
+    target::{Live, TargetKey},
+};
+
+/// The registered targets. Shared by the rosters between two changes of the configuration.
+#[derive(Debug, Default)]
+pub(super) struct Membership {
+    pub(super) lives: Box<[Arc<Live>]>,
+    /// Positions in `lives`.
+    pub(super) positions: HashMap<TargetKey, u32>,
+    /// By position; `None` when all are the same.
+    weights: Option<Box<[u16]>>,
+    /// Those in the preferred zone; `None` when none is preferred, or all are in it or none is.
+    pub(super) near: Option<Bits>,
+    /// Of consistent hashing; `None` for other algorithms.
+    pub(super) tables: Option<Tables>,
+    pub(super) balancing: Balancing,
+    pub(super) limits: Limits,
+}
+
+/// Tables of consistent hashing.
+#[derive(Debug)]
+pub(super) struct Tables {
+    /// Of all targets.
+    pub(super) all: Table,
+    /// Of those in the preferred zone and of the others, where that matters.
+    pub(super) apart: Option<(Table, Table)>,
+}
+
+impl Membership {
+    /// The membership of these targets, which are those of the configuration, in its order.
+    pub(super) fn new(lives: Box<[Arc<Live>]>, config: &TargetGroup) -> Self {
+        let mut membership = Self {
+            positions: positions(&lives),
+            lives,
+            weights: weights(&config.targets),
+            near: near(&config.targets, &config.balancing),
+            tables: None,
+            balancing: config.balancing.clone(),
+            limits: Limits::of(config.outlier_detection.as_ref()),
+        };
+        membership.tables = membership.make_tables();
+        membership
+    }
+
+    /// Would [`Self::new`] give the same? Comparing costs less than making tables.
+    pub(super) fn is_of(&self, lives: &[Arc<Live>], config: &TargetGroup) -> bool {
+        let same = |(one, other): (&Arc<Live>, &Arc<Live>)| Arc::ptr_eq(one, other);
+        self.lives.len() == lives.len()
+            && self.lives.iter().zip(lives).all(same)
+            && self.balancing == config.balancing
+            && self.limits == Limits::of(config.outlier_detection.as_ref())
+            && self.weights == weights(&config.targets)
+            && self.near == near(&config.targets, &config.balancing)
+    }
+
+    /// The weight of a target relative to the others.
+    pub(super) fn weight(&self, position: u32) -> u16 {
+        let Some(weights) = &self.weights else {
+            return 1;
+        };
+        let position = usize::try_from(position).ok();
+        let weight = position.and_then(|position| weights.get(position));
+        weight.copied().unwrap_or(1)
+    }
+
+    pub(super) fn has_weights(&self) -> bool {
+        self.weights.is_some()
+    }
+
+    pub(super) fn live(&self, position: u32) -> Option<&Arc<Live>> {
+        self.lives.get(usize::try_from(position).ok()?)
+    }
+
+    fn make_tables(&self) -> Option<Tables> {
+        let Algorithm::Maglev(_) = self.balancing.algorithm else {
+            return None;
+        };
+        let entrants = (0..).zip(&self.lives).map(|(position, live)| Entrant {
+            key: live.key(),
+            position,
+            weight: self.weight(position),
+        });
+        let entrants: Vec<Entrant<'_>> = entrants.collect();
+        let apart = self.near.as_ref().map(|bits| {
+            let is_near = |entrant: &&Entrant<'_>| bits.contains(entrant.position);
+            let (near, far): (Vec<_>, Vec<_>) = entrants.iter().partition(is_near);
+            (Table::new(&near), Table::new(&far))
+        });
+        Some(Tables {
+            all: Table::new(&entrants),
+            apart,
+        })
+    }
+}
+
+fn positions(lives: &[Arc<Live>]) -> HashMap<TargetKey, u32> {
+    let mut positions = HashMap::with_capacity(lives.len());
+    for (position, live) in (0..).zip(lives) {
+        if let Entry::Vacant(entry) = positions.entry(live.key().clone()) {
+            entry.insert(position);
+        }
+    }
+    positions
+}
+
+/// Weights by position; `None` when all are the same.
+fn weights(targets: &[Target]) -> Option<Box<[u16]>> {
+    let first = targets.first()?.weight;
+    let uneven = targets.iter().any(|target| target.weight != first);
+    uneven.then(|| targets.iter().map(|target| target.weight).collect())
+}
+
+/// Those in the preferred zone; `None` when none is preferred, or all are in it or none is.
+fn near(targets: &[Target], balancing: &Balancing) -> Option<Bits> {
+    let zone = balancing.zone_preference.as_ref()?.zone.as_ref()?;
+    let is_near = |target: &Target| target.zone.as_ref() == Some(zone);
+    let count = targets.iter().filter(|target| is_near(target)).count();
+    (count > 0 && count < targets.len()).then(|| {
+        Bits::new(targets.len(), |position| {
+            targets.get(position).is_some_and(is_near)
+        })
+    })
+}
