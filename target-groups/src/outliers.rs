@@ -5,7 +5,7 @@
 //! [`LONGEST`] or the base duration; the number falls by one with each sweep that finds the target not ejected. Never more than the
 //! given share of the targets is ejected at a time, but one always may. A target that may not be ejected starts counting anew.
 //!
-//! Failures are counted on the path of requests ([`crate::Lease::report`]), by atomics only; whether that ejects is decided here,
+//! Failures are counted on the path of requests ([`crate::Group::report`]), by atomics only; whether that ejects is decided here,
 //! by whoever calls [`crate::Group::tick`].
 
 use std::time::{Duration, Instant};
@@ -74,19 +74,20 @@ impl Record {
         }
     }
 
-    /// Tells whether the sweep at `now` lets the target back in.
-    pub(crate) fn sweep(&mut self, config: &OutlierDetection, now: Instant) -> bool {
-        match self.since {
-            None => {
-                self.times = self.times.saturating_sub(1);
-                false
-            }
-            Some(since) if now.saturating_duration_since(since) >= self.length(config) => {
-                self.since = None;
-                true
-            }
-            Some(_) => false,
-        }
+    /// Is it ejected, and has that lasted long enough?
+    pub(crate) fn is_over(&self, config: &OutlierDetection, now: Instant) -> bool {
+        self.since
+            .is_some_and(|since| now.saturating_duration_since(since) >= self.length(config))
+    }
+
+    /// Lets the target back in.
+    pub(crate) fn release(&mut self) {
+        self.since = None;
+    }
+
+    /// A sweep found the target not ejected.
+    pub(crate) fn behaved(&mut self) {
+        self.times = self.times.saturating_sub(1);
     }
 
     fn length(&self, config: &OutlierDetection) -> Duration {

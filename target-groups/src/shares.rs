@@ -87,13 +87,26 @@ impl Shares {
     }
 }
 
-/// The number next to the golden section of `total` that has no divisor in common with it.
+/// A number near the golden section of `total` that has no divisor in common with it and spreads turns most evenly.
+///
+/// How far a target can be off its share is bounded by the sum of the partial quotients of `stride / total` (Niederreiter, "Random
+/// Number Generation and Quasi-Monte Carlo Methods", §3.1). The golden section has the least, but nearby fractions may not.
 fn stride(total: u64) -> u64 {
+    const TRIED: u64 = 32;
     let section = u64::try_from(u128::from(total) * 618_033_989 / 1_000_000_000).unwrap_or(1);
-    (0..total)
-        .flat_map(|distance| [section.saturating_sub(distance), section + distance])
-        .find(|stride| *stride > 0 && divisor(*stride, total) == 1)
-        .unwrap_or(1)
+    let nearby = section.saturating_sub(TRIED).max(1)..(section + TRIED).min(total);
+    let even = nearby.filter_map(|stride| Some((quotients(stride, total)?, stride)));
+    even.min().map_or(1, |(_, stride)| stride)
+}
+
+/// The sum of the partial quotients of a fraction; `None` when its parts have a divisor in common.
+fn quotients(mut a: u64, mut b: u64) -> Option<u64> {
+    let mut sum = 0;
+    while b != 0 {
+        sum += a / b;
+        (a, b) = (b, a % b);
+    }
+    (a == 1).then_some(sum)
 }
 
 /// The greatest common divisor.

@@ -70,14 +70,13 @@ pub(crate) struct Live {
 #[derive(Debug, Default)]
 struct Failures {
     server_errors: AtomicU32,
-    connection_failures: AtomicU32,
+    connections: AtomicU32,
     /// Were they too many?
     too_many: AtomicBool,
 }
 
 /// Should somebody look whether the target is to be ejected?
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[must_use = "a suspect that nobody looks at is never ejected"]
 pub enum Verdict {
     /// No.
     Fine,
@@ -112,7 +111,7 @@ impl Live {
     /// Forgets its failures.
     pub(crate) fn forgive(&self) {
         self.failures.server_errors.store(0, Relaxed);
-        self.failures.connection_failures.store(0, Relaxed);
+        self.failures.connections.store(0, Relaxed);
         self.failures.too_many.store(false, Relaxed);
     }
 }
@@ -120,11 +119,9 @@ impl Live {
 impl Failures {
     fn count(&self, outcome: Outcome, limits: Limits) -> Verdict {
         let (server_errors, connection_failures) = match outcome {
-            Outcome::Success => (clear(&self.server_errors), clear(&self.connection_failures)),
-            Outcome::ServerError => (grow(&self.server_errors), clear(&self.connection_failures)),
-            Outcome::ConnectionFailure => {
-                (grow(&self.server_errors), grow(&self.connection_failures))
-            }
+            Outcome::Success => (clear(&self.server_errors), clear(&self.connections)),
+            Outcome::ServerError => (grow(&self.server_errors), clear(&self.connections)),
+            Outcome::ConnectionFailure => (grow(&self.server_errors), grow(&self.connections)),
         };
         let beyond = |count: u32, limit: u32| limit > 0 && count >= limit;
         let too_many = beyond(server_errors, limits.server_errors)
@@ -178,7 +175,7 @@ impl Lease {
 
     /// Counts how an attempt at the request ended, where outliers are looked for. Nothing is to be said about a target when it was the
     /// client that failed.
-    pub fn report(&self, outcome: Outcome) -> Verdict {
+    pub(crate) fn report(&self, outcome: Outcome) -> Verdict {
         if self.limits == Limits::default() {
             return Verdict::Fine;
         }

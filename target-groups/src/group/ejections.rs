@@ -73,12 +73,16 @@ impl Ejections {
         self.next.is_some_and(|next| next <= now)
     }
 
-    /// Sweeps; gives the positions of those that are back.
+    /// Sweeps; gives the positions of those that are to be let back in.
     pub(super) fn sweep(&self, members: &mut [Member], now: Instant) -> Vec<u32> {
         (0..)
             .zip(members)
             .filter_map(|(position, member)| {
-                member.ejection.sweep(&self.config, now).then_some(position)
+                if !member.ejection.is_ejected() {
+                    member.ejection.behaved();
+                }
+                let over = member.ejection.is_over(&self.config, now);
+                over.then_some(position)
             })
             .collect()
     }

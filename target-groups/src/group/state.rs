@@ -266,7 +266,10 @@ impl State {
         if ejections.is_due(now) {
             for position in ejections.sweep(&mut self.members, now) {
                 moved = true;
-                changes.extend(self.change(position, now, |member| member.live.forgive()));
+                changes.extend(self.change(position, now, |member| {
+                    member.live.forgive();
+                    member.ejection.release();
+                }));
             }
         }
         ejections.plan(&self.members, now);

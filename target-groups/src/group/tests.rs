@@ -21,7 +21,10 @@ use crate::{
     group::DRAIN_PERIOD,
 };
 
+mod balancing;
+mod hashing;
 mod model;
+mod outliers;
 mod threads;
 
 /// Where the tests' clock begins.
