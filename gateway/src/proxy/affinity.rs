@@ -29,7 +29,7 @@ impl Affinity {
             hash: group.hash.as_ref().and_then(|key| match key {
                 HashKey::Header(name) => headers
                     .get(&**name)
-                    .map(|value| value.as_bytes())
+                    .map(HeaderValue::as_bytes)
                     .map(hash::of),
                 HashKey::Cookie(name) => cookies(headers, name).next().map(hash::of),
                 HashKey::Source => exchange
