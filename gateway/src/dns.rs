@@ -32,7 +32,8 @@ use trellis_model::name::DomainName;
 
 pub use directory::RunningNames;
 pub use listeners::{Listeners, Prepared, prepare};
-pub use server::{BindError, Bound, Server};
+pub use query::Transport;
+pub use server::{BindError, Bound, Core, Forwarding, Server, Step};
 pub use zone::{Position, locate};
 
 use crate::telemetry::{

@@ -13,8 +13,10 @@ const HEADER: usize = 12;
 
 /// How the question came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Transport {
+pub enum Transport {
+    /// In a datagram.
     Udp,
+    /// On a connection.
     Tcp,
 }
 

@@ -75,12 +75,7 @@ impl Bound {
     ) -> io::Result<Server> {
         let addresses = self.addresses().collect();
         let (stop, stopped) = watch::channel(false);
-        let core = Arc::new(Core {
-            settings: ArcSwap::from_pointee(settings),
-            directory,
-            observer,
-            forwarding: Arc::new(Semaphore::new(FORWARDED_AT_ONCE)),
-        });
+        let core = Arc::new(Core::new(settings, directory, observer));
         // Tokio's sockets register with the runtime that is entered.
         let _entered = runtime.enter();
         let mut tasks = Vec::new();
@@ -194,16 +189,25 @@ impl fmt::Debug for Server {
     }
 }
 
-/// What all tasks share.
-pub(super) struct Core {
+/// What all tasks share: from a message to what becomes of it, without a socket.
+pub struct Core {
     settings: ArcSwap<Settings>,
     directory: Arc<dyn Directory>,
     pub(super) observer: Arc<dyn Observer>,
     forwarding: Arc<Semaphore>,
 }
 
+impl fmt::Debug for Core {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Core")
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}
+
 /// What to do after looking at a message.
-pub(super) enum Step {
+#[derive(Debug)]
+pub enum Step {
     /// Send these bytes.
     Send(Vec<u8>),
     /// Ask another resolver first, with [`Core::forward`].
@@ -213,7 +217,8 @@ pub(super) enum Step {
 }
 
 /// A foreign question with the right to be forwarded.
-pub(super) struct Forwarding {
+#[derive(Debug)]
+pub struct Forwarding {
     question: Box<Question>,
     resolvers: Arc<Settings>,
     client: IpAddr,
@@ -221,8 +226,22 @@ pub(super) struct Forwarding {
 }
 
 impl Core {
+    /// Answers with what `directory` knows.
+    pub fn new(
+        settings: Settings,
+        directory: Arc<dyn Directory>,
+        observer: Arc<dyn Observer>,
+    ) -> Self {
+        Self {
+            settings: ArcSwap::from_pointee(settings),
+            directory,
+            observer,
+            forwarding: Arc::new(Semaphore::new(FORWARDED_AT_ONCE)),
+        }
+    }
+
     /// Answers from memory what can be answered so. Never waits.
-    pub(super) fn handle(
+    pub fn handle(
         &self,
         bytes: &[u8],
         transport: Transport,
