@@ -14,7 +14,7 @@ use crate::{
     facts::KeyValues,
     iam::{condition::Condition, template::Template},
     request::Action,
-    wildcard::Pattern,
+    wildcard::{self, Pattern},
 };
 
 /// A policy.
@@ -51,6 +51,25 @@ pub(crate) struct Statement {
     pub(crate) resources: Resources,
     /// All of them must hold.
     pub(crate) conditions: Vec<Condition>,
+}
+
+impl Statement {
+    /// Gives back the memory that reading took and the statement does not need: it is kept as long as the configuration runs.
+    pub(crate) fn shrink(&mut self) {
+        self.actions.shrink_to_fit();
+        self.resources.patterns.shrink_to_fit();
+        self.conditions.shrink_to_fit();
+        if let Principals::Listed(list) | Principals::Others(list) = &mut self.principals {
+            let lists = [
+                &mut list.accounts,
+                &mut list.users,
+                &mut list.roles,
+                &mut list.sessions,
+                &mut list.federated,
+            ];
+            lists.into_iter().for_each(Vec::shrink_to_fit);
+        }
+    }
 }
 
 /// Whom a statement is about.
@@ -100,9 +119,6 @@ impl Resources {
                 .fill_pattern(facts)
                 .is_some_and(|pattern| pattern.matches(resource))
         };
-        self.patterns
-            .iter()
-            .any(|pattern| pattern.matches(resource))
-            || self.templates.iter().any(filled)
+        wildcard::any_fits(&self.patterns, resource) || self.templates.iter().any(filled)
     }
 }

@@ -100,7 +100,8 @@ pub(crate) struct Answer {
 }
 
 impl Layer {
-    pub(crate) fn new(statements: Vec<Compiled>) -> Self {
+    pub(crate) fn new(mut statements: Vec<Compiled>) -> Self {
+        statements.shrink_to_fit();
         Self {
             statements,
             slices: Mutex::default(),
@@ -311,10 +312,11 @@ pub(crate) struct Whole {
 
 /// Compiles an IAM statement.
 pub(crate) fn compile_statement(
-    statement: Statement,
+    mut statement: Statement,
     id: usize,
     name: Arc<str>,
 ) -> Result<Compiled, CedarError> {
+    statement.shrink();
     let translation = translate::translate(&statement, id)?;
     let program =
         compile_iam(&translation).ok_or_else(|| CedarError::new("a part of it has no program"))?;

@@ -75,7 +75,8 @@ enum Test {
     TextEquals(Text, Text),
     /// The texts are in order.
     TextIn(Text, Box<[Box<str>]>),
-    Like(Text, Pattern),
+    /// It fits one of these.
+    Like(Text, Box<[Pattern]>),
     Contains(Texts, Text),
     /// One of the values is among these, which are in order.
     ContainsAny(Texts, Box<[Box<str>]>),

@@ -5,10 +5,11 @@
 //! each where the one before ended, which is enough because a `*` never needs to swallow more than that. So no byte of the text
 //! is looked at twice, except within one segment: there the search takes time linear in the text for a segment without `?`, and
 //! one step per byte and 64 characters of the segment for one with it ([`segment`]). The whole is bounded by
-//! `text × (1 + pattern / 64)` steps, whatever the two are.
+//! `text × (1 + pattern / 64)` steps, whatever the two are. Many patterns on a long text are tried together ([`crowd`]).
 //!
 //! Source: IAM user guide, "Using wildcards in resource ARNs", "String condition operators".
 
+mod crowd;
 mod segment;
 
 use segment::{Needle, Segment};
@@ -80,13 +81,6 @@ impl Pattern {
         }))
     }
 
-    /// The same, made ready for many searches: it takes more memory and less time.
-    pub(crate) fn prepared(mut self) -> Self {
-        let middle = self.rest.iter_mut().flat_map(|rest| &mut rest.middle);
-        middle.for_each(Needle::prepare);
-        self
-    }
-
     /// The steps.
     pub(crate) fn parts(&self) -> Vec<Part> {
         let mut parts: Vec<Part> = self.first.parts().collect();
@@ -113,17 +107,26 @@ impl Pattern {
     /// Does the whole text fit?
     pub(crate) fn matches(&self, text: &str) -> bool {
         let text = text.as_bytes();
-        let Some(begin) = self.first.at_start(text) else {
-            return false;
-        };
-        let Some(rest) = &self.rest else {
-            return begin == text.len();
-        };
-        let Some(end) = rest.last.at_end(text).filter(|end| begin <= *end) else {
+        let Some((begin, end)) = self.bounds(text) else {
             return false;
         };
         let between = text.get(begin..end).unwrap_or_default();
-        find_all(&rest.middle, between).is_some()
+        let middle = self.rest.iter().flat_map(|rest| &rest.middle);
+        find_all(middle, between).is_some()
+    }
+
+    /// What of a text is left for the middle when its beginning and its end fit.
+    fn bounds(&self, text: &[u8]) -> Option<(usize, usize)> {
+        let begin = self.first.at_start(text)?;
+        let end = match &self.rest {
+            Some(rest) => rest.last.at_end(text)?,
+            None => text.len(),
+        };
+        let fits = match &self.rest {
+            Some(_) => begin <= end,
+            None => begin == end,
+        };
+        fits.then_some((begin, end))
     }
 
     /// What is known about texts that begin with `beginning`, which must be ASCII.
@@ -151,8 +154,47 @@ impl Pattern {
     }
 }
 
+/// Most bytes that patterns look at one by one, counted as if each looked at the whole text. Beyond, they are tried together, which
+/// takes longer to prepare.
+const ONE_BY_ONE: usize = 64 * 1024;
+
+/// Does the whole text fit one of the patterns?
+pub(crate) fn any_fits(patterns: &[Pattern], text: &str) -> bool {
+    if are_few(patterns.len(), text) {
+        return patterns.iter().any(|pattern| pattern.matches(text));
+    }
+    fitting(patterns.iter(), text).contains(&true)
+}
+
+/// May so many patterns be tried one by one?
+pub(crate) fn are_few(patterns: usize, text: &str) -> bool {
+    patterns.saturating_mul(text.len()) <= ONE_BY_ONE
+}
+
+/// Which of the patterns the whole text fits, in their order.
+pub(crate) fn fitting<'p>(patterns: impl Iterator<Item = &'p Pattern>, text: &str) -> Vec<bool> {
+    let patterns: Vec<&Pattern> = patterns.collect();
+    if are_few(patterns.len(), text) {
+        return patterns
+            .iter()
+            .map(|pattern| pattern.matches(text))
+            .collect();
+    }
+    // Most patterns end at their first or last segment, which costs nothing.
+    let bytes = text.as_bytes();
+    let possible = |pattern: &&Pattern| pattern.bounds(bytes).is_some();
+    let tried: Vec<&Pattern> = patterns
+        .iter()
+        .copied()
+        .filter(|one| possible(one))
+        .collect();
+    let mut found = crowd::fitting(&tried, bytes).into_iter();
+    let fits = |pattern: &&Pattern| possible(pattern) && found.next() == Some(true);
+    patterns.iter().map(fits).collect()
+}
+
 /// Finds the segments one after the other, each as early as possible.
-fn find_all(needles: &[Needle], text: &[u8]) -> Option<()> {
+fn find_all<'n>(needles: impl IntoIterator<Item = &'n Needle>, text: &[u8]) -> Option<()> {
     let mut rest = text;
     for needle in needles {
         let end = needle.find(rest)?;

@@ -13,7 +13,7 @@ use crate::{
     facts::{Fact, KeyValues, Values},
     iam::{date::Moment, number::Number, template::Template},
     key::Key,
-    wildcard::{Part, Pattern},
+    wildcard::{self, Part, Pattern},
 };
 
 /// One operator with one key and its values.
@@ -108,6 +108,28 @@ impl ArnPattern {
         parts.try_into().ok().map(Self)
     }
 
+    /// Does one of the patterns fit? Many of them on a long text are tried together, part by part.
+    fn any_matches(patterns: &[Self], text: &str) -> bool {
+        if wildcard::are_few(patterns.len(), text) {
+            return patterns.iter().any(|pattern| pattern.matches(text));
+        }
+        let mut left: Vec<&Self> = patterns.iter().collect();
+        let mut parts = text.splitn(6, ':');
+        for position in 0..6 {
+            let Some(part) = parts.next() else {
+                return false;
+            };
+            let own = left.iter().filter_map(|pattern| pattern.0.get(position));
+            let fits = wildcard::fitting(own, part);
+            left = left
+                .into_iter()
+                .zip(fits)
+                .filter_map(|(one, fits)| fits.then_some(one))
+                .collect();
+        }
+        !left.is_empty()
+    }
+
     fn matches(&self, text: &str) -> bool {
         let mut parts = text.splitn(6, ':');
         self.0
@@ -168,8 +190,8 @@ impl Test {
                 let value = value.to_lowercase();
                 texts.iter().any(|text| **text == *value)
             }
-            Self::Like(patterns) => patterns.iter().any(|pattern| pattern.matches(value)),
-            Self::Arn(patterns) => patterns.iter().any(|pattern| pattern.matches(value)),
+            Self::Like(patterns) => wildcard::any_fits(patterns, value),
+            Self::Arn(patterns) => ArnPattern::any_matches(patterns, value),
             Self::Bool(wanted) => parse_bool(value).is_some_and(|value| wanted.contains(&value)),
             // Answered before any value is looked at.
             Self::Null(_) => false,

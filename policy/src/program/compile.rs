@@ -187,7 +187,7 @@ fn test(expression: &Expr, slots: &[Slot]) -> Option<Test> {
             }
             Some(match op {
                 BinaryOp::And => Test::All(tests.into()),
-                _ => Test::Any(tests.into()),
+                _ => any(join_likes(tests)),
             })
         }
         Expr::BinaryOp { op, left, right } => binary(*op, left, right, slots),
@@ -211,7 +211,10 @@ fn test(expression: &Expr, slots: &[Slot]) -> Option<Test> {
             }
         },
         Expr::HasAttr { expr, attrs } if attrs.len() == 1 => has(expr, attrs.first()),
-        Expr::Like { expr, pattern } => Some(Test::Like(text(expr)?, pattern_of(pattern))),
+        Expr::Like { expr, pattern } => {
+            let pattern = pattern_of(pattern);
+            Some(Test::Like(text(expr)?, [pattern].into()))
+        }
         Expr::Is {
             expr,
             entity_type,
@@ -225,6 +228,31 @@ fn test(expression: &Expr, slots: &[Slot]) -> Option<Test> {
         }
         _ => None,
     }
+}
+
+fn any(mut tests: Vec<Test>) -> Test {
+    match tests.pop() {
+        Some(only) if tests.is_empty() => only,
+        last => {
+            tests.extend(last);
+            Test::Any(tests.into())
+        }
+    }
+}
+
+/// One test in place of several of the same text against patterns, when they follow one another.
+fn join_likes(tests: Vec<Test>) -> Vec<Test> {
+    let mut joined: Vec<Test> = Vec::with_capacity(tests.len());
+    for test in tests {
+        match (joined.last_mut(), test) {
+            (Some(Test::Like(text, patterns)), Test::Like(other, more)) if *text == other => {
+                let both = std::mem::take(patterns).into_iter().chain(more);
+                *patterns = both.collect();
+            }
+            (_, test) => joined.push(test),
+        }
+    }
+    joined
 }
 
 fn is_var(expression: &Expr, var: &Var) -> bool {
@@ -280,7 +308,7 @@ fn pattern_of(elements: &[PatternElem]) -> Pattern {
             }
         }
     }
-    Pattern::new(parts).prepared()
+    Pattern::new(parts)
 }
 
 fn binary(op: BinaryOp, left: &Expr, right: &Expr, slots: &[Slot]) -> Option<Test> {

@@ -10,6 +10,7 @@ use crate::{
     key::Key,
     principal::PrincipalType,
     request::{Action, Request},
+    wildcard::any_fits,
 };
 
 /// What programs run on: one request, for all layers.
@@ -111,7 +112,7 @@ impl Run<'_> {
             Test::HasSeveral(name) => self.has_several(name)?,
             Test::TextEquals(left, right) => self.text(left)? == self.text(right)?,
             Test::TextIn(value, known) => among(known, &self.text(value)?),
-            Test::Like(value, pattern) => pattern.matches(&self.text(value)?),
+            Test::Like(value, patterns) => any_fits(patterns, &self.text(value)?),
             Test::Contains(values, wanted) => self.texts(values)?.contains(&self.text(wanted)?),
             Test::ContainsAny(values, wanted) => {
                 self.texts(values)?.iter().any(|value| among(wanted, value))

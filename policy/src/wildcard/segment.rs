@@ -1,8 +1,6 @@
 //! What stands between two `*`s, and where a text has it.
 
-use std::hash::{Hash, Hasher};
-
-use memchr::memmem::{self, Finder};
+use memchr::memmem;
 
 use super::Part;
 
@@ -134,40 +132,27 @@ impl Segment {
 }
 
 /// A segment that is looked for.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Needle {
     segment: Segment,
-    /// Made once where that pays, because making it takes longer than searching a path.
-    finder: Option<Box<Finder<'static>>>,
+    /// Where the byte stands that texts have least often, of a segment without `?`.
+    rare: u8,
 }
 
-impl PartialEq for Needle {
-    fn eq(&self, other: &Self) -> bool {
-        self.segment == other.segment
-    }
-}
-
-impl Eq for Needle {}
-
-impl Hash for Needle {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.segment.hash(state);
-    }
-}
+/// How often the rare byte of a segment may lead to nothing before the search takes a way whose time is bounded.
+const WRONG_LEADS: usize = 16;
 
 impl Needle {
     pub(super) fn new(segment: Segment) -> Self {
-        Self {
-            segment,
-            finder: None,
-        }
-    }
-
-    /// Makes what searches quickly.
-    pub(super) fn prepare(&mut self) {
-        if let Segment::Plain(bytes) = &self.segment {
-            self.finder = Some(Box::new(Finder::new(bytes).into_owned()));
-        }
+        let rare = match &segment {
+            Segment::Plain(bytes) => {
+                let places = (0..=u8::MAX).zip(bytes).rev();
+                places.min_by_key(|(_, byte)| frequency(**byte))
+            }
+            Segment::Singles(_) => None,
+        };
+        let rare = rare.map_or(0, |(place, _)| place);
+        Self { segment, rare }
     }
 
     pub(super) fn segment(&self) -> &Segment {
@@ -177,13 +162,7 @@ impl Needle {
     /// Where its first occurrence ends.
     pub(super) fn find(&self, text: &[u8]) -> Option<usize> {
         match &self.segment {
-            Segment::Plain(bytes) => {
-                let found = match &self.finder {
-                    Some(finder) => finder.find(text),
-                    None => memmem::find(text, bytes),
-                };
-                found.map(|at| at + bytes.len())
-            }
+            Segment::Plain(bytes) => find_plain(bytes, usize::from(self.rare), text),
             Segment::Singles(steps) if text.len() < steps.len() => None,
             Segment::Singles(steps) if steps.len() <= WORD => find_short(steps, text),
             Segment::Singles(steps) => find_long(steps, text),
@@ -191,8 +170,36 @@ impl Needle {
     }
 }
 
+/// How often ARNs and paths have a byte, roughly.
+fn frequency(byte: u8) -> u8 {
+    match byte {
+        b'/' | b':' => 4,
+        b'0'..=b'9' | b'a'..=b'f' => 3,
+        b'-' | b'.' | b'i' | b'o' | b'u' | b'l' | b'n' | b'r' | b's' | b't' => 2,
+        b'g'..=b'z' => 1,
+        _ => 0,
+    }
+}
+
+/// Where the first occurrence of some bytes ends, found by the one of them that is rare.
+fn find_plain(bytes: &[u8], rare: usize, text: &[u8]) -> Option<usize> {
+    let wanted = *bytes.get(rare)?;
+    let mut from = rare;
+    for _ in 0..WRONG_LEADS {
+        let at = from + memchr::memchr(wanted, text.get(from..)?)?;
+        let start = at - rare;
+        if text.get(start..)?.starts_with(bytes) {
+            return Some(start + bytes.len());
+        }
+        from = at + 1;
+    }
+    let start = from - rare;
+    let at = memmem::find(text.get(start..)?, bytes)?;
+    Some(start + at + bytes.len())
+}
+
 /// Is the byte part of a character, but not its first?
-fn continues(byte: u8) -> bool {
+pub(super) fn continues(byte: u8) -> bool {
     byte & 0b1100_0000 == 0b1000_0000
 }
 

@@ -21,7 +21,41 @@ proptest! {
         let chars: Vec<char> = text.chars().collect();
         let pattern = Pattern::parse(&pattern);
         prop_assert_eq!(pattern.matches(&text), naive(&parts, &chars));
-        prop_assert_eq!(pattern.prepared().matches(&text), naive(&parts, &chars));
+    }
+
+    /// Together, however long the text is: each alone is right, by the test above.
+    #[test]
+    fn patterns_tried_together_fit_as_each_alone(
+        patterns in prop::collection::vec("[ab/é*?]{0,12}", 0..40),
+        long in "[ab?é]{60,140}", text in "[ab/éß]{0,12}", unit in "[ab/éß]{1,3}", times in 0_usize..90,
+    ) {
+        let long = format!("*{long}*");
+        let patterns: Vec<Pattern> = patterns.iter().chain([&long]).map(|one| Pattern::parse(one)).collect();
+        let all: Vec<&Pattern> = patterns.iter().collect();
+        for text in [text.clone(), unit.repeat(times), format!("{text}{}{text}", unit.repeat(times))] {
+            let alone: Vec<bool> = patterns.iter().map(|one| one.matches(&text)).collect();
+            prop_assert_eq!(crowd::fitting(&all, text.as_bytes()), alone);
+        }
+    }
+
+    #[test]
+    fn many_patterns_on_a_long_text_fit_as_each_alone(
+        patterns in prop::collection::vec("[ab*?]{0,6}", 40..60), unit in "[abé]{1,5}",
+    ) {
+        let text = unit.repeat(2_000);
+        let patterns: Vec<Pattern> = patterns.iter().map(|one| Pattern::parse(one)).collect();
+        prop_assert!(!are_few(patterns.len(), &text));
+        let alone: Vec<bool> = patterns.iter().map(|one| one.matches(&text)).collect();
+        prop_assert_eq!(any_fits(&patterns, &text), alone.contains(&true));
+        prop_assert_eq!(fitting(patterns.iter(), &text), alone);
+    }
+
+    #[test]
+    fn what_is_rare_in_a_segment_does_not_change_where_it_is_found(
+        unit in "[a/x0]{1,4}", times in 0_usize..60, end in "[a/x0]{0,4}", needle in "[a/x0]{1,9}",
+    ) {
+        let text = format!("{}{end}", unit.repeat(times));
+        prop_assert_eq!(Pattern::parse(&format!("*{needle}*")).matches(&text), text.contains(&needle));
     }
 
     #[test]

@@ -283,6 +283,7 @@ impl Reader<'_> {
                 None => whole = false,
             }
         }
+        found.shrink_to_fit();
         whole.then_some(found)
     }
 
@@ -302,6 +303,7 @@ impl Reader<'_> {
                 self.error(spot, format!("`{text}` is not {wanted}"), "");
             }
         }
+        found.shrink_to_fit();
         whole.then_some(found)
     }
 
