@@ -172,7 +172,8 @@ fn applies(statement: &CallStatement, call: Call<'_>) -> bool {
 fn grant(statement: &CallStatement, by: CallBy<'_>) -> Option<Grant> {
     match (&statement.principals, by) {
         (Principals::Listed(list), by) => listed(list, by),
-        (Principals::Others(list), by) => (!is_excepted(list, by)).then_some(Grant::Broad),
+        // A trust policy excepts nobody: it would be refused. Should one come here, it forbids and allows nothing.
+        (Principals::Others(_), _) => (statement.effect == Effect::Deny).then_some(Grant::Broad),
         (Principals::Everybody, CallBy::Principal { .. }) => Some(Grant::Broad),
         // Whoever trusts everybody has not said which identity providers to believe.
         (Principals::Everybody, CallBy::Federated(_)) => {
@@ -202,24 +203,6 @@ fn listed(list: &PrincipalList, by: CallBy<'_>) -> Option<Grant> {
         Some(Grant::Role)
     } else {
         among(&list.accounts, principal.account.as_str()).then_some(Grant::Broad)
-    }
-}
-
-/// A caller is excepted only when it and all that it belongs to are listed; see [`Principals::Others`].
-fn is_excepted(list: &PrincipalList, by: CallBy<'_>) -> bool {
-    let among = |list: &[Box<str>], text: &str| list.iter().any(|listed| **listed == *text);
-    match by {
-        CallBy::Federated(provider) => among(&list.federated, provider),
-        CallBy::Principal { principal, .. } => {
-            among(&list.accounts, principal.account.as_str())
-                && match principal.kind {
-                    PrincipalType::User => among(&list.users, &principal.arn),
-                    PrincipalType::AssumedRole => {
-                        among(&list.roles, &principal.principal_arn)
-                            && among(&list.sessions, &principal.arn)
-                    }
-                }
-        }
     }
 }
 

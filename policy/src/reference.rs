@@ -6,6 +6,7 @@
 
 mod generator;
 mod text;
+mod trust;
 
 use serde_json::{Value, json};
 use text::{Text, expand, from_base64, glob, moment, plain, written};

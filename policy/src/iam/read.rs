@@ -516,6 +516,15 @@ impl Reader<'_> {
             self.error(&spot, "`NotPrincipal` cannot be used with `Allow`", "it would allow everybody else, anonymous signers included; name those to allow in `Principal`");
             return None;
         }
+        if negated && self.attached == Attached::Trust {
+            // Source: IAM user guide, "NotPrincipal": not in a role trust policy.
+            self.error(
+                &spot,
+                "a trust policy has no `NotPrincipal`",
+                "use `Principal` and a condition on `aws:PrincipalArn`, such as `ArnNotLike`",
+            );
+            return None;
+        }
         self.principal_element(node, &spot, negated)
     }
 }
