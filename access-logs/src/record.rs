@@ -188,19 +188,27 @@ pub enum IdentifiedBy {
     Signature,
     /// A token of an identity provider.
     Token,
+    /// The certificate that the client proved to have.
+    Certificate,
     /// The network that the connection came from.
     Network,
 }
 
 impl IdentifiedBy {
     /// Every kind, for tables and tests.
-    pub const ALL: [Self; 3] = [Self::Signature, Self::Token, Self::Network];
+    pub const ALL: [Self; 4] = [
+        Self::Signature,
+        Self::Token,
+        Self::Certificate,
+        Self::Network,
+    ];
 
     /// As written in the record.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Signature => "SIGNATURE",
             Self::Token => "TOKEN",
+            Self::Certificate => "CERTIFICATE",
             Self::Network => "NETWORK",
         }
     }

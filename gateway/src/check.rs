@@ -1,5 +1,5 @@
 //! What can be found wrong with a configuration besides its documents, without starting anything: policies, keys of identity
-//! providers, and certificate files.
+//! providers, certificate authorities, and certificate files.
 
 use std::time::SystemTime;
 
@@ -9,9 +9,9 @@ use trellis_model::{
 };
 use trellis_policy::{Identities, jwt::KeySource};
 
-use crate::tls::store::Certificates;
+use crate::{snapshot, tls::store::Certificates};
 
-/// Every problem of the policies and of the certificate files. Reads files.
+/// Every problem of the policies, of certificate authorities and of the certificate files. Reads files.
 pub(crate) fn check(config: &Config) -> Vec<Problem> {
     let (_, certificates) = Certificates::load(config, &Certificates::default(), SystemTime::now());
     let policies = match trellis_policy::compile(config) {
@@ -23,5 +23,10 @@ pub(crate) fn check(config: &Config) -> Vec<Problem> {
         }
         Err(problems) => problems,
     };
-    policies.into_iter().chain(certificates).collect()
+    let authorities = snapshot::authorities(config);
+    policies
+        .into_iter()
+        .chain(authorities)
+        .chain(certificates)
+        .collect()
 }

@@ -11,12 +11,14 @@ mod facts;
 mod http2;
 mod idle;
 mod opened;
+mod standing;
 mod stream;
 #[cfg(test)]
 mod tests;
 
 pub use facts::{Cut, Facts};
 pub use idle::NextHead;
+pub use standing::{Standing, Unfounded};
 
 use std::{
     sync::Arc,

@@ -7,12 +7,14 @@
 mod attachments;
 mod build;
 mod certificates;
+mod clients;
 mod preview;
 mod texts;
 
 pub use attachments::Attachments;
 pub use build::{Compiled, Surroundings, compile, sockets};
 pub use certificates::TlsTerms;
+pub use clients::{Clients, authorities};
 pub use preview::preview;
 
 use std::{
@@ -33,7 +35,9 @@ use trellis_model::{
     id::{ListenerId, RuleId, ServiceId, ServiceNetworkId, TargetGroupId, VpcId},
     name::{AccountId, DomainName, Name},
 };
-use trellis_policy::{self as policy, Identities, Policies, sigv4::Verifier};
+use trellis_policy::{
+    self as policy, Identities, Policies, certificate::ClientCertificate, sigv4::Verifier,
+};
 use trellis_routing::{HostTable, RuleTable, ServiceIndex};
 use trellis_target_groups::{Group, WeightedChoice};
 
@@ -140,6 +144,8 @@ pub struct Service {
     pub name: Name,
     /// Its owner.
     pub account: AccountId,
+    /// What it demands of certificates of clients, if it asks for them.
+    pub clients: Option<Clients>,
     /// Does its policy count?
     pub auth_type: AuthType,
     /// Its layer of policy.
@@ -241,7 +247,12 @@ pub struct CallerTexts {
 impl CallerTexts {
     /// What they are told about a principal.
     pub fn of(principal: &policy::Principal) -> Self {
-        texts::caller_texts(principal)
+        texts::caller_texts(principal, None)
+    }
+
+    /// The same about one who is known by this certificate.
+    pub fn certified(principal: &policy::Principal, certificate: &ClientCertificate) -> Self {
+        texts::caller_texts(principal, Some(certificate))
     }
 }
 

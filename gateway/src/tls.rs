@@ -6,12 +6,14 @@
 //!
 //! Certificates come from files ([`store`]) or from the internal CA ([`ca`]). What must outlive a snapshot, the keys that seal
 //! session tickets, is [`Resumption`], one per VPC, so that a session begun in one tenant network is worth nothing in another.
+//! Which clients are asked for certificates, and what of that sessions carry on, is settled in [`client`].
 //!
 //! Source: VPC Lattice user guide, "HTTPS listeners" and "Bring your own certificate (BYOC)".
 
 mod accept;
 pub mod ca;
 mod cipher;
+mod client;
 mod leaf;
 mod parameters;
 pub mod store;
@@ -20,4 +22,5 @@ mod tests;
 
 pub use accept::{HandshakeError, Http, Negotiated, Terminator};
 pub use cipher::{cipher_name, version_name};
+pub use client::{Authorities, AuthoritiesError, Client, Rejected, Shown, Trust, TrustId};
 pub use parameters::{CertificateFor, Resumption, TicketError, provider, server_config};

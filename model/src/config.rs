@@ -15,14 +15,17 @@ mod target_groups;
 
 pub use balancing::{Algorithm, Balancing, HashKey, OutlierDetection, Stickiness, ZonePreference};
 pub use gateway::{DnsSettings, GatewaySettings, Limits, SessionKey, Upgrades};
-pub use identities::{ClaimMatch, Evidence, IdentityProvider, Mapping, ProviderKeys, TextMatch};
+pub use identities::{
+    AttributeMatch, CertificateMatch, ClaimMatch, Evidence, IdentityProvider, Mapping,
+    ProviderKeys, SubjectAttribute, TextMatch, TrustStore,
+};
 pub use logs::{AccessLogSubscription, LogDestination, LoggedResource};
 pub use networks::{Attachment, ServiceAssociation, ServiceNetwork, Vpc, VpcAssociation};
 pub use principals::{AccessKey, Organization, Role, RoleAccessKey, Secret, User};
 pub use services::{
-    Action, Case, CertificateFiles, HeaderMatch, HeaderMatchKind, HttpMatch, Listener,
-    ListenerProtocol, PathMatch, PathMatchKind, Rule, RulePriority, Service, Weight,
-    WeightedTargetGroup,
+    Action, Case, CertificateFiles, ClientCertificateMode, ClientCertificates, HeaderMatch,
+    HeaderMatchKind, HttpMatch, Listener, ListenerProtocol, PathMatch, PathMatchKind, Rule,
+    RulePriority, Service, Weight, WeightedTargetGroup,
 };
 pub use target_groups::{
     HealthCheck, ProtocolVersion, Target, TargetGroup, TargetGroupType, TargetProtocol,
@@ -56,6 +59,8 @@ pub struct Config {
     pub roles: Vec<Role>,
     /// Issuers whose tokens say who is calling.
     pub identity_providers: Vec<IdentityProvider>,
+    /// Certificate authorities that may say who is calling.
+    pub trust_stores: Vec<TrustStore>,
     /// Rules that give callers who do not sign a principal, in the order in which they are asked.
     pub mappings: Vec<Mapping>,
     /// The organization each account belongs to.

@@ -25,14 +25,14 @@ pub use self::{
     },
     policy::Policy,
     principal::{
-        AccessKey, ClaimMatch, IdentityProvider, IdentityProviderType, KeySource, MappedPrincipal,
-        Mapping, MappingMatch, MappingSource, Principals, Role, RoleAccessKey, SecretSource,
-        TextMatch, User,
+        AccessKey, AttributeMatch, ClaimMatch, IdentityProvider, IdentityProviderType, KeySource,
+        MappedPrincipal, Mapping, MappingMatch, MappingSource, Principals, Role, RoleAccessKey,
+        SecretSource, SubjectAttribute, TextMatch, TrustStore, User,
     },
     service::{
-        Action, Certificate, FixedResponse, Forward, HeaderMatch, HeaderMatchValue, HttpMatch,
-        Listener, ListenerProtocol, PathMatch, PathMatchValue, Rule, RuleMatch, Service,
-        ServiceLimits, WeightedTargetGroup,
+        Action, Certificate, ClientCertificateMode, ClientCertificates, FixedResponse, Forward,
+        HeaderMatch, HeaderMatchValue, HttpMatch, Listener, ListenerProtocol, PathMatch,
+        PathMatchValue, Rule, RuleMatch, Service, ServiceLimits, WeightedTargetGroup,
     },
     target_group::{
         HealthCheck, IpAddressType, Matcher, ProbeVersion, ProtocolVersion, Target, TargetGroup,

@@ -17,3 +17,4 @@ pub mod name;
 pub mod problem;
 pub mod ranges;
 pub mod schema;
+pub mod spiffe;

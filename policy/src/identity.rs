@@ -1,10 +1,13 @@
-//! Who is calling, when nothing is signed: tokens and networks, mapped to principals by rules.
+//! Who is calling, when nothing is signed: tokens, certificates and networks, mapped to principals by rules.
 //!
-//! A token is asked for its principal before a network is, and a signature before both. Two of the explicit ones, signature and token,
-//! that name different principals refuse the request: whoever sends both means one caller, and which one is not for us to guess.
+//! The signature is asked first, then the token, the certificate and the network. Two of the explicit ones (signature, token,
+//! certificate) that name different principals refuse the request: whoever sends both means one caller, and which one is not for us to
+//! guess. A certificate that no rule fits names nobody and contradicts nothing: it comes with the connection, whatever the request, and
+//! a service may ask for certificates only to keep others out.
 //!
 //! Tokens of a provider speak for callers from VPCs of the provider's account only, and give principals of that account only, so an
-//! account that trusts an issuer trusts it for nobody else.
+//! account that trusts an issuer trusts it for nobody else. For the same reason a certificate gives principals of the account whose
+//! trust store it was verified with, which is that of the service; from which VPC it comes does not matter, since the service asked.
 
 use std::{net::IpAddr, sync::Arc, time::SystemTime};
 
@@ -14,13 +17,14 @@ use http::{HeaderMap, header::AUTHORIZATION};
 use ipnet::IpNet;
 use trellis_model::{
     arn::Arn,
-    config::{ClaimMatch, Config, Evidence, IdentityProvider, ProviderKeys},
+    config::{CertificateMatch, ClaimMatch, Config, Evidence, IdentityProvider, ProviderKeys},
     id::VpcId,
     name::AccountId,
     problem::{Problem, Problems},
 };
 
 use crate::{
+    certificate::ClientCertificate,
     compile::Policies,
     jwt::{Issuer, IssuerIndex, JwtError, JwtVerifier, KeySet, KeySource, VerifiedJwt},
     principal::{Caller, PrincipalIndex},
@@ -38,9 +42,14 @@ pub enum IdentityError {
         /// Its `sub`.
         subject: Box<str>,
     },
-    /// Signature and token name different principals.
-    #[error("the request is signed by one principal and has the token of another")]
-    Contradiction,
+    /// Two proofs name different principals.
+    #[error("the request has {one} of one principal and {other} of another")]
+    Contradiction {
+        /// The one that comes first.
+        one: Proof,
+        /// The one that contradicts it.
+        other: Proof,
+    },
 }
 
 impl IdentityError {
@@ -50,14 +59,24 @@ impl IdentityError {
     }
 
     /// Body of the answer, plain text, in the manner of AWS.
-    pub fn public_text(&self) -> &'static str {
+    pub fn public_text(&self) -> String {
         match self {
-            Self::Token(error) => error.public_text(),
+            Self::Token(error) => error.public_text().to_owned(),
             Self::NoMapping { .. } => {
                 "AccessDeniedException: The web identity token included in the request gives no access."
+                    .to_owned()
             }
-            Self::Contradiction => {
-                "AccessDeniedException: The signature and the web identity token included in the request are of different principals."
+            Self::Contradiction { one, other } => {
+                let public = |proof: &Proof| match proof {
+                    Proof::Token => "web identity token",
+                    Proof::Certificate => "client certificate",
+                    Proof::None | Proof::Signature | Proof::Network => "signature",
+                };
+                format!(
+                    "AccessDeniedException: The {} and the {} included in the request are of different principals.",
+                    public(one),
+                    public(other)
+                )
             }
         }
     }
@@ -98,11 +117,26 @@ pub enum Proof {
     Signature,
     /// A token of an identity provider.
     Token,
+    /// The certificate that the client proved to have in the handshake.
+    Certificate,
     /// The network that the connection came from.
     Network,
 }
 
-/// Who a connection comes from, as far as networks tell.
+impl std::fmt::Display for Proof {
+    /// As the object of a sentence, for operators.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::None => "nothing",
+            Self::Signature => "the signature",
+            Self::Token => "the token",
+            Self::Certificate => "the certificate",
+            Self::Network => "the network",
+        })
+    }
+}
+
+/// Who a connection comes from, as far as networks and its handshake tell.
 #[derive(Debug, Clone, Copy)]
 pub struct Origin<'a> {
     /// The VPC.
@@ -111,6 +145,29 @@ pub struct Origin<'a> {
     pub account: &'a AccountId,
     /// The client's address.
     pub address: IpAddr,
+    /// The principal of the client's certificate: what [`Identities::by_certificate`] said of it, asked once for each connection.
+    pub certified: Option<&'a Given>,
+}
+
+/// Who the holder of a token or a certificate is, says the mapping that fits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Given {
+    /// The principal.
+    pub principal: PrincipalIndex,
+    /// Its ARN.
+    arn: Arn,
+}
+
+impl Given {
+    /// Is it this caller? A session of the same name of the same role is: what holders of its temporary credentials may do is the
+    /// session's, which they signed with.
+    fn is(&self, caller: &Caller) -> bool {
+        match caller {
+            Caller::Anonymous => false,
+            Caller::Principal(index) => *index == self.principal,
+            Caller::Session(session) => *session.principal().arn == *self.arn.as_str(),
+        }
+    }
 }
 
 /// What an identity provider says in a token, whoever brings it.
@@ -132,6 +189,8 @@ pub struct Identities {
     providers: Vec<Provider>,
     /// Accounts with a provider.
     accounts: HashSet<AccountId, RandomState>,
+    /// By position of the trust store in the configuration.
+    by_certificate: Vec<Vec<CertificateRule>>,
     by_network: HashMap<VpcId, Vec<NetworkRule>, RandomState>,
 }
 
@@ -147,9 +206,13 @@ struct Provider {
 #[derive(Debug)]
 struct TokenRule {
     claims: Vec<ClaimMatch>,
-    principal: PrincipalIndex,
-    /// ARN of the principal.
-    arn: Arn,
+    gives: Given,
+}
+
+#[derive(Debug)]
+struct CertificateRule {
+    names: CertificateMatch,
+    gives: Arc<Given>,
 }
 
 #[derive(Debug)]
@@ -195,20 +258,35 @@ impl Identities {
             })
             .collect();
         let mut by_network: HashMap<VpcId, Vec<NetworkRule>, RandomState> = HashMap::default();
+        let stores = config.trust_stores.len();
+        let mut by_certificate: Vec<Vec<CertificateRule>> =
+            std::iter::repeat_with(Vec::new).take(stores).collect();
         for mapping in &config.mappings {
             // A principal that was not compiled is nobody, so its mapping gives nothing.
             let Some(principal) = policies.principal_by_arn(mapping.caller.as_str()) else {
                 continue;
             };
+            let given = Given {
+                principal,
+                arn: mapping.caller.clone(),
+            };
             match &mapping.evidence {
                 Evidence::Jwt { provider, claims } => {
                     let rule = TokenRule {
                         claims: claims.clone(),
-                        principal,
-                        arn: mapping.caller.clone(),
+                        gives: given,
                     };
                     if let Some(provider) = providers.get_mut(*provider) {
                         provider.rules.push(rule);
+                    }
+                }
+                Evidence::Certificate { trust_store, names } => {
+                    let rule = CertificateRule {
+                        names: names.clone(),
+                        gives: Arc::new(given),
+                    };
+                    if let Some(rules) = by_certificate.get_mut(*trust_store) {
+                        rules.push(rule);
                     }
                 }
                 Evidence::Attachment { vpc, sources } => {
@@ -224,15 +302,17 @@ impl Identities {
             tokens: JwtVerifier::new(issuers, config.gateway.limits.clock_skew),
             accounts: providers.iter().map(|of| of.account.clone()).collect(),
             providers,
+            by_certificate,
             by_network,
         })
     }
 
-    /// Who sent a request that `signed` signed, or nobody: of the signature, the token and the network, the first that tells.
+    /// Who sent a request that `signed` signed, or nobody: of the signature, the token, the certificate and the network, the first that
+    /// tells.
     ///
     /// # Errors
     ///
-    /// The token is not proven, gives no principal, or that of somebody else than the signature; the caller must act.
+    /// The token is not proven or gives no principal, or two proofs are of different principals; the caller must act.
     pub fn resolve(
         &self,
         signed: Caller,
@@ -241,24 +321,37 @@ impl Identities {
         now: SystemTime,
     ) -> Result<Identified, IdentityError> {
         let token = self.by_token(headers, origin, now)?;
-        match (signed, token) {
-            (Caller::Anonymous, None) => Ok(match self.by_network(origin) {
-                Some(principal) => Identified {
-                    caller: Caller::Principal(principal),
-                    by: Proof::Network,
-                },
-                None => Identified::ANONYMOUS,
-            }),
-            (Caller::Anonymous, Some(rule)) => Ok(Identified {
-                caller: Caller::Principal(rule.principal),
-                by: Proof::Token,
-            }),
-            (signed, Some(rule)) if !rule.gives(&signed) => Err(IdentityError::Contradiction),
-            (caller, _) => Ok(Identified {
-                caller,
-                by: Proof::Signature,
-            }),
+        let mapped = [
+            (token, Proof::Token),
+            (origin.certified, Proof::Certificate),
+        ];
+        let mut mapped = mapped
+            .into_iter()
+            .filter_map(|(given, by)| Some((given?, by)));
+        let (caller, by) = match signed {
+            Caller::Anonymous => match mapped.next() {
+                Some((given, by)) => (Caller::Principal(given.principal), by),
+                None => return Ok(self.by_network(origin)),
+            },
+            signed => (signed, Proof::Signature),
+        };
+        match mapped.find(|(given, _)| !given.is(&caller)) {
+            Some((_, other)) => Err(IdentityError::Contradiction { one: by, other }),
+            None => Ok(Identified { caller, by }),
         }
+    }
+
+    /// The principal of whoever has this certificate, verified with the trust store at this position in the configuration.
+    pub fn by_certificate(
+        &self,
+        trust_store: usize,
+        certificate: &ClientCertificate,
+    ) -> Option<&Arc<Given>> {
+        let rules = self.by_certificate.get(trust_store)?;
+        rules
+            .iter()
+            .find(|rule| certificate.fits(&rule.names))
+            .map(|rule| &rule.gives)
     }
 
     /// What a provider of this account says in a token.
@@ -284,7 +377,7 @@ impl Identities {
         })
     }
 
-    /// The rule that fits the request's token; none if it has none, or none that is meant for us.
+    /// What a rule gives the request's token; none if it has none, or none that is meant for us.
     ///
     /// A `Bearer` authorization is ours where the account of the caller's VPC has a provider, and the application's elsewhere.
     ///
@@ -296,7 +389,7 @@ impl Identities {
         headers: &HeaderMap,
         origin: &Origin<'_>,
         now: SystemTime,
-    ) -> Result<Option<&TokenRule>, IdentityError> {
+    ) -> Result<Option<&Given>, IdentityError> {
         let provider = |issuer: IssuerIndex| self.providers.get(issuer.0);
         let ours = |issuer| provider(issuer).is_some_and(|of| of.account == *origin.account);
         if !self.accounts.contains(origin.account) {
@@ -308,36 +401,29 @@ impl Identities {
         let token = self.tokens.verify(token, ours, now)?;
         let rules = provider(token.issuer).map_or(&[][..], |of| &of.rules);
         match rules.iter().find(|rule| rule.fits(&token)) {
-            Some(rule) => Ok(Some(rule)),
+            Some(rule) => Ok(Some(&rule.gives)),
             None => Err(IdentityError::NoMapping {
                 subject: crate::sigv4::quote(token.subject.as_deref().unwrap_or("-").as_bytes()),
             }),
         }
     }
 
-    /// The principal of callers from this network.
-    fn by_network(&self, origin: &Origin<'_>) -> Option<PrincipalIndex> {
-        let rules = self.by_network.get(origin.vpc)?;
-        rules
-            .iter()
-            .find(|rule| rule.fits(origin.address))
-            .map(|rule| rule.principal)
+    /// Callers from this network.
+    fn by_network(&self, origin: &Origin<'_>) -> Identified {
+        let mut rules = self.by_network.get(origin.vpc).into_iter().flatten();
+        match rules.find(|rule| rule.fits(origin.address)) {
+            Some(rule) => Identified {
+                caller: Caller::Principal(rule.principal),
+                by: Proof::Network,
+            },
+            None => Identified::ANONYMOUS,
+        }
     }
 }
 
 impl TokenRule {
     fn fits(&self, token: &VerifiedJwt) -> bool {
         self.claims.iter().all(|claim| has_claim(token, claim))
-    }
-
-    /// Is the principal that it gives this caller? A session of the same name of the same role is: what holders of its temporary
-    /// credentials may do is the session's, which they signed with.
-    fn gives(&self, caller: &Caller) -> bool {
-        match caller {
-            Caller::Anonymous => false,
-            Caller::Principal(index) => *index == self.principal,
-            Caller::Session(session) => *session.principal().arn == *self.arn.as_str(),
-        }
     }
 }
 

@@ -11,6 +11,7 @@ mod bearers;
 mod cache;
 pub mod calls;
 mod cedar;
+pub mod certificate;
 mod compile;
 #[cfg(test)]
 mod corpus;
@@ -42,7 +43,7 @@ pub use cedar::SCHEMA as CEDAR_SCHEMA;
 pub use compile::{NetworkIndex, Policies, ServiceIndex, compile};
 pub use decision::{Layer, Permit, Refusal, RefusalKind};
 pub use explain::{Explanation, LayerExplanation, Nearest, Outcome, StatementExplanation};
-pub use identity::{Identified, Identities, IdentityError, Origin, Proof, Testimony};
+pub use identity::{Given, Identified, Identities, IdentityError, Origin, Proof, Testimony};
 pub use lint::lint;
 pub use principal::{Caller, Principal, PrincipalIndex, PrincipalType};
 pub use request::{Action, Request};

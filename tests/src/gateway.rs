@@ -31,13 +31,14 @@ use crate::{
 pub const UNKNOWN_NAME: &str = "gateway_tls_handshakes_total{outcome=\"unknown_name\"}";
 
 /// Metrics that stay zero unless a scenario makes trouble.
-const TROUBLE: [&str; 12] = [
+const TROUBLE: [&str; 13] = [
     "gateway_config_reloads_total{outcome=\"rejected\"}",
     "gateway_listener_failures_total",
     "gateway_connections_refused_total{reason=\"unknown_vpc\"}",
     "gateway_connections_refused_total{reason=\"too_many\"}",
     "gateway_connections_refused_total{reason=\"accept_failed\"}",
     UNKNOWN_NAME,
+    "gateway_tls_handshakes_total{outcome=\"client_certificate\"}",
     "gateway_tls_handshakes_total{outcome=\"refused\"}",
     "gateway_tls_handshakes_total{outcome=\"lost\"}",
     "gateway_tls_handshakes_total{outcome=\"timeout\"}",

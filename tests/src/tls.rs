@@ -2,10 +2,15 @@
 
 use std::{path::Path, sync::Arc};
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer as Signer, KeyPair};
+use rcgen::{
+    BasicConstraints, CertificateParams, DistinguishedName, ExtendedKeyUsagePurpose, IsCa,
+    Issuer as Signer, KeyPair, SanType,
+};
 use rustls::{
     ClientConfig, RootCertStore, ServerConfig,
+    client::ResolvesClientCert,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
+    sign::CertifiedKey,
 };
 
 /// A certificate authority of a scenario.
@@ -58,12 +63,48 @@ impl Issuer {
         Arc::new(config)
     }
 
+    /// A client certificate with these alternative names, `spiffe://…` or DNS names, and this common name, changed by `change`.
+    pub fn client(
+        &self,
+        common_name: &str,
+        names: &[&str],
+        change: impl FnOnce(&mut CertificateParams),
+    ) -> ClientIdentity {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.subject_alt_names = names
+            .iter()
+            .map(|name| match name.split_once("://") {
+                Some(_) => SanType::URI((*name).try_into().unwrap()),
+                None => SanType::DnsName((*name).try_into().unwrap()),
+            })
+            .collect();
+        params.distinguished_name = DistinguishedName::new();
+        params
+            .distinguished_name
+            .push(rcgen::DnType::CommonName, common_name);
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        change(&mut params);
+        let key = KeyPair::generate().unwrap();
+        let leaf = params.signed_by(&key, &self.signer).unwrap();
+        ClientIdentity {
+            chain: vec![leaf.der().clone()],
+            key: PrivateKeyDer::Pkcs8(key.serialize_der().into()),
+        }
+    }
+
     fn leaf(&self, domain: &str) -> (String, String) {
         let params = CertificateParams::new(vec![domain.to_owned()]).unwrap();
         let key = KeyPair::generate().unwrap();
         let leaf = params.signed_by(&key, &self.signer).unwrap();
         (leaf.pem(), key.serialize_pem())
     }
+}
+
+/// A client certificate and its key.
+#[derive(Debug)]
+pub struct ClientIdentity {
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
 }
 
 /// Whom a TLS client trusts. It keeps the sessions it was given, as a browser does, for all its connections.
@@ -88,11 +129,36 @@ impl Trust {
         Self { config }
     }
 
+    /// The same, showing this certificate to whoever asks, with sessions of its own.
+    #[must_use]
+    pub fn showing(&self, identity: &ClientIdentity) -> Self {
+        let key = rustls::crypto::ring::sign::any_supported_type(&identity.key).unwrap();
+        let shown = CertifiedKey::new(identity.chain.clone(), key);
+        let mut config = self.config.clone();
+        config.client_auth_cert_resolver = Arc::new(Shows(Arc::new(shown)));
+        config.resumption = rustls::client::Resumption::in_memory_sessions(32);
+        Self { config }
+    }
+
     /// A client that offers these protocols.
     pub(crate) fn client(&self, alpn: &[&str]) -> Arc<ClientConfig> {
         let mut config = self.config.clone();
         config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
         Arc::new(config)
+    }
+}
+
+/// Shows one certificate, whatever authorities are asked for.
+#[derive(Debug)]
+struct Shows(Arc<CertifiedKey>);
+
+impl ResolvesClientCert for Shows {
+    fn resolve(&self, _: &[&[u8]], _: &[rustls::SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        Some(Arc::clone(&self.0))
+    }
+
+    fn has_certs(&self) -> bool {
+        true
     }
 }
 

@@ -12,11 +12,11 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 use trellis_model::config::{
-    AccessLogSubscription, Action, AuthPolicyMode, AuthType, Case, Config, DnsSettings,
-    GatewaySettings, HeaderMatchKind, HealthCheck, HttpMatch, Limits, Listener, ListenerProtocol,
-    LogDestination, LoggedResource, PathMatchKind, PolicyLanguage, PolicyText, ProtocolVersion,
-    Role, Service, ServiceNetwork, TargetGroup, TargetGroupType, TargetProtocol, Upgrades, User,
-    Vpc,
+    AccessLogSubscription, Action, AuthPolicyMode, AuthType, Case, ClientCertificateMode, Config,
+    DnsSettings, GatewaySettings, HeaderMatchKind, HealthCheck, HttpMatch, Limits, Listener,
+    ListenerProtocol, LogDestination, LoggedResource, PathMatchKind, PolicyLanguage, PolicyText,
+    ProtocolVersion, Role, Service, ServiceNetwork, TargetGroup, TargetGroupType, TargetProtocol,
+    Upgrades, User, Vpc,
 };
 use trellis_model::name::DomainName;
 
@@ -35,12 +35,13 @@ pub fn redacted(config: &Config) -> Value {
         "gateway": gateway(&config.gateway),
         "vpcs": list(&config.vpcs, vpc),
         "serviceNetworks": list(&config.service_networks, service_network),
-        "services": list(&config.services, service),
+        "services": list(&config.services, |of| service(of, config)),
         "targetGroups": list(&config.target_groups, target_group),
         "principals": {
             "users": list(&config.users, user),
             "roles": list(&config.roles, role),
             "identityProviders": list(&config.identity_providers, identities::provider),
+            "trustStores": list(&config.trust_stores, identities::trust_store),
             "mappings": list(&config.mappings, |mapping| identities::mapping(mapping, config)),
         },
         "organizations": organizations,
@@ -132,7 +133,7 @@ fn service_network(network: &ServiceNetwork) -> Value {
     })
 }
 
-fn service(service: &Service) -> Value {
+fn service(service: &Service, config: &Config) -> Value {
     json!({
         "id": service.id.to_string(),
         "arn": service.arn.as_str(),
@@ -140,6 +141,15 @@ fn service(service: &Service) -> Value {
         "account": service.account.as_str(),
         "dnsEntry": {"domainName": service.generated_domain.as_str()},
         "customDomainName": service.custom_domain.as_ref().map(DomainName::as_str),
+        "clientCertificates": service.client_certificates.map(|asked| {
+            json!({
+                "trustStore": config.trust_stores.get(asked.trust_store).map(|of| &of.name),
+                "mode": match asked.mode {
+                    ClientCertificateMode::Request => "REQUEST",
+                    ClientCertificateMode::Require => "REQUIRE",
+                },
+            })
+        }),
         "certificate": service.certificate.as_ref().map(|files| {
             json!({"certificateFile": files.certificate, "privateKeyFile": files.private_key})
         }),

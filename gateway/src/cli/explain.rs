@@ -13,13 +13,14 @@ use std::{
     collections::BTreeMap,
     io::{self, Write},
     net::IpAddr,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
     time::SystemTime,
 };
 
 use clap::{Args, ValueEnum};
 use http::Version;
+use rustls_pki_types::{CertificateDer, pem::PemObject as _};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use trellis_model::config::Config;
 use trellis_policy::{Caller, Explanation};
@@ -66,9 +67,13 @@ pub(super) struct Explain {
     #[arg(long = "session-tag", value_name = "KEY=VALUE", value_parser = parse_tag, requires = "principal")]
     session_tags: Vec<(String, String)>,
     /// Suppose that nothing shows who is calling, whatever the headers say. Without this and --principal a signature in headers
-    /// or URL and a token are verified, and the network is asked.
+    /// or URL and a token are verified, and the certificate and the network are asked.
     #[arg(long, conflicts_with = "principal")]
     anonymous: bool,
+    /// The certificate that the client shows where the service asks for one: a file in PEM, the client's own first and then those
+    /// of authorities between. It is verified as in a handshake; that the client has its key is supposed.
+    #[arg(long, value_name = "FILE")]
+    client_certificate: Option<PathBuf>,
     /// The method.
     #[arg(short = 'X', long, value_name = "METHOD", default_value = "GET")]
     method: String,
@@ -140,6 +145,20 @@ pub(super) fn parse_time(text: &str) -> Result<SystemTime, String> {
         .map_err(|_| "not a time like `2026-01-31T12:00:00Z`".to_owned())
 }
 
+/// The certificates in a file.
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, DescriptionError> {
+    let shown = path.display();
+    let pem = std::fs::read(path)
+        .map_err(|error| format!("cannot read `{shown}`: {}", crate::reason::reason(&error)))?;
+    let found: Vec<_> = CertificateDer::pem_slice_iter(&pem)
+        .collect::<Result<_, _>>()
+        .map_err(|error| format!("`{shown}` is not PEM: {error}"))?;
+    if found.is_empty() {
+        return Err(format!("`{shown}` holds no certificate").into());
+    }
+    Ok(found)
+}
+
 /// A request as a command line or a test describes it.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Description {
@@ -151,6 +170,8 @@ pub(super) struct Description {
     pub(super) to: Option<IpAddr>,
     /// Who signed it.
     pub(super) sender: SenderText,
+    /// The file of the certificate that its sender shows.
+    pub(super) client_certificate: Option<PathBuf>,
     /// The method.
     pub(super) method: String,
     /// The URL.
@@ -215,7 +236,11 @@ impl Description {
         let version = self
             .http
             .map_or_else(|| line.usual_version(), Version::from);
-        let supposed = line.supposed(&place, version, sender, at);
+        let certificates = match &self.client_certificate {
+            Some(path) => certificates(path)?,
+            None => Vec::new(),
+        };
+        let supposed = line.supposed(&place, version, (sender, certificates), at);
         Ok((place, supposed))
     }
 
@@ -328,6 +353,7 @@ impl Explain {
                 None if self.anonymous => SenderText::Anonymous,
                 None => SenderText::Signature,
             },
+            client_certificate: self.client_certificate,
             method: self.method,
             url: self.url,
             headers: self.headers,

@@ -115,9 +115,10 @@ impl Test {
         now: SystemTime,
     ) -> Result<Vec<Outcome>, Problems> {
         let document: Document = read(source).map_err(|problem| Problems::from_iter([problem]))?;
+        let folder = source.path.parent().unwrap_or(Path::new(""));
         let config = match (&self.config, &document.config) {
             (Some(path), _) => path.clone(),
-            (None, Some(written)) => source.path.parent().unwrap_or(Path::new("")).join(written),
+            (None, Some(written)) => folder.join(written),
             (None, None) => {
                 let problem = Problem::error(whole(source), "names no configuration")
                     .hint("write `config: PATH`, relative to this file, or give `--config PATH`");
@@ -129,7 +130,7 @@ impl Test {
         let mut problems = Problems::default();
         for (position, test) in document.tests.iter().enumerate() {
             let place = whole(source).below(&format!("tests[{position}]"));
-            match case::run(test, &document.defaults, &subject, now) {
+            match case::run(test, (&document.defaults, folder), &subject, now) {
                 Ok(verdict) => outcomes.push(Outcome::new(test, place, verdict)),
                 Err(wrong) => {
                     let place = place.below(&format!(".{}", wrong.member));
@@ -168,7 +169,7 @@ fn text(path: &Path) -> Result<String, String> {
     fs::read_to_string(path).map_err(|error| say(&error))
 }
 
-/// Files of tests name no other files but the configuration.
+/// The lines of a file of tests are found without the files that it names.
 struct NoInputs;
 
 impl Inputs for NoInputs {

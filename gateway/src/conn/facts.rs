@@ -2,15 +2,19 @@
 
 use std::{
     net::{IpAddr, SocketAddr},
-    sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
 use bytes::Bytes;
 use http::HeaderValue;
+use parking_lot::Mutex;
 use trellis_model::id::VpcId;
 
-use super::opened::Openings;
+use super::{opened::Openings, standing::Standing};
 use crate::{h2::Opened, tls::Negotiated};
 
 /// What is known about a connection for as long as it lives, and the few signals between its owner and its requests.
@@ -22,6 +26,8 @@ pub struct Facts {
     pub peer: SocketAddr,
     /// The address that the client connected to.
     pub local: SocketAddr,
+    /// What the client's certificate is worth, once a request has asked.
+    pub(super) standing: Mutex<Option<Arc<Standing>>>,
     /// TLS, where the client speaks it.
     pub tls: Option<Negotiated>,
     /// When the connection was accepted.
@@ -69,6 +75,7 @@ impl Facts {
             vpc,
             peer,
             local,
+            standing: Mutex::new(None),
             tls,
             opened,
             client_header: client_header(peer.ip()),

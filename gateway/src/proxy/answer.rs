@@ -66,6 +66,17 @@ impl Answer {
         )
     }
 
+    /// What the client showed in its handshake is not what the service asks for. A new connection may do better.
+    ///
+    /// Spec: RFC 9110 §15.5.20, 421.
+    pub(super) fn uncertified() -> Self {
+        Self::new(
+            421,
+            "Misdirected Request: the TLS connection was not made with a client certificate that the service accepts now",
+            None,
+        )
+    }
+
     /// The head is malformed or exceeds a limit.
     pub(super) fn malformed() -> Self {
         Self::new(400, "Bad Request", Some(FailureReason::ClientProtocolError))

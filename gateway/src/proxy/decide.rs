@@ -9,7 +9,7 @@ use http::{Method, Version};
 use pingora_http::RequestHeader;
 use trellis_model::config::{AuthType, ProtocolVersion};
 use trellis_policy::{
-    self as policy, Caller, Identified, Origin,
+    self as policy, Caller, Given, Identified, Origin,
     sigv4::{Presigned, SignedParts},
 };
 use trellis_routing::{Authority, RequestParts};
@@ -20,7 +20,7 @@ use super::{
     tell,
 };
 use crate::{
-    conn::Facts,
+    conn::{Facts, Standing},
     h1::{self, Violation},
     snapshot::{Action, Network, Service, Snapshot, View},
 };
@@ -47,12 +47,23 @@ pub(super) fn decide_as(
         snapshot: &snapshot,
         view: snapshot.view(&facts.vpc).ok_or(Unmatched::Vpc)?,
         facts: &facts,
+        certified: None,
         at: exchange.start,
     };
 
     let matched = find(&request, &arrival)?;
     exchange.stage = Stage::Matched(matched);
     facts.set_idle(exchange.idle());
+
+    let service = snapshot.service(matched.service).ok_or(Unmatched::Host)?;
+    exchange.standing = facts
+        .standing(&snapshot, service, exchange.start)
+        .map_err(Unmatched::from)?;
+    let standing = exchange.standing.clone();
+    let arrival = Arrival {
+        certified: standing.as_deref().and_then(Standing::given),
+        ..arrival
+    };
 
     let Identified { caller, by } =
         identify(&request, &arrival, matched).map_err(Halt::Unproven)?;
@@ -77,6 +88,8 @@ pub(super) struct Arrival<'a> {
     pub(super) snapshot: &'a Snapshot,
     pub(super) view: &'a View,
     pub(super) facts: &'a Facts,
+    /// Who the client's certificate is of, once it is known what the service makes of it.
+    pub(super) certified: Option<&'a Given>,
     pub(super) at: SystemTime,
 }
 
@@ -146,6 +159,7 @@ impl<'a> Head<'a> {
             view,
             facts,
             at,
+            ..
         } = *arrival;
         Some(policy::Request {
             action: policy::Action::Invoke,
@@ -224,8 +238,8 @@ fn find(request: &Head<'_>, arrival: &Arrival<'_>) -> Result<Match, Halt> {
     })
 }
 
-/// Signature, token, network → caller. A signature that does not verify refuses, even where anonymous callers may pass; tokens and
-/// networks are asked only where a policy asks who is calling.
+/// Signature, token, certificate, network → caller. A signature that does not verify refuses, even where anonymous callers may pass;
+/// tokens, certificates and networks are asked only where a policy asks who is calling.
 pub(super) fn authenticate(
     request: &Head<'_>,
     arrival: &Arrival<'_>,
@@ -256,6 +270,7 @@ pub(super) fn authenticate(
         vpc: &arrival.view.vpc,
         account: &arrival.view.account,
         address: arrival.facts.peer.ip(),
+        certified: arrival.certified,
     };
     let headers = &request.header.headers;
     let identified = snapshot

@@ -12,13 +12,13 @@ use pingora_error::{Error, ErrorType, Result};
 use pingora_http::RequestHeader;
 use pingora_proxy::Session;
 use trellis_access_logs::record::{AuthDeniedReason, FailureReason, GrpcCode};
-use trellis_policy::{Caller, Permit, Principal, Proof};
+use trellis_policy::{Caller, Permit, Principal, Proof, certificate::ClientCertificate};
 use trellis_routing::ServiceIndex;
 use trellis_target_groups::Lease;
 
 use super::affinity::Affinity;
 use crate::{
-    conn::Facts,
+    conn::{Facts, Standing},
     shared::Shared,
     snapshot::{
         Action, CallerTexts, Listener, Network, Rule, Service, Snapshot, TargetGroup, View,
@@ -96,6 +96,8 @@ pub struct Exchange {
     pub known_by: Proof,
     /// What is wrong with the signature or the token that was to show it, for operators.
     pub unproven: Option<String>,
+    /// What the client's certificate is worth to the service, where it asks for one and the client has one.
+    pub standing: Option<Arc<Standing>>,
     /// The target group that was chosen.
     pub group: Option<Arc<TargetGroup>>,
     /// What the request has to do with one of its targets.
@@ -142,6 +144,11 @@ impl Exchange {
             Caller::Anonymous => None,
             Caller::Principal(index) => {
                 let principal = snapshot.policies.principal(*index)?;
+                if self.known_by == Proof::Certificate {
+                    let standing = self.standing.as_ref()?;
+                    let texts = standing.texts(principal, self.certificate()?)?;
+                    return Some((principal, texts));
+                }
                 Some((principal, snapshot.caller_texts(*index)?))
             }
             Caller::Session(session) => {
@@ -150,6 +157,12 @@ impl Exchange {
                 Some((principal, self.session_texts.get_or_init(texts)))
             }
         }
+    }
+
+    /// The client's certificate, if the service asks for it and accepts it.
+    pub fn certificate(&self) -> Option<&ClientCertificate> {
+        self.standing.as_ref()?;
+        self.facts.as_ref()?.certificate()
     }
 
     /// A request whose head is being read.
@@ -165,6 +178,7 @@ impl Exchange {
             session_texts: OnceLock::new(),
             known_by: Proof::None,
             unproven: None,
+            standing: None,
             group: None,
             affinity: Affinity::default(),
             lease: None,

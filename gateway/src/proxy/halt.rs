@@ -6,7 +6,7 @@ use trellis_policy::{IdentityError, Layer, Refusal, sigv4::SignatureError};
 use trellis_routing::AuthorityError;
 
 use super::{answer::Answer, exchange::Exchange};
-use crate::h1::Violation;
+use crate::{conn::Unfounded, h1::Violation};
 
 /// Why a request goes no further than the gateway.
 ///
@@ -62,9 +62,7 @@ impl Unproven {
     fn answer(&self) -> Answer {
         match self {
             Self::Signature(error) => Answer::forbidden(error.status(), error.public_text()),
-            Self::Identity(error) => {
-                Answer::forbidden(error.status(), error.public_text().to_owned())
-            }
+            Self::Identity(error) => Answer::forbidden(error.status(), error.public_text()),
         }
     }
 }
@@ -87,6 +85,9 @@ pub(super) enum Unmatched {
     /// The TLS server name and the host name different services.
     #[error("the host belongs to another service than the TLS server name")]
     Misdirected,
+    /// The service asks for certificates, and the connection has nothing that it accepts.
+    #[error("{0}")]
+    Uncertified(#[from] Unfounded),
     /// The service listens, but not like this.
     #[error("the service has no listener of this protocol on this port")]
     Listener,
@@ -160,6 +161,7 @@ impl Halt {
             Self::Malformed(violation) => Answer::refused(violation),
             Self::Authority(_) => Answer::malformed(),
             Self::Unmatched(Unmatched::Misdirected) => Answer::misdirected(),
+            Self::Unmatched(Unmatched::Uncertified(_)) => Answer::uncertified(),
             Self::Unmatched(_) => Answer::not_found(),
             Self::Unproven(error) => error.answer(),
             Self::Denied { text, .. } => Answer::forbidden(403, text),

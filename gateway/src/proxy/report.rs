@@ -11,11 +11,11 @@ use pingora_proxy::Session;
 use trellis_access_logs::{
     Destinations, Recorder,
     record::{
-        Additions, CandidateDecision, FailureReason, GrpcCode, IdentifiedBy, Protocol, Record,
-        ResolvedUser, Tls,
+        Additions, CallerCertificate, CandidateDecision, FailureReason, GrpcCode, IdentifiedBy,
+        Protocol, Record, ResolvedUser, Tls,
     },
 };
-use trellis_policy::{Caller, Proof};
+use trellis_policy::{Caller, Proof, certificate::ClientCertificate};
 
 use super::{
     answer::Answer,
@@ -211,6 +211,7 @@ fn describe_caller<'a>(record: &mut Record<'a>, exchange: &'a Exchange) {
         }
         _ => ResolvedUser::AuthOff,
     };
+    record.caller_certificate = exchange.certificate().map(describe_certificate);
     if let Some((principal, texts)) = exchange.caller_texts() {
         record.resolved_user = ResolvedUser::Arn(&principal.arn);
         record.caller_principal = Some(&principal.arn);
@@ -227,7 +228,21 @@ fn identified_by(proof: Proof) -> Option<IdentifiedBy> {
         Proof::None => None,
         Proof::Signature => Some(IdentifiedBy::Signature),
         Proof::Token => Some(IdentifiedBy::Token),
+        Proof::Certificate => Some(IdentifiedBy::Certificate),
         Proof::Network => Some(IdentifiedBy::Network),
+    }
+}
+
+fn describe_certificate(certificate: &ClientCertificate) -> CallerCertificate<'_> {
+    fn bytes(text: &str) -> &[u8] {
+        text.as_bytes()
+    }
+    CallerCertificate {
+        issuer_ou: certificate.issuer_ou.as_deref().map(bytes),
+        subject_cn: certificate.subject_cn().map(bytes),
+        san_dns: certificate.dns_names.first().map(|name| bytes(name)),
+        san_uri: certificate.uri.as_deref().map(bytes),
+        san_name_cn: certificate.directory_cn.as_deref().map(bytes),
     }
 }
 

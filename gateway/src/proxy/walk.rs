@@ -13,7 +13,8 @@ use std::{
 
 use http::{HeaderValue, Version};
 use pingora_http::RequestHeader;
-use trellis_model::id::VpcId;
+use rustls_pki_types::CertificateDer;
+use trellis_model::{config::ClientCertificateMode, id::VpcId};
 use trellis_policy::{Caller, Explanation, Identified, PrincipalIndex, Proof};
 use trellis_routing::Trial;
 
@@ -29,7 +30,7 @@ use super::{
 use crate::{
     conn::Facts,
     snapshot::{Action, PortProtocols, Snapshot, TargetGroup, View},
-    tls::{Http, Negotiated},
+    tls::{Client, Http, Negotiated, Shown},
 };
 
 /// A request that nobody sends.
@@ -41,6 +42,8 @@ pub struct Supposed {
     pub local: SocketAddr,
     /// Does it speak TLS, and which server name does it ask for?
     pub tls: Option<ServerName>,
+    /// The certificates that it shows when it is asked, its own first, whose key it is supposed to have.
+    pub certificates: Vec<CertificateDer<'static>>,
     /// The HTTP version.
     pub version: Version,
     /// The method.
@@ -63,7 +66,7 @@ pub type ServerName = Option<Box<str>>;
 /// Who sends a supposed request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Sender {
-    /// Whoever its signature, its token or its network shows; nobody if nothing does.
+    /// Whoever its signature, its token, its certificate or its network shows; nobody if nothing does.
     Signature,
     /// This caller, as if it had signed.
     Supposed(Caller),
@@ -217,6 +220,7 @@ fn connect(view: Option<&View>, supposed: &Supposed) -> Result<Facts, End> {
             } else {
                 Http::One
             },
+            client: show(view, name, supposed)?,
         }),
     };
     let peer = SocketAddr::new(peer, 0);
@@ -227,6 +231,34 @@ fn connect(view: Option<&View>, supposed: &Supposed) -> Result<Facts, End> {
         Instant::now(),
         IDLE,
     ))
+}
+
+/// What comes of asking for a certificate, where the service of the server name asks.
+fn show(view: &View, server_name: &str, supposed: &Supposed) -> Result<Option<Arc<Client>>, End> {
+    let Some(trust) = view.tls.trust(server_name) else {
+        return Ok(None);
+    };
+    let chain = &supposed.certificates;
+    let required = trust.mode() == ClientCertificateMode::Require;
+    if chain.is_empty() && required {
+        return Err(End::Unanswered {
+            reason: "the service requires a client certificate and the client shows none"
+                .to_owned(),
+        });
+    }
+    let shown = (!chain.is_empty())
+        .then(|| trust.verify(chain, supposed.at))
+        .transpose()
+        .map_err(|rejected| End::Unanswered {
+            reason: format!("the service does not accept the client certificate: {rejected}"),
+        })?;
+    Ok(Some(Arc::new(Client {
+        trust: trust.id(),
+        shown: shown.map(|certificate| Shown {
+            certificate,
+            chain: chain.clone(),
+        }),
+    })))
 }
 
 impl Walk {
@@ -280,6 +312,7 @@ impl Walk {
             snapshot,
             view,
             facts,
+            certified: None,
             at,
         };
         let listener = snapshot

@@ -214,6 +214,7 @@ fn service(default_action: Action, rule_action: Action) -> Service {
         generated_domain: "orders.test".parse().unwrap(),
         custom_domain: None,
         certificate: None,
+        client_certificates: None,
         auth_type: AuthType::None,
         auth_policy: None,
         auth_policy_mode: trellis_model::config::AuthPolicyMode::Enforce,

@@ -24,6 +24,7 @@ use super::{
     Action, Attachments, Listener, Names, Network, PortProtocols, Rule, Service, Snapshot,
     TargetGroup, View,
     certificates::{TlsTerms, terminator},
+    clients::{self, Clients, Trusts},
     texts::header_value,
 };
 use crate::{
@@ -58,20 +59,30 @@ pub struct Compiled {
     network_layers: Vec<policy::NetworkIndex>,
     service_layers: Vec<policy::ServiceIndex>,
     resumption: Vec<Resumption>,
+    trusts: Arc<Trusts>,
+    warnings: Vec<Problem>,
     worlds: Vec<World>,
     /// What a VPC without a network meets.
     nothing: World,
     generated: DomainName,
 }
 
-/// Compiles what can fail: policies, keys of callers and of identity providers, keys for tickets.
+/// Compiles what can fail: policies, keys of callers and of identity providers, certificate authorities, keys for tickets.
 pub fn compile(
     config: &Config,
     tls: &TlsTerms,
     (session_keys, published): (&session_keys::Shared, &PublishedKeys),
 ) -> Result<Compiled, Problems> {
     let whole = |text: String| Problems::from_iter([Problem::error(Place::default(), text)]);
-    let policies = trellis_policy::compile(config)?;
+    let (policies, trusts) = match (trellis_policy::compile(config), clients::compile(config)) {
+        (Ok(policies), Ok(trusts)) => (policies, trusts),
+        (policies, trusts) => {
+            let mut problems = policies.err().unwrap_or_default();
+            problems.extend(trusts.err().into_iter().flatten());
+            return Err(problems);
+        }
+    };
+    let (trusts, ended) = trusts;
     let keys = KeyRing::for_config(config, &policies).map_err(|error| whole(error.to_string()))?;
     let identities = Identities::compile(config, &policies, |url| published.of(url))?;
     let resumption = tls
@@ -109,6 +120,8 @@ pub fn compile(
     let generated = generated_zone(&config.region)
         .parse()
         .map_err(|error| whole(format!("{error}")))?;
+    let mut warnings = policies.warnings().to_vec();
+    warnings.extend(ended);
     Ok(Compiled {
         policies,
         verifier,
@@ -116,6 +129,8 @@ pub fn compile(
         network_layers,
         service_layers,
         resumption,
+        trusts: Arc::new(trusts),
+        warnings,
         worlds,
         nothing,
         generated,
@@ -156,9 +171,9 @@ pub fn sockets(config: &Config) -> BTreeSet<SocketAddr> {
 }
 
 impl Compiled {
-    /// What the authors of the policies should look at, although the policies run.
+    /// What the authors of policies and of certificate authorities should look at, although they are used.
     pub fn warnings(&self) -> &[Problem] {
-        self.policies.warnings()
+        &self.warnings
     }
 
     /// Puts the snapshot together.
@@ -221,19 +236,20 @@ impl Compiled {
     ) -> Arc<[Service]> {
         let groups = target_groups(config, around);
         let memberships = memberships(config);
-        let service = |(service, policy): (&config::Service, &policy::ServiceIndex)| {
-            let networks = memberships.get(&service.id);
-            let networks = networks.map(Vec::as_slice).unwrap_or_default();
-            let membership = Membership {
-                networks: networks.into(),
-                destinations: destinations(service.id, networks, config, subscriptions),
+        let service =
+            |(index, (service, policy)): (u32, (&config::Service, &policy::ServiceIndex))| {
+                let networks = memberships.get(&service.id);
+                let networks = networks.map(Vec::as_slice).unwrap_or_default();
+                let membership = Membership {
+                    networks: networks.into(),
+                    destinations: destinations(service.id, networks, config, subscriptions),
+                };
+                let clients = self.trusts.get(&ServiceIndex(index));
+                let asked = (clients, *policy);
+                compile_service(service, asked, membership, &groups, around.telemetry)
             };
-            compile_service(service, *policy, membership, &groups, around.telemetry)
-        };
-        config
-            .services
-            .iter()
-            .zip(&self.service_layers)
+        (0..)
+            .zip(config.services.iter().zip(&self.service_layers))
             .map(service)
             .collect()
     }
@@ -282,7 +298,7 @@ impl Compiled {
                     config,
                     around.certificates,
                     resumption,
-                    &around.tls.ca,
+                    (&around.tls.ca, &self.trusts),
                 ),
                 network_header: header_value(format!("SourceVpcArn={}", vpc.arn)),
                 vpc_header: header_value(vpc.id.to_string()),
@@ -362,7 +378,7 @@ struct Membership {
 
 fn compile_service(
     service: &config::Service,
-    policy: policy::ServiceIndex,
+    (clients, policy): (Option<&Clients>, policy::ServiceIndex),
     membership: Membership,
     groups: &HashMap<TargetGroupId, Arc<TargetGroup>>,
     telemetry: &Arc<Telemetry>,
@@ -372,6 +388,7 @@ fn compile_service(
         arn: service.arn.clone(),
         name: service.name.clone(),
         account: service.account.clone(),
+        clients: clients.cloned(),
         auth_type: service.auth_type,
         policy,
         domain: service

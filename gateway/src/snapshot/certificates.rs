@@ -11,9 +11,9 @@ use trellis_model::{
 };
 use trellis_routing::HostTable;
 
-use super::build::World;
+use super::{build::World, clients::Trusts};
 use crate::tls::{
-    CertificateFor, Resumption, Terminator, TicketError,
+    CertificateFor, Resumption, Terminator, TicketError, Trust,
     ca::InternalCa,
     store::{Certificates, FileCertificate},
 };
@@ -57,6 +57,7 @@ struct ViewCertificates {
     hosts: Arc<HostTable>,
     files: HashMap<DomainName, Arc<FileCertificate>>,
     ca: Arc<InternalCa>,
+    trusts: Arc<Trusts>,
 }
 
 impl CertificateFor for ViewCertificates {
@@ -77,6 +78,14 @@ impl CertificateFor for ViewCertificates {
             }
         }
     }
+
+    fn trust(&self, server_name: &str) -> Option<&Arc<Trust>> {
+        if self.trusts.is_empty() {
+            return None;
+        }
+        let service = self.hosts.find(server_name.as_bytes())?;
+        Some(&self.trusts.get(&service)?.trust)
+    }
 }
 
 /// The terminator of a view over `world`.
@@ -85,7 +94,7 @@ pub(super) fn terminator(
     config: &Config,
     files: &Certificates,
     resumption: &Resumption,
-    ca: &Arc<InternalCa>,
+    (ca, trusts): (&Arc<InternalCa>, &Arc<Trusts>),
 ) -> Terminator {
     let of_service = |index: &trellis_routing::ServiceIndex| {
         let service = config.services.get(index.0 as usize)?;
@@ -98,6 +107,7 @@ pub(super) fn terminator(
         hosts: Arc::clone(&world.hosts),
         files: world.services.iter().filter_map(of_service).collect(),
         ca: Arc::clone(ca),
+        trusts: Arc::clone(trusts),
     };
     Terminator::new(Arc::new(certificates), resumption)
 }

@@ -162,8 +162,9 @@ pub const CONNECTIONS_REFUSED: Metric = counter(
 pub const TLS_HANDSHAKES: Metric = counter(
     "gateway_tls_handshakes_total",
     &["outcome"],
-    "TLS handshakes with clients, by outcome: ok, unknown_name (no certificate for the server name), refused (one side did not \
-     accept what the other sent), lost (the connection ended) or timeout.",
+    "TLS handshakes with clients, by outcome: ok, unknown_name (no certificate for the server name), client_certificate (the \
+     service requires a certificate and got none, or got one that it does not accept), refused (one side did not accept what the \
+     other sent), lost (the connection ended) or timeout.",
 );
 
 /// Listeners open.

@@ -12,7 +12,8 @@ use tokio_rustls::{LazyConfigAcceptor, server::TlsStream};
 
 use super::{
     cipher::{cipher_name, version_name},
-    parameters::{CertificateFor, Resumption, canonical, server_config},
+    client::{Client, Inquiry, Trust},
+    parameters::{CertificateFor, Resumption, asking_config, canonical, server_config},
 };
 
 /// The alert `unrecognized_name`, fatal, as it stands on the wire before any key exists.
@@ -24,6 +25,7 @@ const UNRECOGNIZED_NAME: [u8; 7] = [0x15, 0x03, 0x03, 0x00, 0x02, 0x02, 0x70];
 #[derive(Debug, Clone)]
 pub struct Terminator {
     certificates: Arc<dyn CertificateFor>,
+    resumption: Resumption,
     with_protocols: Arc<ServerConfig>,
     without_protocols: Arc<ServerConfig>,
 }
@@ -38,6 +40,7 @@ impl Terminator {
         without_protocols.alpn_protocols.clear();
         Self {
             certificates,
+            resumption: resumption.clone(),
             with_protocols: Arc::new(with_protocols),
             without_protocols: Arc::new(without_protocols),
         }
@@ -46,6 +49,11 @@ impl Terminator {
     /// Is there a certificate for this server name (lower case, no trailing dot)?
     pub fn answers_for(&self, server_name: &str) -> bool {
         self.certificates.certificate(server_name).is_some()
+    }
+
+    /// Whose certificates clients of this server name are asked for, if they are asked.
+    pub fn trust(&self, server_name: &str) -> Option<&Arc<Trust>> {
+        self.certificates.trust(server_name)
     }
 
     /// Does one handshake. The deadline is the caller's: dropping the future closes the connection.
@@ -72,14 +80,32 @@ impl Terminator {
             let _ = start.io.shutdown().await;
             return Err(HandshakeError::UnrecognizedName { server_name });
         };
-        let config = if shares_protocol {
-            &self.with_protocols
-        } else {
-            &self.without_protocols
-        };
-        let stream = start.into_stream(Arc::clone(config)).await?;
-        let negotiated = Negotiated::new(server_name, stream.get_ref().1);
+        let inquiry = self
+            .trust(&server_name)
+            .map(|trust| self.resumption.inquiry(trust));
+        let config = self.config(inquiry.as_ref(), shares_protocol);
+        let stream = start.into_stream(config).await?;
+        let connection = stream.get_ref().1;
+        let client = inquiry
+            .map(|inquiry| inquiry.finish(connection.peer_certificates()))
+            .transpose()
+            .map_err(|rejected| HandshakeError::ClientCertificate(rejected.into()))?;
+        let negotiated = Negotiated::new(server_name, connection, client);
         Ok((stream, negotiated))
+    }
+
+    fn config(&self, inquiry: Option<&Arc<Inquiry>>, shares_protocol: bool) -> Arc<ServerConfig> {
+        match inquiry {
+            None if shares_protocol => Arc::clone(&self.with_protocols),
+            None => Arc::clone(&self.without_protocols),
+            Some(inquiry) => {
+                let mut config = asking_config(&self.certificates, &self.resumption, inquiry);
+                if !shares_protocol {
+                    config.alpn_protocols.clear();
+                }
+                Arc::new(config)
+            }
+        }
     }
 }
 
@@ -93,7 +119,7 @@ pub enum Http {
 }
 
 /// What a handshake established, for routing and for the access record.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Negotiated {
     /// The name the client asked for, lower case, no trailing dot.
     pub server_name: Box<str>,
@@ -103,10 +129,12 @@ pub struct Negotiated {
     pub cipher: &'static str,
     /// The agreed protocol.
     pub http: Http,
+    /// What came of asking for the client's certificate, where it was asked for.
+    pub client: Option<Arc<Client>>,
 }
 
 impl Negotiated {
-    fn new(server_name: Box<str>, connection: &ServerConnection) -> Self {
+    fn new(server_name: Box<str>, connection: &ServerConnection, client: Option<Client>) -> Self {
         Self {
             server_name,
             version: connection.protocol_version().map_or("-", version_name),
@@ -117,6 +145,7 @@ impl Negotiated {
                 Some(b"h2") => Http::Two,
                 _ => Http::One,
             },
+            client: client.map(Arc::new),
         }
     }
 }
@@ -130,6 +159,9 @@ pub enum HandshakeError {
         /// The name as sent, in lower case; `None` when the client sent none.
         server_name: Option<Box<str>>,
     },
+    /// The client has no certificate and the service requires one, or it has one that is not accepted.
+    #[error("no acceptable certificate of the client")]
+    ClientCertificate(#[source] rustls::Error),
     /// What came was not acceptable as TLS 1.2 or 1.3, or the client said that ours was not.
     #[error("handshake refused")]
     Protocol(#[source] rustls::Error),
@@ -142,6 +174,11 @@ impl From<io::Error> for HandshakeError {
     /// tokio-rustls carries the errors of rustls inside I/O errors.
     fn from(error: io::Error) -> Self {
         match error.downcast::<rustls::Error>() {
+            // Only clients show certificates to us.
+            Ok(
+                error @ (rustls::Error::InvalidCertificate(_)
+                | rustls::Error::NoCertificatesPresented),
+            ) => Self::ClientCertificate(error),
             Ok(error) => Self::Protocol(error),
             Err(error) => Self::Connection(error),
         }

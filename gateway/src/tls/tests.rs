@@ -1,5 +1,7 @@
 //! Handshakes in process, with clients of tokio-rustls over a pipe.
 
+mod clients;
+
 use std::{
     collections::HashMap,
     io,
@@ -17,8 +19,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use super::{
-    CertificateFor, HandshakeError, Http, Negotiated, Resumption, Terminator, ca::InternalCa,
-    cipher_name, provider, version_name,
+    CertificateFor, HandshakeError, Http, Negotiated, Resumption, Terminator, Trust,
+    ca::InternalCa, cipher_name, provider, version_name,
 };
 
 const NAME: &str = "orders.shop.test";
@@ -28,12 +30,17 @@ const NAME: &str = "orders.shop.test";
 struct View {
     ca: Arc<InternalCa>,
     names: Vec<&'static str>,
+    trusts: HashMap<&'static str, Arc<Trust>>,
 }
 
 impl CertificateFor for View {
     fn certificate(&self, server_name: &str) -> Option<Arc<CertifiedKey>> {
         let known = self.names.contains(&server_name);
         known.then(|| self.ca.certificate(server_name, SystemTime::now()).unwrap())
+    }
+
+    fn trust(&self, server_name: &str) -> Option<&Arc<Trust>> {
+        self.trusts.get(server_name)
     }
 }
 
@@ -55,9 +62,18 @@ impl House {
     }
 
     fn terminator(&self, names: &[&'static str]) -> Terminator {
+        self.asking(names, &[])
+    }
+
+    /// One that asks for certificates of clients where a name has a trust.
+    fn asking(&self, names: &[&'static str], trusts: &[(&'static str, &Arc<Trust>)]) -> Terminator {
+        let trusts = trusts.iter();
         let view = View {
             ca: Arc::clone(&self.ca),
             names: names.to_vec(),
+            trusts: trusts
+                .map(|(name, trust)| (*name, Arc::clone(trust)))
+                .collect(),
         };
         Terminator::new(Arc::new(view), &self.resumption)
     }
@@ -126,16 +142,15 @@ async fn check(
     let (server, client) = shake(&house.terminator(&[NAME]), &client, NAME).await;
     let (server, client) = (server.unwrap(), client.unwrap());
     let connection = client.get_ref().1;
-    let expected = Negotiated {
-        server_name: NAME.into(),
-        version: version_name(version.version),
-        cipher: match version.version {
-            rustls::ProtocolVersion::TLSv1_3 => "TLS_AES_128_GCM_SHA256",
-            _ => "ECDHE-ECDSA-AES128-GCM-SHA256",
-        },
-        http,
+    assert_eq!(&*server.server_name, NAME);
+    assert_eq!(server.version, version_name(version.version));
+    let cipher = match version.version {
+        rustls::ProtocolVersion::TLSv1_3 => "TLS_AES_128_GCM_SHA256",
+        _ => "ECDHE-ECDSA-AES128-GCM-SHA256",
     };
-    assert_eq!(server, expected, "{protocols:?}");
+    assert_eq!(server.cipher, cipher);
+    assert_eq!(server.http, http, "{protocols:?}");
+    assert!(server.client.is_none(), "nobody asked for a certificate");
     assert_eq!(
         connection.alpn_protocol(),
         selected.map(str::as_bytes),
@@ -312,6 +327,7 @@ async fn a_session_is_resumed_in_the_next_snapshot_but_not_in_another_vpc() {
         let view = View {
             ca: Arc::clone(&house.ca),
             names: vec![NAME],
+            trusts: HashMap::new(),
         };
         let elsewhere = Terminator::new(Arc::new(view), &Resumption::new().unwrap());
         let client = Arc::new(house.client(version, &["h2"]));

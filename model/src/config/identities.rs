@@ -1,4 +1,4 @@
-//! Who is calling, without a signature: issuers of tokens, and rules that give callers a principal.
+//! Who is calling, without a signature: issuers of tokens, certificate authorities, and rules that give callers a principal.
 
 use std::sync::Arc;
 
@@ -35,6 +35,19 @@ pub enum ProviderKeys {
     Secret(Secret),
 }
 
+/// Certificate authorities that an account believes.
+#[derive(Debug, Clone)]
+pub struct TrustStore {
+    /// Its name, unique among the account's.
+    pub name: Box<str>,
+    /// Whose services ask for certificates of them, and whose principals these give.
+    pub account: AccountId,
+    /// Their certificates in PEM, not read yet.
+    pub authorities: Arc<str>,
+    /// Where they are stated.
+    pub place: Place,
+}
+
 /// A rule that gives callers a principal.
 #[derive(Debug, Clone)]
 pub struct Mapping {
@@ -58,6 +71,13 @@ pub enum Evidence {
         /// With all of these claims; not empty.
         claims: Vec<ClaimMatch>,
     },
+    /// A client certificate.
+    Certificate {
+        /// Signed by an authority of this store, by position in [`super::Config::trust_stores`].
+        trust_store: usize,
+        /// With all of these names.
+        names: CertificateMatch,
+    },
     /// A connection.
     Attachment {
         /// From this VPC.
@@ -74,6 +94,54 @@ pub struct ClaimMatch {
     pub name: Box<str>,
     /// The value, or one of the values where it is a list.
     pub value: TextMatch,
+}
+
+/// Names that a certificate must have; at least one is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CertificateMatch {
+    /// The SPIFFE ID.
+    pub spiffe_id: Option<TextMatch>,
+    /// One of the DNS names.
+    pub dns_name: Option<TextMatch>,
+    /// Attributes of the subject.
+    pub subject: Vec<AttributeMatch>,
+}
+
+/// An attribute of a subject that must have a value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AttributeMatch {
+    /// Which.
+    pub attribute: SubjectAttribute,
+    /// The value, or one of the values where it is there several times.
+    pub value: TextMatch,
+}
+
+/// An attribute of a subject.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum SubjectAttribute {
+    /// `CN`.
+    CommonName,
+    /// `O`.
+    Organization,
+    /// `OU`.
+    OrganizationalUnit,
+    /// `DC`.
+    DomainComponent,
+    /// `UID`.
+    UserId,
+}
+
+impl SubjectAttribute {
+    /// Its short name. Source: RFC 4514 §3.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::CommonName => "CN",
+            Self::Organization => "O",
+            Self::OrganizationalUnit => "OU",
+            Self::DomainComponent => "DC",
+            Self::UserId => "UID",
+        }
+    }
 }
 
 /// How a text must be.

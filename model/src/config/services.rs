@@ -27,6 +27,8 @@ pub struct Service {
     pub custom_domain: Option<DomainName>,
     /// Certificate for the custom domain; without one the internal CA signs.
     pub certificate: Option<CertificateFiles>,
+    /// Certificates that its clients are asked for.
+    pub client_certificates: Option<ClientCertificates>,
     /// Does its policy count?
     pub auth_type: AuthType,
     /// Its policy.
@@ -54,6 +56,24 @@ pub struct CertificateFiles {
     pub private_key: PathBuf,
     /// Where the document names them.
     pub place: Place,
+}
+
+/// Certificates that clients are asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClientCertificates {
+    /// Signed by an authority of this store, by position in [`super::Config::trust_stores`]; it is of the service's account.
+    pub trust_store: usize,
+    /// What becomes of clients without one.
+    pub mode: ClientCertificateMode,
+}
+
+/// What becomes of clients without a certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ClientCertificateMode {
+    /// Nothing is known of them.
+    Request,
+    /// Their handshake fails. INVARIANT: every listener of the service is HTTPS.
+    Require,
 }
 
 /// Protocol spoken by clients of a listener.

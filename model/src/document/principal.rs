@@ -24,7 +24,10 @@ pub struct Principals {
     pub roles: Vec<Role>,
     /// Issuers whose tokens say who is calling.
     pub identity_providers: Vec<IdentityProvider>,
-    /// Rules that give callers who do not sign a principal. The first that fits counts, those of tokens before those of networks.
+    /// Certificate authorities that may say who is calling.
+    pub trust_stores: Vec<TrustStore>,
+    /// Rules that give callers who do not sign a principal. The first that fits counts, those of tokens before those of certificates,
+    /// those of certificates before those of networks.
     pub mappings: Vec<Mapping>,
 }
 
@@ -47,6 +50,17 @@ pub struct IdentityProvider {
     pub jwks: Option<KeySource>,
     /// Instead of `jwks`: the secret, 32 bytes at least, that it shares with the gateway, for tokens signed by HS256.
     pub secret: Option<SecretSource>,
+}
+
+/// Certificate authorities whose certificates services of the account may ask clients for, with `clientCertificates`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(remote = "Self", rename_all = "camelCase", deny_unknown_fields)]
+pub struct TrustStore {
+    /// Name, unique among the account's trust stores.
+    #[schemars(length(min = *ranges::PRINCIPAL_NAME.start(), max = *ranges::PRINCIPAL_NAME.end()))]
+    pub name: String,
+    /// Path of their certificates in PEM, 100 at most. The configuration is loaded again when the file changes.
+    pub ca_file: String,
 }
 
 /// Kind of an identity provider: `OIDC` is an issuer of JSON Web Tokens with an issuer and audiences, as `OpenID` Connect has them.
@@ -89,7 +103,8 @@ pub struct Mapping {
     pub principal: MappedPrincipal,
 }
 
-/// What says who is calling: `JWT`, a token of an identity provider; `ATTACHMENT`, the VPC that the connection came from.
+/// What says who is calling: `JWT`, a token of an identity provider; `CERTIFICATE`, the certificate that the client proved to have
+/// when its connection was made; `ATTACHMENT`, the VPC that the connection came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 pub enum MappingSource {
     #[serde(rename = "JWT")]
@@ -98,6 +113,12 @@ pub enum MappingSource {
         reason = "described with the type: the schema shows one list of values"
     )]
     Jwt,
+    #[serde(rename = "CERTIFICATE")]
+    #[expect(
+        missing_docs,
+        reason = "described with the type: the schema shows one list of values"
+    )]
+    Certificate,
     #[serde(rename = "ATTACHMENT")]
     #[expect(
         missing_docs,
@@ -115,6 +136,15 @@ pub struct MappingMatch {
     /// Of `JWT`: claims, one at least, each of which the token must have.
     #[serde(default)]
     pub claims: Vec<ClaimMatch>,
+    /// Of `CERTIFICATE`: the name of the trust store that the service asked for certificates of.
+    pub trust_store: Option<String>,
+    /// Of `CERTIFICATE`: its SPIFFE ID, `spiffe://shop.test/checkout`. A prefix has the whole trust domain, `spiffe://shop.test/`.
+    pub spiffe_id: Option<TextMatch>,
+    /// Of `CERTIFICATE`: one of the DNS names among its alternative names, in lower case.
+    pub dns_name: Option<TextMatch>,
+    /// Of `CERTIFICATE`: attributes of its subject, each of which it must have.
+    #[serde(default)]
+    pub subject: Vec<AttributeMatch>,
     /// Of `ATTACHMENT`: the VPC, one of the account.
     pub vpc_identifier: Option<String>,
     /// Of `ATTACHMENT`: ranges of addresses, `10.0.1.0/24`, of which the client must have one. Absent: any address.
@@ -130,6 +160,32 @@ pub struct ClaimMatch {
     pub name: String,
     /// The value: `{exact: TEXT}` or `{prefix: TEXT}`.
     pub value: TextMatch,
+}
+
+/// An attribute of a subject that must have a value, or one of several where it is there several times.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(remote = "Self", rename_all = "camelCase", deny_unknown_fields)]
+pub struct AttributeMatch {
+    /// Which attribute.
+    pub attribute: SubjectAttribute,
+    /// The value: `{exact: TEXT}` or `{prefix: TEXT}`.
+    pub value: TextMatch,
+}
+
+/// An attribute of a subject, by its short name in RFC 4514: common name, organization, organizational unit, domain component, user
+/// id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "UPPERCASE")]
+#[expect(
+    missing_docs,
+    reason = "described with the type: the schema shows one list of values"
+)]
+pub enum SubjectAttribute {
+    Cn,
+    O,
+    Ou,
+    Dc,
+    Uid,
 }
 
 /// How a text must be.
@@ -256,5 +312,7 @@ objects!(
     IdentityProvider,
     Mapping,
     MappingMatch,
-    ClaimMatch
+    TrustStore,
+    ClaimMatch,
+    AttributeMatch
 );

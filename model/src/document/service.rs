@@ -24,6 +24,8 @@ pub struct Service {
     pub custom_domain_name: Option<String>,
     /// Trellis: certificate for the custom domain name. Absent: the internal CA signs one.
     pub certificate: Option<Certificate>,
+    /// Trellis: certificates that clients of HTTPS listeners show. Absent: they are asked for none.
+    pub client_certificates: Option<ClientCertificates>,
     /// Does the auth policy count?
     #[schemars(extend("default" = "NONE"))]
     pub auth_type: Option<AuthType>,
@@ -55,6 +57,34 @@ pub struct Certificate {
     pub certificate_file: String,
     /// Path of its private key in PEM.
     pub private_key_file: String,
+}
+
+/// Certificates that clients are asked for in the handshake. One that does not verify ends the handshake, whatever the mode.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(remote = "Self", rename_all = "camelCase", deny_unknown_fields)]
+pub struct ClientCertificates {
+    /// Name of the trust store, one of the account, whose authorities must have signed them.
+    pub trust_store: String,
+    /// What becomes of clients without one.
+    #[schemars(extend("default" = "REQUIRE"))]
+    pub mode: Option<ClientCertificateMode>,
+}
+
+/// What becomes of clients without a certificate: with `REQUIRE` their handshake fails, and the service has HTTPS listeners only; with
+/// `REQUEST` nothing is known of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum ClientCertificateMode {
+    #[expect(
+        missing_docs,
+        reason = "described with the type: the schema shows one list of values"
+    )]
+    Request,
+    #[expect(
+        missing_docs,
+        reason = "described with the type: the schema shows one list of values"
+    )]
+    Require,
 }
 
 /// Limits of a service beyond those of VPC Lattice.
@@ -248,6 +278,7 @@ pub struct FixedResponse {
 objects!(
     Service,
     Certificate,
+    ClientCertificates,
     ServiceLimits,
     Listener,
     Rule,

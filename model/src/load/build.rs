@@ -14,6 +14,7 @@ mod rules;
 mod services;
 mod strays;
 mod target_groups;
+mod trust;
 mod values;
 mod vpcs;
 
@@ -123,11 +124,12 @@ impl<'a> Builder<'a> {
         self.zone.clone_from(&gateway.zone);
         let (vpcs, address_books) = self.build_vpcs();
         let target_groups = self.build_target_groups(&vpcs, &address_books);
-        let services = self.build_services();
+        let trust_stores = self.build_trust_stores();
+        let services = self.build_services(&trust_stores);
         let service_networks = self.build_networks(&services);
         let (users, roles) = self.build_principals();
         let identity_providers = self.build_identity_providers();
-        let mappings = self.build_mappings(&identity_providers, &users, &roles);
+        let mappings = self.build_mappings(&identity_providers, &trust_stores, (&users, &roles));
         let organizations = self.organizations();
         let access_log_subscriptions = self.build_subscriptions();
         Config {
@@ -140,6 +142,7 @@ impl<'a> Builder<'a> {
             users,
             roles,
             identity_providers,
+            trust_stores,
             mappings,
             organizations,
             access_log_subscriptions,

@@ -29,7 +29,11 @@ principals:
   identityProviders:
     - {name: issuer, type: OIDC, issuer: "https://issuer.test", audiences: [orders], secret: {env: SECRET}}
     - {name: second, type: OIDC, issuer: "https://second.test", audiences: [orders], secret: {env: SECRET}}
+  trustStores: [{name: workloads, caFile: ca.pem}, {name: partners, caFile: ca.pem}]
   mappings:
+    - {name: spiffe, from: CERTIFICATE, match: {trustStore: workloads, spiffeId: {exact: "spiffe://shop.test/checkout"}}, principal: {user: checkout}}
+    - {name: web, from: CERTIFICATE, match: {trustStore: workloads, spiffeId: {prefix: "spiffe://shop.test/ns/"}}, principal: {role: reader}}
+    - {name: partner, from: CERTIFICATE, match: {trustStore: partners, spiffeId: {prefix: "spiffe://shop.test/ns/"}}, principal: {user: console}}
     - {name: first, from: JWT, match: {identityProvider: issuer, claims: [{name: sub, value: {exact: checkout}}]}, principal: {user: checkout}}
     - name: readers
       from: JWT
@@ -45,16 +49,20 @@ const OTHER: &str = r#"
 account: "444455556666"
 principals:
   users: [{name: foreign}]
+  trustStores: [{name: foreign, caFile: ca.pem}]
   identityProviders:
     - {name: issuer, type: OIDC, issuer: "https://issuer.other", audiences: [orders], secret: {env: SECRET}}
 "#;
 
-/// The secrets, and no file.
+/// The secrets, and a file that nobody reads.
 struct Secrets;
 
 impl Inputs for Secrets {
-    fn read(&self, _: &Path) -> Result<String, String> {
-        Err("there are no files".to_owned())
+    fn read(&self, path: &Path) -> Result<String, String> {
+        match path.to_str() {
+            Some("ca.pem") => Ok("read by the gateway".to_owned()),
+            _ => Err("there is no other file".to_owned()),
+        }
     }
 
     fn variable(&self, name: &str) -> Option<String> {
@@ -123,10 +131,19 @@ impl World {
         let signed = signed.map_or(Caller::Anonymous, |arn| {
             Caller::Principal(self.policies.principal_by_arn(arn).unwrap())
         });
-        self.outcome_of(signed, lines, vpc, address)
+        self.outcome_of(signed, lines, None, (vpc, address))
     }
 
-    fn outcome_of(&self, signed: Caller, lines: &[String], vpc: &str, address: &str) -> String {
+    /// The same with a certificate of this SPIFFE ID.
+    fn outcome_of(
+        &self,
+        signed: Caller,
+        lines: &[String],
+        spiffe_id: Option<&str>,
+        (vpc, address): (&str, &str),
+    ) -> String {
+        let certified =
+            spiffe_id.and_then(|id| self.identities.by_certificate(0, &certificate(id)));
         let mut headers = HeaderMap::new();
         for line in lines {
             headers.append(AUTHORIZATION, HeaderValue::from_str(line).unwrap());
@@ -141,6 +158,7 @@ impl World {
             vpc: &vpc.id,
             account: &vpc.account,
             address: address.parse::<IpAddr>().unwrap(),
+            certified: certified.map(|given| &**given),
         };
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(NOW);
         match self.identities.resolve(signed, &headers, &origin, now) {
@@ -332,7 +350,7 @@ fn a_signature_comes_before_a_token_and_a_token_before_a_network() {
         (
             Some(&console),
             &own[..],
-            "the request is signed by one principal and has the token of another",
+            "the request has the signature of one principal and the token of another",
         ),
         (None, &own[..], "user/checkout Token"),
         (None, &own[..0], "user/console Network"),
@@ -361,16 +379,140 @@ fn a_token_goes_with_credentials_of_the_same_session() {
         ("readers", "assumed-role/reader/readers Signature"),
         (
             "others",
-            "the request is signed by one principal and has the token of another",
+            "the request has the signature of one principal and the token of another",
         ),
     ] {
         let tags = std::collections::BTreeMap::new();
         let signed = world
             .policies
             .suppose_session(role, session_name, &tags, now);
-        let got = world.outcome_of(signed.unwrap(), &token, "shop", "10.0.9.9");
+        let got = world.outcome_of(signed.unwrap(), &token, None, ("shop", "10.0.9.9"));
         assert_eq!(got, expected);
     }
+}
+
+/// A certificate with this SPIFFE ID.
+fn certificate(spiffe_id: &str) -> ClientCertificate {
+    ClientCertificate {
+        spiffe_id: Some(spiffe_id.into()),
+        dns_names: Box::default(),
+        uri: Some(spiffe_id.into()),
+        directory_cn: None,
+        issuer_ou: None,
+        subject: crate::certificate::Attributes::default(),
+        valid_until: SystemTime::UNIX_EPOCH,
+    }
+}
+
+#[test]
+fn a_certificate_gives_the_principal_of_the_first_rule_of_its_trust_store_that_fits() {
+    let world = world();
+    for (store, spiffe_id, expected) in [
+        (
+            "workloads",
+            "spiffe://shop.test/checkout",
+            Some("user/checkout"),
+        ),
+        (
+            "workloads",
+            "spiffe://shop.test/ns/web",
+            Some("assumed-role/reader/web"),
+        ),
+        ("workloads", "spiffe://shop.test/nobody", None),
+        ("workloads", "spiffe://other.test/checkout", None),
+        // The same words from other authorities of the account, or of another account.
+        ("partners", "spiffe://shop.test/checkout", None),
+        (
+            "partners",
+            "spiffe://shop.test/ns/web",
+            Some("user/console"),
+        ),
+        ("foreign", "spiffe://shop.test/checkout", None),
+    ] {
+        let mut stores = world.config.trust_stores.iter();
+        let position = stores.position(|one| &*one.name == store).unwrap();
+        let found = world
+            .identities
+            .by_certificate(position, &certificate(spiffe_id));
+        let arn = found.map(|given| &*world.policies.principal(given.principal).unwrap().arn);
+        let name = arn.map(|arn| arn.split_once("111122223333:").unwrap().1);
+        assert_eq!(name, expected, "{store} {spiffe_id}");
+    }
+}
+
+#[test]
+fn a_certificate_comes_after_signature_and_token_and_must_not_contradict_them() {
+    let world = world();
+    let arn = "arn:aws:iam::111122223333:user/checkout";
+    let index = world.policies.principal_by_arn(arn).unwrap();
+    let (nobody, signed) = (Caller::Anonymous, Caller::Principal(index));
+    let checkout = Some("spiffe://shop.test/checkout");
+    let web = Some("spiffe://shop.test/ns/web");
+    let own = [format!("Bearer {}", token(&json!({"sub": "checkout"})))];
+    let inside = ("shop", "10.0.1.1");
+    for (signed, lines, certified, expected) in [
+        (&nobody, &own[..0], checkout, "user/checkout Certificate"),
+        (&nobody, &own[..0], None, "user/console Network"),
+        (&signed, &own[..0], checkout, "user/checkout Signature"),
+        (&nobody, &own[..], checkout, "user/checkout Token"),
+        (&signed, &own[..], checkout, "user/checkout Signature"),
+        (
+            &signed,
+            &own[..0],
+            web,
+            "the request has the signature of one principal and the certificate of another",
+        ),
+        (
+            &nobody,
+            &own[..],
+            web,
+            "the request has the token of one principal and the certificate of another",
+        ),
+        (
+            &signed,
+            &own[..],
+            web,
+            "the request has the signature of one principal and the certificate of another",
+        ),
+    ] {
+        let got = world.outcome_of(signed.clone(), lines, certified, inside);
+        assert_eq!(got, expected);
+    }
+    // Temporary credentials of the session that the certificate gives, and of another one.
+    let now = SystemTime::UNIX_EPOCH + Duration::from_secs(NOW);
+    let role = "arn:aws:iam::111122223333:role/reader";
+    for (name, expected) in [
+        ("web", "assumed-role/reader/web Signature"),
+        (
+            "others",
+            "the request has the signature of one principal and the certificate of another",
+        ),
+    ] {
+        let tags = std::collections::BTreeMap::new();
+        let session = world.policies.suppose_session(role, name, &tags, now);
+        let got = world.outcome_of(session.unwrap(), &[], web, inside);
+        assert_eq!(got, expected);
+    }
+    // A certificate does not make up for a token that is wrong.
+    let wrong = [format!("Bearer {}", token(&json!({"sub": "nobody"})))];
+    let got = world.outcome_of(nobody, &wrong, checkout, inside);
+    assert_eq!(
+        got,
+        "no mapping gives the token of subject `nobody` a principal"
+    );
+}
+
+#[test]
+fn the_proofs_that_contradict_each_other_are_named() {
+    let text = |one, other| IdentityError::Contradiction { one, other }.public_text();
+    assert_eq!(
+        text(Proof::Signature, Proof::Token),
+        "AccessDeniedException: The signature and the web identity token included in the request are of different principals."
+    );
+    assert_eq!(
+        text(Proof::Token, Proof::Certificate),
+        "AccessDeniedException: The web identity token and the client certificate included in the request are of different principals."
+    );
 }
 
 #[test]

@@ -10,6 +10,7 @@
 mod answers;
 mod balance;
 mod bodies;
+mod client_certificates;
 mod decisions;
 mod ends;
 mod faults;

@@ -1,8 +1,9 @@
-//! Identity providers and mappings.
+//! Identity providers, trust stores and mappings.
 
 use serde_json::{Value, json};
 use trellis_model::config::{
-    ClaimMatch, Config, Evidence, IdentityProvider, Mapping, ProviderKeys, TextMatch,
+    AttributeMatch, ClaimMatch, Config, Evidence, IdentityProvider, Mapping, ProviderKeys,
+    TextMatch, TrustStore,
 };
 
 use super::{REDACTED, list};
@@ -28,6 +29,15 @@ pub(super) fn provider(provider: &IdentityProvider) -> Value {
         .collect()
 }
 
+/// Certificates of authorities are no secret.
+pub(super) fn trust_store(store: &TrustStore) -> Value {
+    json!({
+        "name": store.name,
+        "account": store.account.as_str(),
+        "ca": {"text": store.authorities},
+    })
+}
+
 pub(super) fn mapping(mapping: &Mapping, config: &Config) -> Value {
     let (from, conditions) = match &mapping.evidence {
         Evidence::Jwt { provider, claims } => (
@@ -35,6 +45,15 @@ pub(super) fn mapping(mapping: &Mapping, config: &Config) -> Value {
             json!({
                 "identityProvider": config.identity_providers.get(*provider).map(|of| &of.name),
                 "claims": list(claims, claim),
+            }),
+        ),
+        Evidence::Certificate { trust_store, names } => (
+            "CERTIFICATE",
+            json!({
+                "trustStore": config.trust_stores.get(*trust_store).map(|of| &of.name),
+                "spiffeId": names.spiffe_id.as_ref().map(text),
+                "dnsName": names.dns_name.as_ref().map(text),
+                "subject": list(&names.subject, attribute),
             }),
         ),
         Evidence::Attachment { vpc, sources } => (
@@ -52,9 +71,16 @@ pub(super) fn mapping(mapping: &Mapping, config: &Config) -> Value {
 }
 
 fn claim(claim: &ClaimMatch) -> Value {
-    let value = match &claim.value {
+    json!({"name": claim.name, "value": text(&claim.value)})
+}
+
+fn attribute(condition: &AttributeMatch) -> Value {
+    json!({"attribute": condition.attribute.as_str(), "value": text(&condition.value)})
+}
+
+fn text(condition: &TextMatch) -> Value {
+    match condition {
         TextMatch::Exact(text) => json!({"exact": text}),
         TextMatch::Prefix(text) => json!({"prefix": text}),
-    };
-    json!({"name": claim.name, "value": value})
+    }
 }

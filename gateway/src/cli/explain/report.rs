@@ -125,7 +125,7 @@ pub(super) struct RuleReport {
 pub(super) struct CallerReport {
     /// Its ARN, or `anonymous`.
     pub(super) principal: String,
-    /// `supposed`, `signature`, `token`, `network`, or `noSignature`.
+    /// `supposed`, `signature`, `token`, `certificate`, `network`, or `noSignature`.
     pub(super) known_by: &'static str,
 }
 
@@ -287,6 +287,7 @@ impl Findings<'_> {
                 (Sender::Supposed(_), _) => "supposed",
                 (Sender::Signature, Proof::Signature) => "signature",
                 (Sender::Signature, Proof::Token) => "token",
+                (Sender::Signature, Proof::Certificate) => "certificate",
                 (Sender::Signature, Proof::Network) => "network",
                 (Sender::Signature, Proof::None) => "noSignature",
             },

@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, time::SystemTime};
 
 use http::Version;
-use rustls_pki_types::ServerName;
+use rustls_pki_types::{CertificateDer, ServerName};
 use trellis_routing::Authority;
 
 use super::caller::Place;
@@ -131,7 +131,7 @@ impl Line {
         self,
         place: &Place,
         version: Version,
-        sender: Sender,
+        (sender, certificates): (Sender, Vec<CertificateDer<'static>>),
         at: SystemTime,
     ) -> Supposed {
         let server_name = self.server_name();
@@ -144,6 +144,7 @@ impl Line {
             target: self.target,
             authority: self.authority,
             fields: self.fields,
+            certificates,
             sender,
             at,
         }

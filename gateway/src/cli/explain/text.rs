@@ -204,6 +204,7 @@ impl Display for CallerReport {
             "signature" => "as the signature shows",
             "token" => "as the token shows",
             "network" => "as the network shows",
+            "certificate" => "as the client certificate shows",
             "noSignature" => "without a signature",
             _ => "as supposed",
         };

@@ -1,6 +1,6 @@
 //! One test: the request is walked, and each expectation compared with what comes of it.
 
-use std::time::SystemTime;
+use std::{path::Path, time::SystemTime};
 
 use trellis_policy::Explanation;
 
@@ -55,14 +55,14 @@ pub(super) struct Failed {
 /// Walks the request of a test, and compares.
 pub(super) fn run(
     case: &Case,
-    defaults: &Defaults,
+    (defaults, folder): (&Defaults, &Path),
     subject: &Subject,
     now: SystemTime,
 ) -> Result<Verdict, Wrong> {
     if case.expect.is_empty() {
         return Err(Wrong::new("expect", "nothing is expected of the request"));
     }
-    let explained = describe(&case.request, defaults)?
+    let explained = describe(&case.request, defaults, folder)?
         .explain(&subject.config, &subject.snapshot, now, None)
         .map_err(|error| Wrong::new("request", error.to_string()))?;
     Ok(Verdict {
@@ -71,7 +71,7 @@ pub(super) fn run(
     })
 }
 
-fn describe(request: &Request, defaults: &Defaults) -> Result<Description, Wrong> {
+fn describe(request: &Request, defaults: &Defaults, folder: &Path) -> Result<Description, Wrong> {
     if request.to.is_some() && request.from.is_none() {
         return Err(Wrong::new("request.to", "`to` takes `from` beside it"));
     }
@@ -105,6 +105,10 @@ fn describe(request: &Request, defaults: &Defaults) -> Result<Description, Wrong
         from: request.from,
         to: request.to,
         sender,
+        client_certificate: request
+            .client_certificate
+            .as_ref()
+            .map(|file| folder.join(file)),
         method: request.method.clone(),
         url: request.url.clone(),
         headers: headers.collect(),

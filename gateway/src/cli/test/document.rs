@@ -64,6 +64,9 @@ pub(super) struct Request {
     /// Session tags of the principal, which is a session of a role then.
     #[serde(default)]
     pub(super) session_tags: BTreeMap<String, String>,
+    /// The certificate that the client shows where the service asks for one: a file in PEM, relative to this file, the client's own
+    /// first and then those of authorities between. It is verified as in a handshake at the time of the request.
+    pub(super) client_certificate: Option<String>,
     /// Did nobody sign, whatever the headers say?
     #[serde(default)]
     pub(super) anonymous: bool,

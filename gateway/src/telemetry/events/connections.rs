@@ -145,6 +145,7 @@ impl Event for Handshake<'_> {
                 let metrics = &telemetry.gateway;
                 match error {
                     HandshakeError::UnrecognizedName { .. } => &metrics.handshakes_unknown_name,
+                    HandshakeError::ClientCertificate(_) => &metrics.handshakes_no_certificate,
                     HandshakeError::Protocol(_) => &metrics.handshakes_refused,
                     HandshakeError::Connection(_) => &metrics.handshakes_lost,
                 }

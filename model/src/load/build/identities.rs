@@ -5,17 +5,19 @@ use std::{collections::HashSet, net::IpAddr};
 use super::{AccountIndex, Builder};
 use crate::{
     arn::Arn,
-    config::{self, ClaimMatch, Evidence, IdentityProvider, Mapping, ProviderKeys, Role, User},
+    config::{
+        self, ClaimMatch, Evidence, IdentityProvider, Mapping, ProviderKeys, Role, TrustStore, User,
+    },
     document::{self, KeySource, MappedPrincipal, MappingSource, TextMatch},
     load::path::At,
     ranges,
 };
 
 /// Names seen so far.
-type Taken<'a> = HashSet<(AccountIndex, &'a str)>;
+pub(super) type Taken<'a> = HashSet<(AccountIndex, &'a str)>;
 
-/// Most claims of a mapping, and most audiences of a provider.
-const MOST: usize = 32;
+/// Most claims of a mapping, attributes of a subject, and audiences of a provider.
+pub(super) const MOST: usize = 32;
 
 impl<'a> Builder<'a> {
     pub(super) fn build_identity_providers(&mut self) -> Vec<IdentityProvider> {
@@ -130,8 +132,8 @@ impl<'a> Builder<'a> {
     pub(super) fn build_mappings(
         &mut self,
         providers: &[IdentityProvider],
-        users: &[User],
-        roles: &[Role],
+        trust_stores: &[TrustStore],
+        (users, roles): (&[User], &[Role]),
     ) -> Vec<Mapping> {
         let mut built = Vec::new();
         let mut taken = Taken::new();
@@ -150,7 +152,7 @@ impl<'a> Builder<'a> {
                 if !taken.insert((self.owner(position), mapping.name.as_str())) {
                     self.error(&in_name, format!("{:?} is taken", mapping.name));
                 }
-                let evidence = self.evidence(&at, position, mapping, providers);
+                let evidence = self.evidence(&at, position, mapping, (providers, trust_stores));
                 let principal = self.mapped(&at, position, mapping, users, roles);
                 let (Some(evidence), Some((principal, caller)), true) =
                     (evidence, principal, named)
@@ -173,25 +175,26 @@ impl<'a> Builder<'a> {
         at: &At<'_>,
         file: usize,
         written: &document::Mapping,
-        providers: &[IdentityProvider],
+        (providers, trust_stores): (&[IdentityProvider], &[TrustStore]),
     ) -> Option<Evidence> {
         let at = at.member("match");
         let conditions = &written.conditions;
-        let of_token = conditions.identity_provider.is_some() || !conditions.claims.is_empty();
-        let of_network = conditions.vpc_identifier.is_some() || !conditions.sources.is_empty();
+        for (kind, members, present) in members(conditions) {
+            if present && kind != written.from {
+                let from = match kind {
+                    MappingSource::Jwt => "JWT",
+                    MappingSource::Certificate => "CERTIFICATE",
+                    MappingSource::Attachment => "ATTACHMENT",
+                };
+                self.error(&at, format!("{members} are of `from: {from}`"));
+                return None;
+            }
+        }
         match written.from {
-            MappingSource::Jwt if of_network => {
-                self.error(
-                    &at,
-                    "`vpcIdentifier` and `sources` are of `from: ATTACHMENT`",
-                );
-                None
-            }
-            MappingSource::Attachment if of_token => {
-                self.error(&at, "`identityProvider` and `claims` are of `from: JWT`");
-                None
-            }
             MappingSource::Jwt => self.token_evidence(&at, file, conditions, providers),
+            MappingSource::Certificate => {
+                self.certificate_evidence(&at, file, conditions, trust_stores)
+            }
             MappingSource::Attachment => self.network_evidence(&at, file, conditions),
         }
     }
@@ -223,10 +226,7 @@ impl<'a> Builder<'a> {
         };
         let claims = conditions.claims.iter().map(|claim| ClaimMatch {
             name: claim.name.as_str().into(),
-            value: match &claim.value {
-                TextMatch::Exact(text) => config::TextMatch::Exact(text.as_str().into()),
-                TextMatch::Prefix(text) => config::TextMatch::Prefix(text.as_str().into()),
-            },
+            value: text_match(&claim.value),
         });
         Some(Evidence::Jwt {
             provider,
@@ -290,6 +290,38 @@ impl<'a> Builder<'a> {
             .hint(format!("name of one of `principals.{kind}s`"));
         }
         found
+    }
+}
+
+/// The members of each kind of evidence, and whether there are any.
+fn members(conditions: &document::MappingMatch) -> [(MappingSource, &'static str, bool); 3] {
+    let of_certificate = conditions.trust_store.is_some()
+        || conditions.spiffe_id.is_some()
+        || conditions.dns_name.is_some()
+        || !conditions.subject.is_empty();
+    [
+        (
+            MappingSource::Jwt,
+            "`identityProvider` and `claims`",
+            conditions.identity_provider.is_some() || !conditions.claims.is_empty(),
+        ),
+        (
+            MappingSource::Certificate,
+            "`trustStore`, `spiffeId`, `dnsName` and `subject`",
+            of_certificate,
+        ),
+        (
+            MappingSource::Attachment,
+            "`vpcIdentifier` and `sources`",
+            conditions.vpc_identifier.is_some() || !conditions.sources.is_empty(),
+        ),
+    ]
+}
+
+pub(super) fn text_match(written: &TextMatch) -> config::TextMatch {
+    match written {
+        TextMatch::Exact(text) => config::TextMatch::Exact(text.as_str().into()),
+        TextMatch::Prefix(text) => config::TextMatch::Prefix(text.as_str().into()),
     }
 }
 

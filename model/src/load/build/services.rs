@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     arn::Arn,
-    config::{CertificateFiles, Listener, ListenerProtocol, Service},
+    config::{CertificateFiles, Listener, ListenerProtocol, Service, TrustStore},
     document,
     id::{ListenerId, RuleId, ServiceId, TargetGroupId},
     load::path::At,
@@ -57,20 +57,21 @@ impl<'a> Builder<'a> {
         }
     }
 
-    pub(super) fn build_services(&mut self) -> Vec<Service> {
+    pub(super) fn build_services(&mut self, trust_stores: &[TrustStore]) -> Vec<Service> {
         let mut services = Vec::new();
         let mut users = Users::new();
         for (position, file) in self.files.iter().enumerate() {
             let root = At::file(position);
             let list = root.member("services");
             for (index, written) in file.document.services.iter().enumerate() {
-                services.extend(self.service(
-                    &list.index(index),
-                    position,
-                    index,
-                    written,
-                    &mut users,
-                ));
+                let at = list.index(index);
+                let Some(mut service) = self.service(&at, position, index, written, &mut users)
+                else {
+                    continue;
+                };
+                service.client_certificates =
+                    self.client_certificates(&at, position, written, trust_stores);
+                services.push(service);
             }
         }
         services
@@ -147,6 +148,7 @@ impl<'a> Builder<'a> {
             generated_domain: generated.parse().ok()?,
             custom_domain: given(custom_domain)?,
             certificate,
+            client_certificates: None,
             auth_type: auth_type.into(),
             auth_policy,
             auth_policy_mode,

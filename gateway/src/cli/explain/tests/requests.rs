@@ -91,6 +91,7 @@ fn usual(addresses: &Addresses) -> Supposed {
         peer: [127, 1, 0, 1].into(),
         local: addresses.http,
         tls: None,
+        certificates: Vec::new(),
         version: Version::HTTP_11,
         method: "GET".to_owned(),
         target: "/".to_owned(),
