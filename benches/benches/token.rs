@@ -11,11 +11,9 @@
 
 use std::{
     hint::black_box,
-    sync::Arc,
     time::{Duration, SystemTime},
 };
 
-use arc_swap::ArcSwapOption;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use ring::{
@@ -23,7 +21,7 @@ use ring::{
     signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _},
 };
 use serde_json::json;
-use trellis_policy::jwt::{Issuer, JwtVerifier, KeySet};
+use trellis_policy::jwt::{Issuer, JwtVerifier, KeySet, KeySource};
 
 const NOW: u64 = 1_764_000_000;
 
@@ -58,7 +56,7 @@ fn verifier(key: &EcdsaKeyPair) -> JwtVerifier {
     let issuer = Issuer {
         issuer: "https://issuer.test".into(),
         audiences: vec!["orders".into()],
-        keys: Arc::new(ArcSwapOption::from_pointee(keys)),
+        keys: KeySource::fixed(keys),
     };
     JwtVerifier::new(vec![issuer], Duration::from_secs(300))
 }

@@ -126,6 +126,8 @@ pub const IDLE_TARGET_CONNECTIONS: Range = 1..=10_000_000;
 pub const STOP_GRACE: Range = 0..=86_400;
 /// Allowed difference between clocks, in seconds.
 pub const CLOCK_SKEW: Range = 0..=3600;
+/// Time between two readings of an identity provider's keys, in seconds. A day is what issuers announce new keys ahead of using them.
+pub const KEY_REFRESH: Range = 10..=86_400;
 /// Time to live of DNS answers, in seconds.
 pub const TTL: Range = 0..=86_400;
 /// Worker threads.

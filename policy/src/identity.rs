@@ -471,11 +471,11 @@ fn keys(
     served: &mut impl FnMut(&Arc<str>) -> KeySource,
 ) -> Result<KeySource, Problem> {
     let keys = match &provider.keys {
-        ProviderKeys::Url(url) => return Ok(served(url)),
+        ProviderKeys::Published { url, .. } => return Ok(served(url)),
         ProviderKeys::Set(text) => KeySet::parse(text.as_bytes()),
         ProviderKeys::Secret(secret) => KeySet::secret(secret.expose().as_bytes()),
     };
-    keys.map(|keys| Arc::new(arc_swap::ArcSwapOption::from_pointee(keys)))
+    keys.map(KeySource::fixed)
         .map_err(|error| Problem::error(provider.place.clone(), format!("the keys are {error}")))
 }
 

@@ -24,6 +24,7 @@ mod algorithm;
 mod cache;
 mod error;
 mod keys;
+mod source;
 mod token;
 
 use std::{
@@ -31,17 +32,14 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use arc_swap::ArcSwapOption;
 pub use error::JwtError;
 use hashbrown::HashMap;
 pub use keys::{KeySet, KeySetError, MAX_KEY_SET_BYTES};
 use serde_json::{Map, Value};
+pub use source::KeySource;
 pub use token::MAX_TOKEN_BYTES;
 
 use self::{cache::Cache, error::quote, token::Token};
-
-/// The keys of one issuer, which whoever reads them replaces; none as long as none could be read.
-pub type KeySource = Arc<ArcSwapOption<KeySet>>;
 
 /// Somebody whose tokens are believed.
 #[derive(Debug, Clone)]
@@ -127,10 +125,16 @@ impl JwtVerifier {
         }
         let token = Token::parse(text)?;
         let (index, audience) = self.find(&token, ours)?;
-        let keys = self.keys(index).ok_or_else(|| JwtError::NoKeys {
+        let source = self.issuers.get(index.0).map(|issuer| &issuer.keys);
+        let keys = source.and_then(KeySource::load_full);
+        let keys = keys.ok_or_else(|| JwtError::NoKeys {
             issuer: quote(&token.claims.issuer),
         })?;
-        keys.verify(&token)?;
+        keys.verify(&token).inspect_err(|error| {
+            if let (JwtError::UnknownKey { .. }, Some(source)) = (error, source) {
+                source.miss();
+            }
+        })?;
         self.check_times(&token, now)?;
         let verified = Arc::new(VerifiedJwt {
             issuer: index,
@@ -145,14 +149,9 @@ impl JwtVerifier {
 
     /// Are these the keys of the issuer now?
     fn uses(&self, index: IssuerIndex, keys: &Arc<KeySet>) -> bool {
-        self.issuers.get(index.0).is_some_and(|issuer| {
-            let current = issuer.keys.load();
-            current.as_ref().is_some_and(|now| Arc::ptr_eq(now, keys))
-        })
-    }
-
-    fn keys(&self, index: IssuerIndex) -> Option<Arc<KeySet>> {
-        self.issuers.get(index.0)?.keys.load_full()
+        self.issuers
+            .get(index.0)
+            .is_some_and(|issuer| issuer.keys.holds(keys))
     }
 
     /// The issuer of a token, and the audience that both know. Spec: RFC 8725 §3.8, §3.9.

@@ -22,7 +22,7 @@ pub use connections::{
 };
 pub use control::CallAnswered;
 pub use dns::{DnsFailed, DnsOutcome, DnsQuery};
-pub use identities::{IdentityKeysFailed, IdentityKeysLoaded};
+pub use identities::{IdentityKeysFailed, IdentityKeysLoaded, IdentityKeysMissed};
 pub use lifecycle::{SnapshotApplied, SnapshotRejected, Started, StopBegan, Stopped};
 pub use records::{RecordDestinationFailed, RecordDestinationRecovered, RecordsDropped};
 pub use sessions::{SessionKeyFailed, SessionKeyRotated};

@@ -35,6 +35,7 @@ pub(super) struct GatewayMetrics {
     pub(super) session_keys_failed: Counter,
     pub(super) identity_keys_loaded: Counter,
     pub(super) identity_keys_failed: Counter,
+    pub(super) identity_keys_missed: Counter,
     /// By position in [`DnsOutcome::ALL`].
     pub(super) dns_queries: [Counter; DnsOutcome::ALL.len()],
 }
@@ -77,6 +78,7 @@ impl GatewayMetrics {
             session_keys_failed: counter(&names::SESSION_KEY_ROTATIONS, &["failed"]),
             identity_keys_loaded: counter(&names::IDENTITY_KEY_LOADS, &["loaded"]),
             identity_keys_failed: counter(&names::IDENTITY_KEY_LOADS, &["failed"]),
+            identity_keys_missed: counter(&names::IDENTITY_KEY_EARLY_LOADS, &[]),
             dns_queries: DnsOutcome::ALL
                 .map(|outcome| counter(&names::DNS_QUERIES, &[outcome.as_str()])),
         }

@@ -237,6 +237,13 @@ pub const IDENTITY_KEY_LOADS: Metric = counter(
     "Attempts to read the keys of an identity provider from their address, by outcome: loaded or failed.",
 );
 
+/// Readings of keys that a token brought forward.
+pub const IDENTITY_KEY_EARLY_LOADS: Metric = counter(
+    "gateway_identity_key_early_loads_total",
+    &[],
+    "Readings of the keys of an identity provider before their time, because a token named a key that was not among the last ones.",
+);
+
 /// Calls of the control API.
 pub const CONTROL_CALLS: Metric = counter(
     "gateway_control_calls_total",
@@ -336,7 +343,7 @@ pub const PROCESS_START: Metric = gauge(
 );
 
 /// All of them, in the order of the documentation.
-pub const ALL: [Metric; 37] = [
+pub const ALL: [Metric; 38] = [
     REQUESTS,
     REQUEST_DURATION,
     REQUEST_FAILURES,
@@ -360,6 +367,7 @@ pub const ALL: [Metric; 37] = [
     CERTIFICATE_LOADS,
     SESSION_KEY_ROTATIONS,
     IDENTITY_KEY_LOADS,
+    IDENTITY_KEY_EARLY_LOADS,
     CONTROL_CALLS,
     TARGETS,
     TARGET_GROUP_FAILING_OPEN,

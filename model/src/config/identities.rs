@@ -1,6 +1,6 @@
 //! Who is calling, without a signature: issuers of tokens, certificate authorities, and rules that give callers a principal.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use ipnet::IpNet;
 
@@ -29,8 +29,13 @@ pub struct IdentityProvider {
 pub enum ProviderKeys {
     /// A JSON Web Key Set, not read yet.
     Set(Arc<str>),
-    /// Where a JSON Web Key Set is served.
-    Url(Arc<str>),
+    /// A JSON Web Key Set that a server publishes.
+    Published {
+        /// Where.
+        url: Arc<str>,
+        /// How often it is read.
+        refresh: Duration,
+    },
     /// A secret that it shares with the gateway.
     Secret(Secret),
 }

@@ -76,12 +76,16 @@ pub enum IdentityProviderType {
 
 /// Where a JSON Web Key Set is: `{file: path}` or `{url: https://…}`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub enum KeySource {
+#[serde(remote = "Self", rename_all = "camelCase", deny_unknown_fields)]
+pub struct KeySource {
     /// Path of a file. The configuration is loaded again when it changes.
-    File(String),
-    /// Address of a server, read in the background and again from time to time. Only a loopback address may be asked in the clear.
-    Url(String),
+    pub file: Option<String>,
+    /// Address of a server, read in the background. Only a loopback address may be asked in the clear.
+    pub url: Option<String>,
+    /// How often the address is read. Besides, it is read at once when a token names a key that was not in the last set, but not more
+    /// than once in ten seconds for that reason.
+    #[schemars(range(min = *ranges::KEY_REFRESH.start(), max = *ranges::KEY_REFRESH.end()), extend("default" = 300))]
+    pub refresh_interval_seconds: Option<i64>,
 }
 
 /// A rule that gives callers a principal of the account.
@@ -310,6 +314,7 @@ objects!(
     AccessKey,
     RoleAccessKey,
     IdentityProvider,
+    KeySource,
     Mapping,
     MappingMatch,
     TrustStore,

@@ -155,7 +155,7 @@ fn set(keys: &[Value]) -> KeySet {
 }
 
 fn source(keys: KeySet) -> KeySource {
-    Arc::new(ArcSwapOption::from_pointee(keys))
+    KeySource::fixed(keys)
 }
 
 fn issuer(name: &str, keys: KeySource) -> Issuer {

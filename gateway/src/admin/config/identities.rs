@@ -12,7 +12,13 @@ pub(super) fn provider(provider: &IdentityProvider) -> Value {
     let (name, keys) = match &provider.keys {
         // What is published is no secret.
         ProviderKeys::Set(text) => ("jwks", json!({"text": text})),
-        ProviderKeys::Url(url) => ("jwks", json!({"url": url})),
+        ProviderKeys::Published { url, refresh } => {
+            let seconds = refresh.as_secs();
+            (
+                "jwks",
+                json!({"url": url, "refreshIntervalSeconds": seconds}),
+            )
+        }
         ProviderKeys::Secret(_) => ("secret", REDACTED.into()),
     };
     let members = [

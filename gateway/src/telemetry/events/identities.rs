@@ -23,6 +23,23 @@ impl Event for IdentityKeysLoaded<'_> {
     }
 }
 
+/// A token named a key that was not among them, so they are read again before their time.
+#[derive(Debug)]
+pub struct IdentityKeysMissed<'a> {
+    /// Where they are.
+    pub url: &'a str,
+}
+
+impl Event for IdentityKeysMissed<'_> {
+    fn emit(&self, telemetry: &Telemetry) {
+        telemetry.gateway.identity_keys_missed.increment(1);
+        tracing::debug!(
+            url = self.url,
+            "keys of an identity provider read early: a token names another one"
+        );
+    }
+}
+
 /// They could not be read.
 #[derive(Debug)]
 pub struct IdentityKeysFailed<'a> {

@@ -395,6 +395,13 @@ fn keys_of_identity_providers_are_read_or_not() {
         ],
         &[r#"gateway_identity_key_loads_total{outcome="failed"} 1"#],
     );
+    check(
+        &IdentityKeysMissed { url },
+        &[
+            r#"DEBUG keys of an identity provider read early: a token names another one url="https://issuer.test/keys""#,
+        ],
+        &["gateway_identity_key_early_loads_total 1"],
+    );
 }
 
 #[test]

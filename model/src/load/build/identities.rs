@@ -99,24 +99,7 @@ impl<'a> Builder<'a> {
         written: &document::IdentityProvider,
     ) -> Option<ProviderKeys> {
         match (&written.jwks, &written.secret) {
-            (Some(KeySource::File(path)), None) => {
-                let path = self.relative(at.steps().0, path);
-                let at = at.member("jwks");
-                let text = self.policy_file(&at.member("file"), &path)?;
-                Some(ProviderKeys::Set(text))
-            }
-            (Some(KeySource::Url(url)), None) => {
-                if is_key_address(url) {
-                    return Some(ProviderKeys::Url(url.as_str().into()));
-                }
-                let at = at.member("jwks");
-                self.error(
-                    &at.member("url"),
-                    format!("`{url}` is not an address to read keys from"),
-                )
-                .hint("`https://…`; `http://` only with a loopback address, such as `http://127.0.0.1:8080/keys`");
-                None
-            }
+            (Some(jwks), None) => self.public_keys(&at.member("jwks"), jwks),
             (None, Some(secret)) => {
                 let secret = self.secret(&at.member("secret"), secret)?;
                 Some(ProviderKeys::Secret(secret))
@@ -124,6 +107,39 @@ impl<'a> Builder<'a> {
             (None, None) | (Some(_), Some(_)) => {
                 self.error(at, "either `jwks` or `secret`")
                     .hint("`jwks: {file: keys.json}`, or `jwks: {url: https://…}`");
+                None
+            }
+        }
+    }
+
+    fn public_keys(&mut self, at: &At<'_>, written: &KeySource) -> Option<ProviderKeys> {
+        let interval = at.member("refreshIntervalSeconds");
+        let seconds = written.refresh_interval_seconds;
+        match (&written.file, &written.url) {
+            (Some(path), None) => {
+                if seconds.is_some() {
+                    self.error(&interval, "only what has a `url` is read at intervals")
+                        .hint("a file is read again when it changes");
+                }
+                let path = self.relative(at.steps().0, path);
+                let text = self.policy_file(&at.member("file"), &path)?;
+                Some(ProviderKeys::Set(text))
+            }
+            (None, Some(url)) => {
+                let refresh = self.seconds(&interval, seconds, &ranges::KEY_REFRESH, 300);
+                if is_key_address(url) {
+                    let url = url.as_str().into();
+                    return refresh.map(|refresh| ProviderKeys::Published { url, refresh });
+                }
+                self.error(
+                    &at.member("url"),
+                    format!("`{url}` is not an address to read keys from"),
+                )
+                .hint("`https://…`; `http://` only with a loopback address, such as `http://127.0.0.1:8080/keys`");
+                None
+            }
+            (None, None) | (Some(_), Some(_)) => {
+                self.error(at, "either `file` or `url`");
                 None
             }
         }
