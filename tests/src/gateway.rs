@@ -210,14 +210,25 @@ impl Gateway {
         server.admin_address().expect("an admin listener")
     }
 
+    /// A call of the control address.
+    pub async fn control(&self, request: Request) -> Answer {
+        let address = self.setups[0].document["gateway"]["control"].as_str();
+        let address = address.expect("a control address").parse();
+        self.ask(address.expect("an address"), request).await
+    }
+
     /// A page of the admin listener at this address, also of a gateway that is stopping.
     pub async fn page(&self, address: SocketAddr, path: &str) -> Answer {
+        self.ask(address, Request::get("admin", path)).await
+    }
+
+    async fn ask(&self, address: SocketAddr, request: Request) -> Answer {
         let stream = client::dial(address, None).await;
-        let stream = stream.expect("the admin listener listens");
-        let mut connection = Connection::over(stream, Via::Http1, "admin", &self.trust)
+        let stream = stream.expect("somebody listens there");
+        let mut connection = Connection::over(stream, Via::Http1, &request.host, &self.trust)
             .await
             .expect("a connection");
-        connection.send(Request::get("admin", path)).await
+        connection.send(request).await
     }
 
     /// The sum of a metric's samples: all of its series, or those whose line begins with `name{labels`.

@@ -26,6 +26,8 @@ pub struct Key {
     service: String,
     at: SystemTime,
     double: bool,
+    /// Signs the payload, which must be empty.
+    payload: bool,
     /// Of Signature Version 4A.
     regions: Option<String>,
     /// Signs the query, which then holds so long.
@@ -43,6 +45,7 @@ impl Key {
             service: "vpc-lattice-svcs".to_owned(),
             at: SystemTime::now(),
             double: true,
+            payload: false,
             regions: None,
             expires: None,
         }
@@ -109,6 +112,18 @@ impl Key {
         self
     }
 
+    /// The session token that it sends.
+    pub fn token(&self) -> &str {
+        self.token.as_deref().unwrap_or_default()
+    }
+
+    /// Signs the payload, which must be empty, as calls of the control API want it signed.
+    #[must_use]
+    pub fn signing_payload(mut self) -> Self {
+        self.payload = true;
+        self
+    }
+
     /// Encodes the path once, as AWS's Go sample does, and does not normalize it.
     #[must_use]
     pub fn encoding_once(mut self) -> Self {
@@ -165,7 +180,11 @@ impl Key {
             request.method.as_str(),
             url,
             texts,
-            SignableBody::UnsignedPayload,
+            if self.payload {
+                SignableBody::Bytes(&[])
+            } else {
+                SignableBody::UnsignedPayload
+            },
         )
         .unwrap();
         let (instructions, _) = sign(signable, &params).unwrap().into_parts();

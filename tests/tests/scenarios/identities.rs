@@ -1,6 +1,9 @@
 //! Who is calling, without a signature: tokens of identity providers, and the network.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::{
+    sync::{Arc, Mutex},
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use ring::{
@@ -8,7 +11,9 @@ use ring::{
     signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _},
 };
 use serde_json::{Value, json};
-use trellis_tests::{Gateway, Guard, Key, Request, Setup, Target, Via, allow, identity};
+use trellis_tests::{
+    Gateway, Guard, Key, Reply, Request, Setup, Target, Via, allow, eventually, identity,
+};
 
 const CHECKOUT: &str = "arn:aws:iam::111122223333:user/checkout";
 const SESSION: &str = "arn:aws:sts::111122223333:assumed-role/reader/robots";
@@ -241,6 +246,57 @@ async fn a_key_that_its_issuer_took_back_signs_nothing_any_more() {
         .send(Via::Http1, request(&new))
         .await
         .has_status(200);
+}
+
+/// An issuer signs with another key from now on, and tells nobody. The first of its new tokens is refused, and has the keys read again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_an_issuer_changed_to_is_known_after_one_refusal() {
+    let loaded = "gateway_identity_key_loads_total{outcome=\"loaded\"}";
+    let target = Target::named("v1").await;
+    let (old, new) = (Issuer::new("old"), Issuer::new("new"));
+    let published = Arc::new(Mutex::new(old.keys()));
+    let served = Arc::clone(&published);
+    let server = Target::answering(move |_| Reply::new(200, served.lock().unwrap().clone())).await;
+    let url = format!("http://{}/keys", server.address());
+    let jwks = json!({"url": url, "refreshIntervalSeconds": 86_400});
+    let guard = Guard::By(allow(&json!({"AWS": CHECKOUT})));
+    let mut gateway = world(&target, &old)
+        .set("principals.identityProviders.issuer.jwks", jwks)
+        .guarded(&guard, &Guard::Off)
+        .start()
+        .await;
+    let request = |issuer: &Issuer| issuer.request(&json!({}));
+    eventually("the keys are read", async || {
+        (gateway.metric(loaded) == 1).then_some(())
+    })
+    .await;
+    let answer = gateway.send(Via::Http1, request(&old)).await;
+    answer.has_status(200);
+    assert_eq!(target.count(), 1);
+
+    *published.lock().unwrap() = new.keys();
+    let answer = gateway.send(Via::Http1, request(&new)).await;
+    answer.is(403, INVALID);
+    let record = gateway.record_of(&answer).await;
+    record.failed(403, "ClientAccessDenied");
+    let told = &record.field("trellis")["authenticationFailure"];
+    assert_eq!(told, "the issuer has no key `new` for ES256");
+    eventually("the keys are read again", async || {
+        (gateway.metric(loaded) == 2).then_some(())
+    })
+    .await;
+    let answer = gateway.send(Via::Http1, request(&new)).await;
+    answer.has_status(200);
+    // The old key signs nothing any more, also not while it was remembered; and a key that does not exist brings nothing forward so
+    // soon after.
+    assert_eq!(refused(&mut gateway, request(&old)).await, INVALID);
+    let made_up = Issuer::new("made-up");
+    for _ in 0..20 {
+        assert_eq!(refused(&mut gateway, request(&made_up)).await, INVALID);
+    }
+    let early = gateway.metric("gateway_identity_key_early_loads_total");
+    assert_eq!((early, server.count()), (1, 2));
+    assert_eq!(target.count(), 2);
 }
 
 /// A token is the gateway's business only where a policy asks who is calling.
