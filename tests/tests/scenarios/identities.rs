@@ -255,8 +255,8 @@ async fn a_key_that_an_issuer_changed_to_is_known_after_one_refusal() {
     let target = Target::named("v1").await;
     let (old, new) = (Issuer::new("old"), Issuer::new("new"));
     let published = Arc::new(Mutex::new(old.keys()));
-    let served = Arc::clone(&published);
-    let server = Target::answering(move |_| Reply::new(200, served.lock().unwrap().clone())).await;
+    let shown = Arc::clone(&published);
+    let server = Target::answering(move |_| Reply::new(200, shown.lock().unwrap().clone())).await;
     let url = format!("http://{}/keys", server.address());
     let jwks = json!({"url": url, "refreshIntervalSeconds": 86_400});
     let guard = Guard::By(allow(&json!({"AWS": CHECKOUT})));
