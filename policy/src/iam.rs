@@ -114,11 +114,13 @@ pub(crate) struct Resources {
 impl Resources {
     /// Does one of them fit, whether or not they are negated?
     pub(crate) fn any_fits(&self, resource: &str, facts: &impl KeyValues) -> bool {
-        let filled = |template: &Template| {
-            template
-                .fill_pattern(facts)
-                .is_some_and(|pattern| pattern.matches(resource))
-        };
-        wildcard::any_fits(&self.patterns, resource) || self.templates.iter().any(filled)
+        // As many at a time as leave their texts, which clients can make long, little memory.
+        let mut some = self.templates.chunks(64);
+        wildcard::any_fits(&self.patterns, resource)
+            || some.any(|templates| {
+                let filled = templates.iter();
+                let filled = filled.filter_map(|template| template.fill_pattern(facts));
+                wildcard::any_fits(&filled.collect::<Vec<_>>(), resource)
+            })
     }
 }

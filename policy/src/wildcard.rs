@@ -5,7 +5,7 @@
 //! each where the one before ended, which is enough because a `*` never needs to swallow more than that. So no byte of the text
 //! is looked at twice, except within one segment: there the search takes time linear in the text for a segment without `?`, and
 //! one step per byte and 64 characters of the segment for one with it ([`segment`]). The whole is bounded by
-//! `text × (1 + pattern / 64)` steps, whatever the two are. Many patterns on a long text are tried together ([`crowd`]).
+//! `text × (1 + pattern / 64)` steps, whatever the two are. Many short patterns on a long text are tried together ([`crowd`]).
 //!
 //! Source: IAM user guide, "Using wildcards in resource ARNs", "String condition operators".
 
@@ -94,14 +94,23 @@ impl Pattern {
         parts
     }
 
+    /// Steps other than `*`.
+    fn steps(&self) -> usize {
+        self.segments().map(Segment::len).sum()
+    }
+
     /// Does it contain `?`?
     pub(crate) fn has_single(&self) -> bool {
+        self.segments().any(Segment::has_single)
+    }
+
+    fn segments(&self) -> impl Iterator<Item = &Segment> {
         let rest = self.rest.iter();
         let rest = rest.flat_map(|rest| {
             let middle = rest.middle.iter().map(Needle::segment);
             middle.chain([&rest.last])
         });
-        rest.chain([&self.first]).any(Segment::has_single)
+        rest.chain([&self.first])
     }
 
     /// Does the whole text fit?
@@ -158,6 +167,10 @@ impl Pattern {
 /// takes longer to prepare.
 const ONE_BY_ONE: usize = 64 * 1024;
 
+/// Most steps of a pattern that is tried together with others. A longer one looks at each byte of the text once for each 64 of its
+/// steps in either way, and without `?` much less often alone.
+const SHORT: usize = 64;
+
 /// Does the whole text fit one of the patterns?
 pub(crate) fn any_fits(patterns: &[Pattern], text: &str) -> bool {
     if are_few(patterns.len(), text) {
@@ -180,17 +193,25 @@ pub(crate) fn fitting<'p>(patterns: impl Iterator<Item = &'p Pattern>, text: &st
             .map(|pattern| pattern.matches(text))
             .collect();
     }
-    // Most patterns end at their first or last segment, which costs nothing.
     let bytes = text.as_bytes();
-    let possible = |pattern: &&Pattern| pattern.bounds(bytes).is_some();
-    let tried: Vec<&Pattern> = patterns
-        .iter()
-        .copied()
-        .filter(|one| possible(one))
-        .collect();
-    let mut found = crowd::fitting(&tried, bytes).into_iter();
-    let fits = |pattern: &&Pattern| possible(pattern) && found.next() == Some(true);
-    patterns.iter().map(fits).collect()
+    let mut fits: Vec<bool> = Vec::with_capacity(patterns.len());
+    let mut together: Vec<(usize, &Pattern)> = Vec::new();
+    for (position, pattern) in patterns.iter().enumerate() {
+        // Most end at their first or last segment, which costs nothing.
+        let possible = pattern.bounds(bytes).is_some();
+        let short = pattern.steps() <= SHORT;
+        if possible && short {
+            together.push((position, *pattern));
+        }
+        fits.push(possible && !short && pattern.matches(text));
+    }
+    let (positions, tried): (Vec<usize>, Vec<&Pattern>) = together.into_iter().unzip();
+    for (position, found) in positions.into_iter().zip(crowd::fitting(&tried, bytes)) {
+        if let Some(fits) = fits.get_mut(position) {
+            *fits = found;
+        }
+    }
+    fits
 }
 
 /// Finds the segments one after the other, each as early as possible.

@@ -65,6 +65,13 @@ impl Segment {
         bytes.iter().map(|byte| Part::Byte(*byte)).chain(steps)
     }
 
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::Plain(bytes) => bytes.len(),
+            Self::Singles(steps) => steps.len(),
+        }
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         matches!(self, Self::Plain(bytes) if bytes.is_empty())
     }

@@ -40,8 +40,9 @@ proptest! {
 
     #[test]
     fn many_patterns_on_a_long_text_fit_as_each_alone(
-        patterns in prop::collection::vec("[ab*?]{0,6}", 40..60), unit in "[abé]{1,5}",
+        patterns in prop::collection::vec("[ab*?]{0,6}", 40..60), unit in "[abé]{1,5}", long in "[ab*?]{60,90}",
     ) {
+        let patterns = [patterns, vec![long, format!("*{}*", unit.repeat(30))]].concat();
         let text = unit.repeat(2_000);
         let patterns: Vec<Pattern> = patterns.iter().map(|one| Pattern::parse(one)).collect();
         prop_assert!(!are_few(patterns.len(), &text));
