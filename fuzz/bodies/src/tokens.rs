@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, LazyLock},
+    sync::LazyLock,
     time::Duration,
 };
 
@@ -11,7 +11,7 @@ use ring::hmac;
 use serde_json::{Value, json};
 use trellis_model::config::Secret;
 use trellis_policy::{
-    jwt::{Issuer, JwtVerifier, KeySet},
+    jwt::{Issuer, JwtVerifier, KeySet, KeySource},
     session::{Bearer, NONCE_BYTES, SealingKey, SealingKeys, Session},
 };
 
@@ -82,11 +82,11 @@ const ISSUER: &str = "https://issuer.test";
 const AUDIENCE: &str = "orders";
 
 static JWTS: LazyLock<JwtVerifier> = LazyLock::new(|| {
-    let keys = Arc::new(KeySet::secret(SECRET.as_bytes()).unwrap());
+    let keys = KeySet::secret(SECRET.as_bytes()).unwrap();
     let issuer = Issuer {
         issuer: ISSUER.into(),
         audiences: vec![AUDIENCE.into()],
-        keys: Arc::new(Some(keys).into()),
+        keys: KeySource::fixed(keys),
     };
     JwtVerifier::new(vec![issuer], Duration::from_secs(60))
 });
