@@ -11,6 +11,7 @@
     reason = "a body reports what it finds by a panic, and what it builds for itself is known to be right"
 )]
 
+mod certificates;
 mod http;
 pub mod mutation;
 mod policies;
@@ -31,7 +32,7 @@ pub struct Target {
 }
 
 /// Every target.
-pub const TARGETS: [Target; 15] = [
+pub const TARGETS: [Target; 16] = [
     target("iam", policies::iam, 700),
     target("cedar", policies::cedar, 300),
     target("trust", policies::trust, 700),
@@ -42,6 +43,7 @@ pub const TARGETS: [Target; 15] = [
     target("session", tokens::session, 10_000),
     target("jwt", tokens::jwt, 10_000),
     target("jwks", tokens::jwks, 10_000),
+    target("certificate", certificates::certificate, 100_000),
     target("sts", sts::call, 2_000),
     target("authority", http::authority, 50_000),
     target("http1", http::http1, 10_000),
