@@ -116,6 +116,17 @@ pub enum PortProtocols {
     Both,
 }
 
+impl PortProtocols {
+    /// With a listener of this protocol besides.
+    fn with(self, protocol: ListenerProtocol) -> Self {
+        match (self, protocol) {
+            (Self::None | Self::Http, ListenerProtocol::Http) => Self::Http,
+            (Self::None | Self::Https, ListenerProtocol::Https) => Self::Https,
+            _ => Self::Both,
+        }
+    }
+}
+
 /// A service network.
 #[derive(Debug)]
 pub struct Network {

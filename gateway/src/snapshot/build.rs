@@ -8,7 +8,7 @@ use std::{
 
 use trellis_access_logs::{Destinations, Subscriptions};
 use trellis_model::{
-    config::{self, Algorithm, Config, ListenerProtocol},
+    config::{self, Algorithm, Config},
     id::{ServiceId, TargetGroupId, VpcId},
     name::{DomainName, generated_zone},
     problem::{Place, Problem, Problems},
@@ -357,16 +357,6 @@ impl World {
             services: members.into_iter().map(|(position, _)| position).collect(),
             ports,
         })
-    }
-}
-
-impl PortProtocols {
-    fn with(self, protocol: ListenerProtocol) -> Self {
-        match (self, protocol) {
-            (Self::None | Self::Http, ListenerProtocol::Http) => Self::Http,
-            (Self::None | Self::Https, ListenerProtocol::Https) => Self::Https,
-            _ => Self::Both,
-        }
     }
 }
 
