@@ -5,6 +5,7 @@
 //! compiles them reports their problems in the same form.
 
 mod balancing;
+mod functions;
 mod gateway;
 mod identities;
 mod logs;
@@ -14,6 +15,10 @@ mod services;
 mod target_groups;
 
 pub use balancing::{Algorithm, Balancing, HashKey, OutlierDetection, Stickiness, ZonePreference};
+pub use functions::{
+    EventVersion, FunctionArn, FunctionCall, FunctionEndpoint, FunctionGroup, FunctionNames,
+    FunctionParts, FunctionSigner,
+};
 pub use gateway::{DnsSettings, GatewaySettings, Limits, SessionKey, Upgrades};
 pub use identities::{
     AttributeMatch, CertificateMatch, ClaimMatch, Evidence, IdentityProvider, Mapping,
@@ -51,8 +56,10 @@ pub struct Config {
     pub service_networks: Vec<ServiceNetwork>,
     /// Services with their listeners and rules.
     pub services: Vec<Service>,
-    /// Target groups with their targets.
+    /// Target groups with their targets, but for functions.
     pub target_groups: Vec<TargetGroup>,
+    /// Target groups of type LAMBDA.
+    pub function_groups: Vec<FunctionGroup>,
     /// IAM users that may sign requests.
     pub users: Vec<User>,
     /// IAM roles.

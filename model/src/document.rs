@@ -6,6 +6,7 @@
 //! here checks anything beyond shape; that is [`crate::load`]'s work.
 
 mod balancing;
+mod function;
 mod gateway;
 mod network;
 mod object;
@@ -18,6 +19,7 @@ pub use self::{
     balancing::{
         Balancing, BalancingAlgorithm, HashKey, OutlierDetection, Stickiness, ZonePreference,
     },
+    function::{FunctionApi, FunctionCall, FunctionCredentials, FunctionMode, FunctionNames},
     gateway::{Dns, Explain, Gateway, GatewayLimits, SessionKey, Upgrades},
     network::{
         AccessLogSubscription, Attachment, AuthPolicyMode, AuthType, LogDestination,
@@ -35,8 +37,8 @@ pub use self::{
         PathMatchValue, Rule, RuleMatch, Service, ServiceLimits, WeightedTargetGroup,
     },
     target_group::{
-        HealthCheck, IpAddressType, Matcher, ProbeVersion, ProtocolVersion, Target, TargetGroup,
-        TargetGroupConfig, TargetGroupType, TargetProtocol,
+        EventVersion, HealthCheck, IpAddressType, Matcher, ProbeVersion, ProtocolVersion, Target,
+        TargetGroup, TargetGroupConfig, TargetGroupType, TargetProtocol,
     },
 };
 

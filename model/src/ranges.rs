@@ -130,5 +130,11 @@ pub const CLOCK_SKEW: Range = 0..=3600;
 pub const KEY_REFRESH: Range = 10..=86_400;
 /// Time to live of DNS answers, in seconds.
 pub const TTL: Range = 0..=86_400;
+/// Longest wait for a function's answer, in seconds: as long as functions may run. Source: AWS Lambda developer guide, "Quotas".
+pub const FUNCTION_TIMEOUT: Range = 1..=900;
+/// Most requests that are with one function at a time.
+pub const INVOCATIONS: Range = 1..=100_000;
+/// Length of the address of a function's endpoint.
+pub const FUNCTION_ENDPOINT: Lengths = 1..=2048;
 /// Worker threads.
 pub const WORKERS: Range = 1..=1024;

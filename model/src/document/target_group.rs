@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::object::objects;
-use super::{Balancing, OutlierDetection, unique_keys};
+use super::{Balancing, FunctionCall, OutlierDetection, object::objects, unique_keys};
 use crate::ranges;
 
 /// A target group: targets that share protocol and health check.
@@ -22,12 +21,14 @@ pub struct TargetGroup {
     /// Kind of the targets.
     #[serde(rename = "type")]
     pub kind: TargetGroupType,
-    /// Protocol, port, VPC and health check.
-    pub config: TargetGroupConfig,
+    /// Protocol, port, VPC and health check; of type `LAMBDA` only the version of events, so it may be left out there.
+    pub config: Option<TargetGroupConfig>,
     /// Trellis: how requests are spread over the targets. Absent: to each in turn.
     pub balancing: Option<Balancing>,
     /// Trellis: when a target that fails requests gets none for a while. Absent: never.
     pub outlier_detection: Option<OutlierDetection>,
+    /// Trellis: how the function is called, for type `LAMBDA` only. Absent: as `gateway.functions` says.
+    pub function: Option<FunctionCall>,
     /// The targets; each pair of id and port appears once.
     #[serde(default)]
     pub targets: Vec<Target>,
@@ -36,7 +37,7 @@ pub struct TargetGroup {
     pub tags: BTreeMap<String, String>,
 }
 
-/// Kind of the targets: IP addresses, instances, or one application load balancer.
+/// Kind of the targets: IP addresses, instances, one application load balancer, or one Lambda function.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum TargetGroupType {
@@ -55,27 +56,57 @@ pub enum TargetGroupType {
         reason = "described with the type: the schema shows one list of values"
     )]
     Alb,
+    #[expect(
+        missing_docs,
+        reason = "described with the type: the schema shows one list of values"
+    )]
+    Lambda,
 }
 
 /// Protocol, port, VPC and health check of a target group.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(remote = "Self", rename_all = "camelCase", deny_unknown_fields)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(
+    remote = "Self",
+    rename_all = "camelCase",
+    deny_unknown_fields,
+    default
+)]
 pub struct TargetGroupConfig {
-    /// Is the connection to targets encrypted? A target's certificate is not verified.
-    pub protocol: TargetProtocol,
+    /// Is the connection to targets encrypted? A target's certificate is not verified. Required, but for type `LAMBDA`.
+    pub protocol: Option<TargetProtocol>,
     /// Port of targets that name none. Absent: 80 for HTTP, 443 for HTTPS.
     #[schemars(range(min = *ranges::PORT.start(), max = *ranges::PORT.end()))]
     pub port: Option<i64>,
     /// HTTP version spoken to targets. `HTTP2` and `GRPC` need type `IP` or `INSTANCE`.
     #[schemars(extend("default" = "HTTP1"))]
     pub protocol_version: Option<ProtocolVersion>,
-    /// Name, id or ARN of the VPC that the targets live in.
-    pub vpc_identifier: String,
+    /// Name, id or ARN of the VPC that the targets live in. Required, but for type `LAMBDA`.
+    pub vpc_identifier: Option<String>,
     /// Family of the targets' addresses, for type `IP` only.
     #[schemars(extend("default" = "IPV4"))]
     pub ip_address_type: Option<IpAddressType>,
-    /// How targets are checked; not for type `ALB`, which checks its own targets.
+    /// How targets are checked; not for types `ALB`, which checks its own targets, and `LAMBDA`.
     pub health_check: Option<HealthCheck>,
+    /// Form of the events that the function is given, for type `LAMBDA` only.
+    #[schemars(extend("default" = "V1"))]
+    pub lambda_event_structure_version: Option<EventVersion>,
+}
+
+/// Form of the events that a function is given: `V1` is flat, `V2` tells the caller and keeps repeated headers and parameters apart.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum EventVersion {
+    #[default]
+    #[expect(
+        missing_docs,
+        reason = "described with the type: the schema shows one list of values"
+    )]
+    V1,
+    #[expect(
+        missing_docs,
+        reason = "described with the type: the schema shows one list of values"
+    )]
+    V2,
 }
 
 /// In the clear or over TLS.
@@ -211,7 +242,8 @@ pub struct Matcher {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(remote = "Self", rename_all = "camelCase", deny_unknown_fields)]
 pub struct Target {
-    /// IP address, instance id (`i-…`) or ARN of an application load balancer, as the group's type says.
+    /// IP address, instance id (`i-…`), ARN of an application load balancer or ARN of a function, its version or alias included, as the
+    /// group's type says.
     #[schemars(length(min = *ranges::TARGET_ID.start(), max = *ranges::TARGET_ID.end()))]
     pub id: String,
     /// Port. Absent: the group's.

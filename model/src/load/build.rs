@@ -4,6 +4,7 @@
 //! does not hide the next problem.
 
 mod balancing;
+mod functions;
 mod gateway;
 mod identities;
 mod logs;
@@ -126,6 +127,8 @@ impl<'a> Builder<'a> {
         let target_groups = self.build_target_groups(&vpcs, &address_books);
         let trust_stores = self.build_trust_stores();
         let services = self.build_services(&trust_stores);
+        let function_groups = self.build_function_groups();
+        let services = self.build_services();
         let service_networks = self.build_networks(&services);
         let (users, roles) = self.build_principals();
         let identity_providers = self.build_identity_providers();
@@ -139,6 +142,7 @@ impl<'a> Builder<'a> {
             service_networks,
             services,
             target_groups,
+            function_groups,
             users,
             roles,
             identity_providers,

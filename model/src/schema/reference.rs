@@ -13,8 +13,7 @@ Generated from the types that read the files; do not edit. `trellis schema` prin
 
 A configuration is one file or a folder of files, YAML (`.yaml`, `.yml`) or JSON (`.json`). Members are spelled as in the VPC Lattice
 API; what Trellis adds begins with \"Trellis:\". Unknown members are refused, and so are parts of VPC Lattice that this version does not
-support: target groups of type `LAMBDA`, the protocols `TCP` and `TLS_PASSTHROUGH`, `certificateArn`, security groups, resource
-gateways and resource configurations.
+support: the protocols `TCP` and `TLS_PASSTHROUGH`, `certificateArn`, security groups, resource gateways and resource configurations.
 ";
 
 /// The configuration reference in Markdown.

@@ -97,6 +97,7 @@ impl<'a> Builder<'a> {
         written: &'a document::TargetGroup,
         vpcs: &HashMap<VpcId, (&[IpNet], &AddressBook<'a>)>,
     ) -> Option<TargetGroup> {
+        let kind = located(written.kind)?;
         let account = self.account(file).clone();
         let name = self.name(
             &at.member("name"),
@@ -104,8 +105,12 @@ impl<'a> Builder<'a> {
             &ranges::TARGET_GROUP_NAME,
             TargetGroupId::PREFIX,
         );
-        let (config, in_config) = (&written.config, at.member("config"));
-        let protocol = TargetProtocol::from(config.protocol);
+        let absent = document::TargetGroupConfig::default();
+        let (config, in_config) = (written.config.as_ref(), at.member("config"));
+        self.required_members(at, written);
+        self.function_members(at, written);
+        let config = config.unwrap_or(&absent);
+        let protocol = config.protocol.map_or(TargetProtocol::Http, Into::into);
         let default_port = if protocol == TargetProtocol::Http {
             80
         } else {
@@ -117,21 +122,19 @@ impl<'a> Builder<'a> {
             &ranges::PORT,
             default_port,
         );
-        let version = self.version(&in_config, written);
-        let family = self.family(&in_config, written);
-        let vpc = self.resolve_vpc(
-            file,
-            &in_config.member("vpcIdentifier"),
-            &config.vpc_identifier,
-        );
-        let health_check = self.group_health_check(&in_config, written, version);
+        let version = self.version(&in_config, kind, config);
+        let family = self.family(&in_config, kind, config);
+        let vpc = config.vpc_identifier.as_ref().and_then(|identifier| {
+            self.resolve_vpc(file, &in_config.member("vpcIdentifier"), identifier)
+        });
+        let health_check = self.group_health_check(&in_config, kind, config, version);
         let balancing = self.balancing(&at.member("balancing"), written.balancing.as_ref());
         let in_outliers = at.member("outlierDetection");
         let outliers = written.outlier_detection.as_ref();
         let outliers = outliers.map(|written| self.outlier_detection(&in_outliers, written));
         let tags = self.tags(&at.member("tags"), &written.tags);
         let home = Home {
-            kind: written.kind.into(),
+            kind,
             family,
             port: port.unwrap_or(default_port),
             vpc: vpc.as_ref().and_then(|vpc| vpcs.get(vpc).copied()),
@@ -145,6 +148,7 @@ impl<'a> Builder<'a> {
         }
         let id = TargetGroupId::derive(&account, &self.region, &[&written.name]);
         port?;
+        config.protocol?;
         Some(TargetGroup {
             id,
             arn: Arn::lattice(&account, &self.region, format_args!("targetgroup/{id}")),
@@ -163,12 +167,49 @@ impl<'a> Builder<'a> {
         })
     }
 
-    fn version(&mut self, at: &At<'_>, written: &document::TargetGroup) -> ProtocolVersion {
+    /// What every group with addresses has to say.
+    fn required_members(&mut self, at: &At<'_>, written: &document::TargetGroup) {
+        let Some(config) = &written.config else {
+            self.error(at, "`config` is missing")
+                .hint("protocol, port, VPC and health check");
+            return;
+        };
+        let at = at.member("config");
+        if config.protocol.is_none() {
+            self.error(&at, "`protocol` is missing")
+                .hint("one of `HTTP`, `HTTPS`");
+        }
+        if config.vpc_identifier.is_none() {
+            self.error(&at, "`vpcIdentifier` is missing")
+                .hint("name, id or ARN of the VPC that the targets live in");
+        }
+    }
+
+    /// What only a function has.
+    fn function_members(&mut self, at: &At<'_>, written: &document::TargetGroup) {
+        let message = "only target groups of type LAMBDA have this";
+        if written.function.is_some() {
+            self.error(&at.member("function"), message)
+                .hint("leave it out");
+        }
+        let config = written.config.as_ref();
+        if config.is_some_and(|config| config.lambda_event_structure_version.is_some()) {
+            let at = at.member("config");
+            self.error(&at.member("lambdaEventStructureVersion"), message)
+                .hint("leave it out");
+        }
+    }
+
+    fn version(
+        &mut self,
+        at: &At<'_>,
+        kind: TargetGroupType,
+        written: &document::TargetGroupConfig,
+    ) -> ProtocolVersion {
         let version = written
-            .config
             .protocol_version
             .map_or(ProtocolVersion::Http1, Into::into);
-        if written.kind == document::TargetGroupType::Alb && version != ProtocolVersion::Http1 {
+        if kind == TargetGroupType::Alb && version != ProtocolVersion::Http1 {
             self.error(
                 &at.member("protocolVersion"),
                 "a target group of type ALB speaks HTTP1 only",
@@ -178,19 +219,20 @@ impl<'a> Builder<'a> {
         version
     }
 
-    fn family(&mut self, at: &At<'_>, written: &document::TargetGroup) -> IpAddressType {
-        if written.kind != document::TargetGroupType::Ip && written.config.ip_address_type.is_some()
-        {
+    fn family(
+        &mut self,
+        at: &At<'_>,
+        kind: TargetGroupType,
+        written: &document::TargetGroupConfig,
+    ) -> IpAddressType {
+        if kind != TargetGroupType::Ip && written.ip_address_type.is_some() {
             self.error(
                 &at.member("ipAddressType"),
                 "only target groups of type IP have an address type",
             )
             .hint("leave it out");
         }
-        written
-            .config
-            .ip_address_type
-            .unwrap_or(IpAddressType::Ipv4)
+        written.ip_address_type.unwrap_or(IpAddressType::Ipv4)
     }
 
     /// The health check of a group: `Some(None)` for a type that has none, `None` when it is wrong.
@@ -201,12 +243,13 @@ impl<'a> Builder<'a> {
     fn group_health_check(
         &mut self,
         at: &At<'_>,
-        group: &document::TargetGroup,
+        kind: TargetGroupType,
+        config: &document::TargetGroupConfig,
         version: ProtocolVersion,
     ) -> Option<Option<HealthCheck>> {
         let at = at.member("healthCheck");
-        let written = group.config.health_check.as_ref();
-        if group.kind == document::TargetGroupType::Alb {
+        let written = config.health_check.as_ref();
+        if kind == TargetGroupType::Alb {
             if written.is_some() {
                 self.error(&at, "a target group of type ALB has no health check")
                     .hint("the load balancer checks its own targets");
@@ -486,12 +529,12 @@ impl From<document::ProtocolVersion> for ProtocolVersion {
     }
 }
 
-impl From<document::TargetGroupType> for TargetGroupType {
-    fn from(written: document::TargetGroupType) -> Self {
-        match written {
-            document::TargetGroupType::Ip => Self::Ip,
-            document::TargetGroupType::Instance => Self::Instance,
-            document::TargetGroupType::Alb => Self::Alb,
-        }
+/// The kind of targets that have addresses; functions have none.
+fn located(written: document::TargetGroupType) -> Option<TargetGroupType> {
+    match written {
+        document::TargetGroupType::Ip => Some(TargetGroupType::Ip),
+        document::TargetGroupType::Instance => Some(TargetGroupType::Instance),
+        document::TargetGroupType::Alb => Some(TargetGroupType::Alb),
+        document::TargetGroupType::Lambda => None,
     }
 }

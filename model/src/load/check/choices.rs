@@ -11,7 +11,7 @@ use crate::load::{
 };
 
 /// Members that VPC Lattice has and this version does not support, and what to do instead.
-const UNSUPPORTED_MEMBERS: [(&str, &str); 12] = [
+const UNSUPPORTED_MEMBERS: [(&str, &str); 11] = [
     (
         "certificateArn",
         "`certificate` with the paths of two files",
@@ -21,7 +21,6 @@ const UNSUPPORTED_MEMBERS: [(&str, &str); 12] = [
         "`destination`: `stdout` or `{file: path}`",
     ),
     ("dnsOptions", ""),
-    ("lambdaEventStructureVersion", ""),
     ("privateDnsEnabled", ""),
     ("resourceConfigurations", ""),
     ("resourceGateways", ""),
@@ -39,7 +38,7 @@ const UNSUPPORTED_MEMBERS: [(&str, &str); 12] = [
 ];
 
 /// Values that VPC Lattice has and this version does not support.
-const UNSUPPORTED_VALUES: [&str; 3] = ["LAMBDA", "TCP", "TLS_PASSTHROUGH"];
+const UNSUPPORTED_VALUES: [&str; 2] = ["TCP", "TLS_PASSTHROUGH"];
 
 impl<'c> Checker<'c> {
     pub(super) fn one_of(&mut self, id: NodeId, text: String, schema: &'c Value) -> Option<Value> {
