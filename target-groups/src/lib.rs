@@ -4,6 +4,7 @@
 //!   configuration. [`Group::choose`] is on the path of every request; everything else happens when something changes.
 //! * [`health`] decides when a target is healthy, from the outcomes of probes that somebody else makes.
 //! * [`status`] names what users see: statuses and reason codes.
+//! * [`function`] turns requests into the events of functions, and their results into answers.
 //! * [`weights`] chooses among the target groups of a forward action.
 //!
 //! Rules, with "VPC Lattice user guide" as the source unless a module says otherwise:
@@ -15,6 +16,7 @@
 //! This crate has no clock, no dice, no I/O and starts no task: time and random numbers are arguments. `clippy.toml` keeps it so.
 
 mod bits;
+pub mod function;
 pub mod group;
 pub mod hash;
 pub mod health;

@@ -60,16 +60,24 @@ impl FunctionArn {
     ///
     /// Source: Lambda API reference, patterns of `FunctionName` and `Qualifier`.
     pub fn parse(text: &str) -> Option<FunctionParts<'_>> {
-        let parts: Vec<&str> = text.split(':').collect();
-        let (function, qualifier) = match parts.as_slice() {
-            ["arn", _, "lambda", _, _, "function", function] => (*function, None),
-            ["arn", _, "lambda", _, _, "function", function, qualifier] => {
-                (*function, Some(*qualifier))
-            }
-            _ => return None,
-        };
-        let &[_, partition, _, region, account, ..] = parts.as_slice() else {
+        let steps: Vec<&str> = text.split(':').collect();
+        let &[
+            "arn",
+            partition,
+            "lambda",
+            region,
+            account,
+            "function",
+            function,
+            ref version @ ..,
+        ] = steps.as_slice()
+        else {
             return None;
+        };
+        let qualifier = match version {
+            [] => None,
+            [qualifier] => Some(*qualifier),
+            _ => return None,
         };
         let word = |text: &str, most: usize| {
             (1..=most).contains(&text.len())
@@ -77,8 +85,8 @@ impl FunctionArn {
                     .bytes()
                     .all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
         };
-        let qualified = qualifier.is_none_or(|text| text == "$LATEST" || word(text, 128));
-        (word(function, 64) && qualified).then_some(FunctionParts {
+        let fits = qualifier.is_none_or(|text| text == "$LATEST" || word(text, 128));
+        (word(function, 64) && fits).then_some(FunctionParts {
             partition,
             region,
             account,
