@@ -325,6 +325,10 @@ impl Line<'_> {
             self.raw(text!("decidedBy"));
             self.own(Some(statement));
         }
+        if let Some(fault) = additions.fault {
+            self.raw(text!("fault"));
+            self.own(Some(fault));
+        }
         if let Some(candidate) = additions.candidate {
             self.candidate(candidate);
         }

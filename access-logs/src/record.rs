@@ -331,6 +331,8 @@ pub struct Additions<'a> {
     pub authentication_failure: Option<&'a str>,
     /// The policy statement that decided, in the words of the authorizer; for operators, never sent to callers.
     pub decided_by: Option<&'a str>,
+    /// What was wrong with the result of a function, or with its call; for operators, never sent to callers.
+    pub fault: Option<&'a str>,
     /// What would have been decided if policies in audit were enforced and candidates active, where there are any.
     pub candidate: Option<CandidateDecision<'a>>,
 }

@@ -1,5 +1,5 @@
 //! What can be found wrong with a configuration besides its documents, without starting anything: policies, keys of identity
-//! providers, certificate authorities, and certificate files.
+//! providers, certificate authorities, certificate files, and what servers of functions are verified with.
 
 use std::time::SystemTime;
 
@@ -9,9 +9,9 @@ use trellis_model::{
 };
 use trellis_policy::{Identities, jwt::KeySource};
 
-use crate::{snapshot, tls::store::Certificates};
+use crate::{functions, snapshot, tls::store::Certificates};
 
-/// Every problem of the policies, of certificate authorities and of the certificate files. Reads files.
+/// Every problem of the policies, of certificate authorities, of the certificate files and of the way to functions. Reads files.
 pub(crate) fn check(config: &Config) -> Vec<Problem> {
     let (_, certificates) = Certificates::load(config, &Certificates::default(), SystemTime::now());
     let policies = match trellis_policy::compile(config) {
@@ -24,9 +24,12 @@ pub(crate) fn check(config: &Config) -> Vec<Problem> {
         Err(problems) => problems,
     };
     let authorities = snapshot::authorities(config);
+    let calls = functions::compile(config).err();
+    let calls = calls.into_iter().flatten();
     policies
         .into_iter()
         .chain(authorities)
         .chain(certificates)
+        .chain(calls)
         .collect()
 }

@@ -8,6 +8,7 @@ pub mod control;
 pub mod dns;
 pub mod echo;
 mod files;
+pub mod functions;
 pub mod h1;
 pub mod h2;
 pub mod jwks;

@@ -11,6 +11,7 @@ mod decide;
 mod exchange;
 mod failure;
 mod forward;
+mod function;
 mod halt;
 mod outcome;
 mod repeat;
@@ -42,7 +43,7 @@ use pingora_error::{Error, ErrorType, Result};
 use pingora_proxy::{FailToProxy, HttpProxy, ProxyHttp, Session, http_proxy};
 use trellis_access_logs::Recorder;
 
-use crate::shared::Shared;
+use crate::{functions, shared::Shared};
 pub use exchange::{Exchange, Match, Stage};
 
 /// The HTTP engine of one worker.
@@ -59,6 +60,7 @@ pub fn engine(shared: Arc<Shared>, index: usize, idle_targets: usize) -> Engine 
         ..ServerConf::default()
     };
     let gateway = Gateway {
+        functions: functions::Client::default(),
         recorder: shared.writer.recorder(),
         dice: Dice::new(shared.seed, index),
         connector: Connector::new(Some(ConnectorOptions::from_server_conf(&conf))),
@@ -76,6 +78,7 @@ pub fn engine(shared: Arc<Shared>, index: usize, idle_targets: usize) -> Engine 
 pub struct Gateway {
     shared: Arc<Shared>,
     recorder: Recorder,
+    functions: functions::Client,
     dice: Dice,
     connector: Connector,
 }
@@ -150,7 +153,9 @@ impl ProxyHttp for Gateway {
         session: &mut Session,
         exchange: &mut Exchange,
     ) -> Result<bool> {
-        repeat::forward(&self.connector, &self.dice, session, exchange).await?;
+        if !function::answer(session, exchange, &self.functions, &self.shared).await? {
+            repeat::forward(&self.connector, &self.dice, session, exchange).await?;
+        }
         Ok(false)
     }
 

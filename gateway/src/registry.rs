@@ -16,10 +16,12 @@ use std::{
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 use trellis_model::{
-    config::{Action, Service, TargetGroup},
+    config::{Action, FunctionGroup, Service, TargetGroup},
     id::TargetGroupId,
 };
-use trellis_target_groups::{CheckEpoch, Group, ProbeOutcome, StatusChange, TargetKey, Use};
+use trellis_target_groups::{
+    CheckEpoch, Group, ProbeOutcome, StatusChange, TargetKey, Use, function::Invocations,
+};
 
 use crate::probe::ProbeError;
 
@@ -39,9 +41,27 @@ pub struct StatusEvent<'a> {
     pub cause: Option<&'a ProbeError>,
 }
 
+/// A function as it is live: nothing is known of its health.
+#[derive(Debug)]
+pub struct LiveFunction {
+    /// Its group's id.
+    pub id: TargetGroupId,
+    /// Its group's name.
+    pub name: Box<str>,
+    /// Its ARN, as registered.
+    pub arn: Box<str>,
+    /// Does a rule or default action name its group?
+    pub usage: Use,
+    /// Since when that is so, of this function.
+    pub since: Instant,
+    /// The requests that are with it.
+    pub invocations: Arc<Invocations>,
+}
+
 /// The live state of all target groups.
 pub struct Registry {
     groups: Mutex<Groups>,
+    functions: Mutex<HashMap<TargetGroupId, Arc<LiveFunction>>>,
     /// Counts calls of `apply`; the prober and the sweep look again when it moves.
     generation: watch::Sender<u64>,
     listener: StatusListener,
@@ -86,6 +106,7 @@ impl Registry {
     pub fn new(listener: StatusListener) -> Self {
         Self {
             groups: Mutex::default(),
+            functions: Mutex::default(),
             generation: watch::Sender::new(0),
             listener,
             alarm: Arc::default(),
@@ -107,6 +128,49 @@ impl Registry {
         self.report(&changes);
         self.generation
             .send_modify(|count| *count = count.wrapping_add(1));
+    }
+
+    /// Takes over the target groups of functions. Nothing of them drains: a request that is with a function stays there, whatever is
+    /// configured meanwhile.
+    pub fn apply_functions(
+        &self,
+        configs: &[FunctionGroup],
+        used: &HashSet<TargetGroupId>,
+        now: Instant,
+    ) {
+        let mut functions = self.functions.lock();
+        let before = std::mem::take(&mut *functions);
+        functions.extend(configs.iter().map(|config| {
+            let known = before.get(&config.id);
+            let usage = Use::of(used.contains(&config.id));
+            let same = |known: &&Arc<LiveFunction>| {
+                known.usage == usage && *known.arn == *config.function.as_str()
+            };
+            let function = LiveFunction {
+                id: config.id,
+                name: config.name.as_str().into(),
+                arn: config.function.as_str().into(),
+                usage,
+                since: known.filter(same).map_or(now, |known| known.since),
+                invocations: known
+                    .map_or_else(Arc::default, |known| Arc::clone(&known.invocations)),
+            };
+            (config.id, Arc::new(function))
+        }));
+    }
+
+    /// Counts the requests that are with the function of this group, if it is configured.
+    pub fn invocations(&self, id: TargetGroupId) -> Option<Arc<Invocations>> {
+        let functions = self.functions.lock();
+        let function = functions.get(&id)?;
+        Some(Arc::clone(&function.invocations))
+    }
+
+    /// All configured functions, in the order of their groups' ids.
+    pub fn functions(&self) -> Vec<Arc<LiveFunction>> {
+        let mut functions: Vec<_> = self.functions.lock().values().cloned().collect();
+        functions.sort_by_key(|function| function.id);
+        functions
     }
 
     /// The group with this id, if it is configured.
@@ -191,11 +255,7 @@ impl Groups {
         let mut changes = Vec::new();
         for config in configs {
             let id = config.id;
-            let usage = if used.contains(&id) {
-                Use::Used
-            } else {
-                Use::Unused
-            };
+            let usage = Use::of(used.contains(&id));
             let mut known = before.remove(&id);
             if config.targets.is_empty() {
                 if let Some(emptied) = known.take_if(|group| !group.is_empty()) {

@@ -32,7 +32,7 @@ use self::plan::{Foundation, Plan, Running, Terms};
 
 use crate::{
     control::Control,
-    dns,
+    dns, functions,
     listen::{Listeners, Prepared, Worker},
     registry::{self, Registry},
     session_keys::Rotation,
@@ -152,6 +152,7 @@ impl Server {
             snapshot: ArcSwap::from_pointee(snapshot),
             early_recorder: writer.recorder(),
             slots: Arc::default(),
+            function_memory: functions::Memory::default(),
             target_roots: roots,
             telemetry,
             writer,
@@ -400,6 +401,9 @@ fn realize(
     around
         .registry
         .apply(&config.target_groups, &used, Instant::now());
+    around
+        .registry
+        .apply_functions(&config.function_groups, &used, Instant::now());
     let subscriptions = writer.subscribe(&config.access_log_subscriptions);
     compiled.build(config, generation, subscriptions, around)
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use trellis_access_logs::{Recorder, Writer};
 
-use crate::{listen::Slots, snapshot::Snapshot, telemetry::Telemetry};
+use crate::{functions, listen::Slots, snapshot::Snapshot, telemetry::Telemetry};
 
 /// What all workers share. Nothing in it blocks a request.
 pub struct Shared {
@@ -19,6 +19,8 @@ pub struct Shared {
     pub early_recorder: Recorder,
     /// Open client connections.
     pub slots: Arc<Slots>,
+    /// What calls of functions hold.
+    pub function_memory: functions::Memory,
     /// File with a root certificate, for the engine's connections to targets.
     pub target_roots: String,
     /// Where the random numbers of the workers begin.

@@ -33,7 +33,7 @@ use trellis_model::{
         AuthType, HashKey, Limits, ListenerProtocol, ProtocolVersion, RulePriority, TargetProtocol,
     },
     id::{ListenerId, RuleId, ServiceId, ServiceNetworkId, TargetGroupId, VpcId},
-    name::{AccountId, DomainName, Name},
+    name::{AccountId, DomainName, Name, Region},
 };
 use trellis_policy::{
     self as policy, Identities, Policies, certificate::ClientCertificate, sigv4::Verifier,
@@ -41,7 +41,7 @@ use trellis_policy::{
 use trellis_routing::{HostTable, RuleTable, ServiceIndex};
 use trellis_target_groups::{Group, WeightedChoice};
 
-use crate::{stickiness::Cookies, telemetry::ServiceMetrics, tls::Terminator};
+use crate::{functions::Function, stickiness::Cookies, telemetry::ServiceMetrics, tls::Terminator};
 
 /// Everything a request needs to know, as of one generation of the configuration.
 #[derive(Debug)]
@@ -56,6 +56,8 @@ pub struct Snapshot {
     pub verifier: Verifier,
     /// Knows callers who do not sign.
     pub identities: Identities,
+    /// The region, for those who are told.
+    pub region: Region,
     /// Services, by [`ServiceIndex`].
     pub services: Arc<[Service]>,
     /// Service networks.
@@ -226,6 +228,24 @@ pub struct TargetGroup {
     pub arn: Arn,
     /// Its name.
     pub name: Name,
+    /// What takes its requests.
+    pub takers: Takers,
+    /// `x-amzn-lattice-target`, for each network of the service.
+    target_headers: OnceLock<Box<[(usize, HeaderValue)]>>,
+}
+
+/// What takes the requests of a target group.
+#[derive(Debug)]
+pub enum Takers {
+    /// Targets with addresses.
+    Targets(Targets),
+    /// A function.
+    Function(Function),
+}
+
+/// Targets with addresses.
+#[derive(Debug)]
+pub struct Targets {
     /// Is the connection to targets encrypted?
     pub protocol: TargetProtocol,
     /// HTTP version spoken to targets.
@@ -240,8 +260,24 @@ pub struct TargetGroup {
     pub hash: Option<HashKey>,
     /// Cookies that keep clients at their targets.
     pub stickiness: Option<Cookies>,
-    /// `x-amzn-lattice-target`, for each network of the service.
-    target_headers: OnceLock<Box<[(usize, HeaderValue)]>>,
+}
+
+impl TargetGroup {
+    /// Its targets, unless it is a function's.
+    pub fn targets(&self) -> Option<&Targets> {
+        match &self.takers {
+            Takers::Targets(targets) => Some(targets),
+            Takers::Function(_) => None,
+        }
+    }
+
+    /// Its function, if it is one's.
+    pub fn function(&self) -> Option<&Function> {
+        match &self.takers {
+            Takers::Targets(_) => None,
+            Takers::Function(function) => Some(function),
+        }
+    }
 }
 
 /// What targets and records are told about a caller.

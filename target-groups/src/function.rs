@@ -4,6 +4,8 @@
 //! * [`answer`] reads what the function gave back. Whatever that is, the outcome is an answer that can be sent or a [`Fault`] with a
 //!   name: functions are their owner's code, and their results are as hostile as any other byte.
 //!
+//! * [`Invocations`] counts the requests that are with a function, and bounds them.
+//!
 //! Source: VPC Lattice user guide, "Lambda functions as targets"; what it leaves open is in `docs/conformance.md`.
 //!
 //! Hot, but for the size of what passes through: one pass over the body, one over the event, and no copy of either besides.
@@ -11,10 +13,12 @@
 pub mod answer;
 pub mod event;
 mod fault;
+mod invocations;
 
 pub use answer::{Answer, answer};
 pub use event::{Caller, Event, TooLarge, event, is_text};
 pub use fault::Fault;
+pub use invocations::{Invocation, Invocations};
 
 /// Most bytes of an event. Source: VPC Lattice user guide, "Lambda functions as targets", and Lambda's quota of 6 MB, which is binary.
 pub const EVENT_BYTES: usize = 6 * 1024 * 1024;

@@ -62,6 +62,13 @@ pub enum Use {
     Unused,
 }
 
+impl Use {
+    /// Used or not.
+    pub fn of(used: bool) -> Self {
+        if used { Self::Used } else { Self::Unused }
+    }
+}
+
 /// There is nobody to send the request to: no target is registered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NoTarget;

@@ -43,7 +43,7 @@ pub use gateway::{Caller, Gateway, UNKNOWN_NAME};
 pub use message::{Payload, Request};
 pub use raw::Raw;
 pub use record::Record;
-pub use setup::{Guard, Setup, allow, deny, forward, identity, policy};
+pub use setup::{FUNCTION, Guard, Setup, allow, deny, forward, identity, policy};
 pub use signer::Key;
 pub use target::{Reply, Seen, Target};
 pub use tls::{ClientIdentity, Issuer, Trust};

@@ -16,6 +16,9 @@ use crate::{address::Address, gateway::Gateway, signer::Key};
 /// Changes a loaded configuration where documents have no words: times below their least value.
 type Adjust = Arc<dyn Fn(&mut Config) + Send + Sync>;
 
+/// How the ARNs of functions of the first account begin; what follows is the group's name.
+pub const FUNCTION: &str = "arn:aws:lambda:us-west-2:111122223333:function:";
+
 /// The document of one account.
 ///
 /// It begins with a VPC `shop`, attached by a loopback address of its own; a service network `commerce`, of which the VPC is a
@@ -154,6 +157,27 @@ impl Setup {
             "targets": targets,
         }));
         self
+    }
+
+    /// A group of a function that is called as `call` says, and given events of this version.
+    #[must_use]
+    pub fn function(mut self, name: &str, version: &str, call: &Value) -> Self {
+        self.list("targetGroups").push(json!({
+            "name": name,
+            "type": "LAMBDA",
+            "config": {"lambdaEventStructureVersion": version},
+            "function": call,
+            "targets": [{"id": format!("{FUNCTION}{name}")}],
+        }));
+        self
+    }
+
+    /// A service `orders` whose requests all go to a function at this target, which speaks the Invoke API.
+    pub fn with_function(target: &crate::Target) -> Self {
+        let endpoint = format!("http://{}", target.address());
+        Self::new()
+            .function("orders", "V2", &json!({"endpoint": endpoint}))
+            .service("orders", &forward(&[("orders", 100)]))
     }
 
     /// Replaces the targets of a group.

@@ -6,6 +6,7 @@
 #[cfg(test)]
 mod tests;
 
+mod functions;
 mod identities;
 
 use std::time::Duration;
@@ -36,7 +37,12 @@ pub fn redacted(config: &Config) -> Value {
         "vpcs": list(&config.vpcs, vpc),
         "serviceNetworks": list(&config.service_networks, service_network),
         "services": list(&config.services, |of| service(of, config)),
-        "targetGroups": list(&config.target_groups, target_group),
+        "targetGroups": config
+            .target_groups
+            .iter()
+            .map(target_group)
+            .chain(config.function_groups.iter().map(functions::group))
+            .collect::<Value>(),
         "principals": {
             "users": list(&config.users, user),
             "roles": list(&config.roles, role),

@@ -10,7 +10,7 @@ use trellis_model::config::Config;
 use trellis_target_groups::Group;
 
 use super::{config::redacted, targets};
-use crate::telemetry::Telemetry;
+use crate::{registry::LiveFunction, telemetry::Telemetry};
 
 /// What the admin pages show, from whoever runs the gateway. Called seldom; may lock, must not wait for I/O.
 pub trait Introspect: Send + Sync + 'static {
@@ -24,6 +24,8 @@ pub trait Introspect: Send + Sync + 'static {
     fn rejected(&self) -> Arc<[String]>;
     /// Live state of the target groups, those that are draining after their removal included.
     fn groups(&self) -> Vec<Arc<Group>>;
+    /// Live state of the functions.
+    fn functions(&self) -> Vec<Arc<LiveFunction>>;
 }
 
 /// May clients be sent here?
@@ -157,7 +159,10 @@ impl Site {
         let named = config
             .as_ref()
             .map_or(&[][..], |config| &config.target_groups);
-        targets::group_statuses(named, &self.state.groups(), Instant::now())
+        let now = Instant::now();
+        let mut statuses = targets::group_statuses(named, &self.state.groups(), now);
+        statuses.extend(targets::function_statuses(&self.state.functions(), now));
+        statuses
     }
 }
 

@@ -7,8 +7,9 @@ use std::{collections::HashMap, net::SocketAddr, sync::Arc, time::Instant};
 
 use serde::Serialize;
 use trellis_model::{config::TargetGroup, id::TargetGroupId};
-use trellis_target_groups::{Group, ReasonCode, TargetStatus};
+use trellis_target_groups::{Group, ReasonCode, TargetStatus, Use};
 
+use crate::registry::LiveFunction;
 use crate::telemetry::{Samples, events::status_label, names};
 
 /// A target group and the state of its targets.
@@ -31,8 +32,9 @@ pub struct GroupStatus {
 pub struct TargetState {
     /// As registered.
     pub id: Box<str>,
-    /// Where requests go.
-    pub address: SocketAddr,
+    /// Where requests go; absent for functions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub address: Option<SocketAddr>,
     /// Its status, `HEALTHY`.
     pub status: &'static str,
     /// Why it is not healthy; absent for healthy targets.
@@ -65,13 +67,62 @@ pub fn group_statuses(
         .collect()
 }
 
+/// The state of functions at `now`: nothing is known of their health.
+///
+/// Source: VPC Lattice user guide, "Health checks": there are none for functions; reason code as seen for other types without.
+pub(super) fn function_statuses(functions: &[Arc<LiveFunction>], now: Instant) -> Vec<GroupStatus> {
+    let status = |function: &Arc<LiveFunction>| {
+        let state = TargetState {
+            in_flight: function.invocations.running(),
+            seconds_in_status: now.saturating_duration_since(function.since).as_secs(),
+            ..TargetState::of_function(&function.arn, function.usage)
+        };
+        GroupStatus::of_function(function.id, &function.name, state)
+    };
+    functions.iter().map(status).collect()
+}
+
+impl GroupStatus {
+    /// A group whose only target is a function.
+    pub fn of_function(id: TargetGroupId, name: &str, function: TargetState) -> Self {
+        Self {
+            id: id.to_string(),
+            name: name.to_owned(),
+            failing_open: false,
+            targets: vec![function],
+        }
+    }
+}
+
+impl TargetState {
+    /// A function about which nothing else is known.
+    pub fn of_function(arn: &str, usage: Use) -> Self {
+        let (status, reason) = match usage {
+            Use::Used => (
+                TargetStatus::Unavailable,
+                ReasonCode::HealthCheckNotSupported,
+            ),
+            Use::Unused => (TargetStatus::Unused, ReasonCode::TargetGroupNotInUse),
+        };
+        Self {
+            id: arn.into(),
+            address: None,
+            status: status.as_str(),
+            reason_code: Some(reason.as_str()),
+            receives_requests: true,
+            in_flight: 0,
+            seconds_in_status: 0,
+        }
+    }
+}
+
 /// The state of one group, all parts of which have the same name; `None` without parts.
 fn group_status(parts: &[&Group], now: Instant) -> Option<GroupStatus> {
     let group = parts.first()?;
     let targets = parts.iter().flat_map(|part| part.view());
     let targets = targets.map(|target| TargetState {
         id: (*target.id).into(),
-        address: target.address,
+        address: Some(target.address),
         status: target.status.as_str(),
         reason_code: target.reason.map(ReasonCode::as_str),
         receives_requests: target.eligible,

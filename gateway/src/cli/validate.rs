@@ -116,7 +116,10 @@ fn summary(config: &Config) -> String {
         (config.vpcs.len(), "VPC"),
         (config.service_networks.len(), "service network"),
         (config.services.len(), "service"),
-        (config.target_groups.len(), "target group"),
+        (
+            config.target_groups.len() + config.function_groups.len(),
+            "target group",
+        ),
         (config.users.len() + config.roles.len(), "principal"),
     ];
     let texts: Vec<_> = counted

@@ -26,21 +26,23 @@ impl Affinity {
     pub(super) fn of(headers: &HeaderMap, exchange: &Exchange, group: &TargetGroup) -> Self {
         Self {
             sticky: kept(headers, group).cloned(),
-            hash: group.hash.as_ref().and_then(|key| match key {
-                HashKey::Header(name) => headers
-                    .get(&**name)
-                    .map(HeaderValue::as_bytes)
-                    .map(hash::of),
-                HashKey::Cookie(name) => cookies(headers, name).next().map(hash::of),
-                HashKey::Source => exchange
-                    .facts
-                    .as_ref()
-                    .map(|facts| of_address(facts.peer.ip())),
-                HashKey::Principal => {
-                    let (principal, _) = exchange.caller_texts()?;
-                    Some(hash::of(principal.arn.as_bytes()))
-                }
-            }),
+            hash: group
+                .targets()
+                .and_then(|targets| match targets.hash.as_ref()? {
+                    HashKey::Header(name) => headers
+                        .get(&**name)
+                        .map(HeaderValue::as_bytes)
+                        .map(hash::of),
+                    HashKey::Cookie(name) => cookies(headers, name).next().map(hash::of),
+                    HashKey::Source => exchange
+                        .facts
+                        .as_ref()
+                        .map(|facts| of_address(facts.peer.ip())),
+                    HashKey::Principal => {
+                        let (principal, _) = exchange.caller_texts()?;
+                        Some(hash::of(principal.arn.as_bytes()))
+                    }
+                }),
         }
     }
 }
@@ -60,7 +62,7 @@ pub(super) fn kept_group<'g>(
 
 /// The target that a client's cookie names. A client may have several cookies of the name, of groups of one domain.
 fn kept<'g>(headers: &HeaderMap, group: &'g TargetGroup) -> Option<&'g TargetKey> {
-    let stickiness = group.stickiness.as_ref()?;
+    let stickiness = group.targets()?.stickiness.as_ref()?;
     cookies(headers, stickiness.name()).find_map(|value| stickiness.target(value))
 }
 
@@ -69,7 +71,7 @@ pub(super) fn keep(headers: &mut HeaderMap, exchange: &Exchange) {
     let cookies = exchange
         .group
         .as_ref()
-        .and_then(|group| group.stickiness.as_ref());
+        .and_then(|group| group.targets()?.stickiness.as_ref());
     let (Some(cookies), Some(lease)) = (cookies, &exchange.lease) else {
         return;
     };

@@ -118,6 +118,15 @@ impl Answer {
         )
     }
 
+    /// The request does not fit into the event of a function. Nothing is wrong with it otherwise.
+    pub(super) fn too_large() -> Self {
+        Self::new(
+            413,
+            "Content Too Large: a function takes requests of 6 MiB at most",
+            Some(FailureReason::ClientProtocolError),
+        )
+    }
+
     /// A failure on the way to or from a target.
     pub(super) fn failed(status: u16, failure: FailureReason) -> Self {
         let text = match status {

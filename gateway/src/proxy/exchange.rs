@@ -116,6 +116,8 @@ pub struct Exchange {
     pub status: Option<u16>,
     /// Why it failed.
     pub failure: Option<FailureReason>,
+    /// What was wrong with a function's result or its call, for operators.
+    pub fault: Option<Box<str>>,
     /// Which layer refused it.
     pub denied: Option<AuthDeniedReason>,
     /// Which statement decided, for operators.
@@ -188,6 +190,7 @@ impl Exchange {
             concluded: None,
             status: None,
             failure: None,
+            fault: None,
             denied: None,
             decided_by: None,
             candidate: None,

@@ -10,7 +10,10 @@ use pingora_core::{
 use pingora_error::{Error, ErrorType, Result};
 use pingora_http::RequestHeader;
 use pingora_proxy::Session;
-use trellis_model::config::{ProtocolVersion, TargetProtocol, Upgrades};
+use trellis_model::{
+    config::{ProtocolVersion, TargetProtocol, Upgrades},
+    id::TargetGroupId,
+};
 use trellis_target_groups::Wanted;
 
 use super::{
@@ -18,9 +21,9 @@ use super::{
     decide::check_versions,
     exchange::Exchange,
     failure::no_target,
-    halt::Halt,
+    halt::{Halt, VersionMismatch},
 };
-use crate::snapshot::{Action, TargetGroup};
+use crate::snapshot::{Action, Takers, TargetGroup, Targets};
 
 /// How long an idle connection to a target is kept. Below the 60 s after which common servers close theirs, so that we close first
 /// and a request does not meet a closing connection.
@@ -59,7 +62,12 @@ pub(super) fn take_group(
     exchange: &mut Exchange,
     group: Arc<TargetGroup>,
 ) -> Result<(), Halt> {
-    check_versions(head, exchange.grpc, group.version).map_err(Halt::Version)?;
+    match &group.takers {
+        Takers::Targets(targets) => check_versions(head, exchange.grpc, targets.version),
+        Takers::Function(_) if exchange.grpc => Err(VersionMismatch::Function),
+        Takers::Function(_) => Ok(()),
+    }
+    .map_err(Halt::Version)?;
     exchange.affinity = Affinity::of(&head.headers, exchange, &group);
     exchange.group = Some(group);
     Ok(())
@@ -78,7 +86,10 @@ pub(super) fn choose_target(
             "a target was asked for without a target group",
         );
     };
-    let lease = group
+    let Some(targets) = group.targets() else {
+        return Error::e_explain(ErrorType::InternalError, "a function has no target");
+    };
+    let lease = targets
         .live
         .choose(&Wanted {
             random,
@@ -88,15 +99,20 @@ pub(super) fn choose_target(
             tried,
         })
         .map_err(|_| no_target("the target group has no targets"))?;
-    let peer = peer(exchange, &group, lease.address());
+    let peer = peer(exchange, group.id, targets, lease.address());
     exchange.lease = Some(lease);
     peer.ok_or_else(|| Error::explain(ErrorType::InternalError, "request without a snapshot"))
 }
 
-fn peer(exchange: &Exchange, group: &TargetGroup, address: SocketAddr) -> Option<Box<HttpPeer>> {
+fn peer(
+    exchange: &Exchange,
+    group: TargetGroupId,
+    targets: &Targets,
+    address: SocketAddr,
+) -> Option<Box<HttpPeer>> {
     let service = exchange.service()?;
     let limits = &exchange.snapshot.as_ref()?.limits;
-    let tls = group.protocol == TargetProtocol::Https;
+    let tls = targets.protocol == TargetProtocol::Https;
     let server_name = if tls {
         service.domain.as_str().to_owned()
     } else {
@@ -105,7 +121,7 @@ fn peer(exchange: &Exchange, group: &TargetGroup, address: SocketAddr) -> Option
     let mut peer = Box::new(HttpPeer::new(address, tls, server_name));
     peer.scheme = Scheme::from_tls_bool(tls);
     // Connections are made inside the group's VPC and shared with no other group, even where addresses are the same.
-    peer.group_key = group.id.number();
+    peer.group_key = group.number();
     let options = &mut peer.options;
     options.connection_timeout = Some(limits.connect_timeout);
     options.total_connection_timeout = Some(limits.connect_timeout * 2);
@@ -114,7 +130,7 @@ fn peer(exchange: &Exchange, group: &TargetGroup, address: SocketAddr) -> Option
     options.idle_timeout = Some(TARGET_IDLE);
     options.verify_cert = false;
     options.verify_hostname = false;
-    options.alpn = match group.version {
+    options.alpn = match targets.version {
         ProtocolVersion::Http1 => ALPN::H1,
         ProtocolVersion::Http2 | ProtocolVersion::Grpc => ALPN::H2,
     };

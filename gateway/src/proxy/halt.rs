@@ -105,6 +105,9 @@ pub(super) enum VersionMismatch {
     /// gRPC cannot reach HTTP1 groups.
     #[error("the target group speaks HTTP1, which cannot carry gRPC")]
     Grpc,
+    /// Functions know no gRPC.
+    #[error("the target group is a function, which cannot be called over gRPC")]
+    Function,
     /// GRPC groups take POST only.
     #[error("the target group speaks GRPC, which takes POST only")]
     NotPost,
@@ -166,9 +169,9 @@ impl Halt {
             Self::Unproven(error) => error.answer(),
             Self::Denied { text, .. } => Answer::forbidden(403, text),
             Self::Version(VersionMismatch::NotHttp2 { .. }) => Answer::unsupported_version(400),
-            Self::Version(VersionMismatch::Grpc | VersionMismatch::NotPost) => {
-                Answer::unsupported_version(502)
-            }
+            Self::Version(
+                VersionMismatch::Grpc | VersionMismatch::NotPost | VersionMismatch::Function,
+            ) => Answer::unsupported_version(502),
             Self::NoGroup => Answer::failed(503, FailureReason::TargetConnectionError),
             Self::Fixed(status) => Answer::fixed(status),
             Self::Internal => Answer::internal_error(),

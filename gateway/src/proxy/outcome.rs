@@ -13,11 +13,12 @@ use super::exchange::Exchange;
 
 /// Tells the group how its target did: once for each attempt, by whoever knows how it ended.
 pub(super) fn report(exchange: &Exchange, outcome: Outcome) {
-    let (Some(group), Some(lease)) = (&exchange.group, &exchange.lease) else {
+    let targets = exchange.group.as_ref().and_then(|group| group.targets());
+    let (Some(targets), Some(lease)) = (targets, &exchange.lease) else {
         return;
     };
-    if group.live.report(lease, outcome) == Verdict::Suspect {
-        group.alarm.notify_one();
+    if targets.live.report(lease, outcome) == Verdict::Suspect {
+        targets.alarm.notify_one();
     }
 }
 

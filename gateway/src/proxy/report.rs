@@ -174,6 +174,7 @@ fn describe_place<'a>(record: &mut Record<'a>, exchange: &'a Exchange) {
         identified_by: identified_by(exchange.known_by),
         authentication_failure: exchange.unproven.as_deref(),
         decided_by: exchange.decided_by.as_deref(),
+        fault: exchange.fault.as_deref(),
         candidate: exchange
             .candidate
             .as_ref()
@@ -197,7 +198,7 @@ fn describe_place<'a>(record: &mut Record<'a>, exchange: &'a Exchange) {
     }
     if let Some(group) = &exchange.group {
         record.target_group_arn = Some(group.arn.as_str());
-        record.destination_vpc_id = Some(&group.vpc);
+        record.destination_vpc_id = group.targets().map(|targets| &targets.vpc);
     }
     record.target = exchange.reached;
 }

@@ -46,17 +46,7 @@ pub(super) fn forget_spelling(request: &mut RequestHeader) -> Result<()> {
 ///
 /// Source: VPC Lattice user guide, "HTTP targets" and "Request tracking". Hop-by-hop fields are another matter, see [`hop`].
 pub(super) fn prepare_request(request: &mut RequestHeader, exchange: &mut Exchange) -> Result<()> {
-    let Some(facts) = &exchange.facts else {
-        return Error::e_explain(ErrorType::InternalError, "request without a connection");
-    };
-    change_headers(request, |headers| {
-        strip_untrusted(headers);
-        join_crumbs(headers)?;
-        headers.reserve(ADDED);
-        forward_client(headers, facts)?;
-        identify(headers, exchange);
-        Ok(())
-    })?;
+    change_headers(request, |headers| complete(headers, exchange))?;
     exchange.sent = Some(std::time::Instant::now());
     exchange.reached = exchange
         .lease
@@ -126,6 +116,35 @@ pub(super) fn in_http2(
     }
     head.set_version(Version::HTTP_2);
     Ok(head)
+}
+
+/// The headers of a request as its function is told of them.
+///
+/// `Host` is there also when the client sent `:authority`.
+pub(super) fn event_headers(request: &RequestHeader, exchange: &Exchange) -> Result<HeaderMap> {
+    let mut headers = request.headers.clone();
+    hop::strip(&mut headers)?;
+    // Spec: RFC 9110 §10.1.1: the gateway answers it, which reads the whole body.
+    headers.remove(header::EXPECT);
+    let authority = request.uri.authority().map(ToString::to_string);
+    if let Some(authority) = authority {
+        headers.insert(header::HOST, value(authority.into())?);
+    }
+    complete(&mut headers, exchange)?;
+    Ok(headers)
+}
+
+/// Removes what only the gateway may say, and says it.
+fn complete(headers: &mut HeaderMap, exchange: &Exchange) -> Result<()> {
+    let Some(facts) = &exchange.facts else {
+        return Error::e_explain(ErrorType::InternalError, "request without a connection");
+    };
+    strip_untrusted(headers);
+    join_crumbs(headers)?;
+    headers.reserve(ADDED);
+    forward_client(headers, facts)?;
+    identify(headers, exchange);
+    Ok(())
 }
 
 /// Lets `change` work on the plain header map.

@@ -366,8 +366,12 @@ impl Walk {
 
 /// How a request ends for which this group is chosen.
 fn forward_to(exchange: &mut Exchange, head: &RequestHeader, group: Arc<TargetGroup>) -> End {
+    let is_function = group.function().is_some();
     if let Err(halt) = forward::take_group(head, exchange, group) {
         return stopped(halt);
+    }
+    if is_function {
+        return End::Forwarded;
     }
     match forward::choose_target(exchange, 0, &[]) {
         Ok(_) => End::Forwarded,

@@ -12,7 +12,7 @@ use trellis_target_groups::Group;
 
 use crate::{
     admin::{Introspect, Readiness},
-    registry::Registry,
+    registry::{LiveFunction, Registry},
     shared::Shared,
     snapshot::Snapshot,
 };
@@ -86,6 +86,10 @@ impl Introspect for State {
         let mut groups = self.registry.groups();
         groups.extend(self.registry.retired());
         groups
+    }
+
+    fn functions(&self) -> Vec<Arc<LiveFunction>> {
+        self.registry.functions()
     }
 }
 

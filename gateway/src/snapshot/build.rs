@@ -21,13 +21,14 @@ use trellis_routing::{DuplicateHost, HostTable, RuleTable, ServiceIndex};
 use trellis_target_groups::WeightedChoice;
 
 use super::{
-    Action, Attachments, Listener, Names, Network, PortProtocols, Rule, Service, Snapshot,
-    TargetGroup, View,
+    Action, Attachments, Listener, Names, Network, PortProtocols, Rule, Service, Snapshot, Takers,
+    TargetGroup, Targets, View,
     certificates::{TlsTerms, terminator},
     clients::{self, Clients, Trusts},
     texts::header_value,
 };
 use crate::{
+    functions::{self, Calls},
     jwks::PublishedKeys,
     registry::Registry,
     session_keys,
@@ -55,6 +56,7 @@ pub struct Compiled {
     policies: Policies,
     verifier: Verifier,
     identities: Identities,
+    calls: Calls,
     // INVARIANT: one entry for each service network, service and VPC of the configuration, in its order.
     network_layers: Vec<policy::NetworkIndex>,
     service_layers: Vec<policy::ServiceIndex>,
@@ -85,6 +87,7 @@ pub fn compile(
     let (trusts, ended) = trusts;
     let keys = KeyRing::for_config(config, &policies).map_err(|error| whole(error.to_string()))?;
     let identities = Identities::compile(config, &policies, |url| published.of(url))?;
+    let calls = functions::compile(config)?;
     let resumption = tls
         .resumption(config)
         .map_err(|error| whole(error.to_string()))?;
@@ -126,6 +129,7 @@ pub fn compile(
         policies,
         verifier,
         identities,
+        calls,
         network_layers,
         service_layers,
         resumption,
@@ -206,6 +210,7 @@ impl Compiled {
             policies: self.policies,
             verifier: self.verifier,
             identities: self.identities,
+            region: config.region.clone(),
             services,
             networks,
             names: Names {
@@ -234,7 +239,8 @@ impl Compiled {
         subscriptions: &mut Subscriptions,
         around: &Surroundings<'_>,
     ) -> Arc<[Service]> {
-        let groups = target_groups(config, around);
+        let mut groups = target_groups(config, around);
+        groups.extend(self.function_groups(config, around.registry));
         let memberships = memberships(config);
         let service =
             |(index, (service, policy)): (u32, (&config::Service, &policy::ServiceIndex))| {
@@ -252,6 +258,26 @@ impl Compiled {
             .zip(config.services.iter().zip(&self.service_layers))
             .map(service)
             .collect()
+    }
+
+    /// The target groups of functions.
+    fn function_groups(
+        &self,
+        config: &Config,
+        registry: &Registry,
+    ) -> impl Iterator<Item = (TargetGroupId, Arc<TargetGroup>)> {
+        config.function_groups.iter().filter_map(|group| {
+            let call = Arc::clone(self.calls.get(&group.id)?);
+            let invocations = registry.invocations(group.id)?;
+            let compiled = TargetGroup {
+                id: group.id,
+                arn: group.arn.clone(),
+                name: group.name.clone(),
+                takers: Takers::Function(functions::function(group, call, invocations)),
+                target_headers: OnceLock::new(),
+            };
+            Some((group.id, Arc::new(compiled)))
+        })
     }
 
     fn networks(&self, config: &Config, subscriptions: &mut Subscriptions) -> Vec<Network> {
@@ -409,18 +435,20 @@ fn target_groups(
             id: group.id,
             arn: group.arn.clone(),
             name: group.name.clone(),
-            protocol: group.protocol,
-            version: group.version,
-            vpc: group.vpc.clone(),
-            live: around.registry.group(group.id)?,
-            alarm: Arc::clone(around.registry.alarm()),
-            hash: match &group.balancing.algorithm {
-                Algorithm::Maglev(key) => Some(key.clone()),
-                Algorithm::RoundRobin | Algorithm::LeastRequest | Algorithm::RandomTwoChoices => {
-                    None
-                }
-            },
-            stickiness: Cookies::of(group, &key),
+            takers: Takers::Targets(Targets {
+                protocol: group.protocol,
+                version: group.version,
+                vpc: group.vpc.clone(),
+                live: around.registry.group(group.id)?,
+                alarm: Arc::clone(around.registry.alarm()),
+                hash: match &group.balancing.algorithm {
+                    Algorithm::Maglev(key) => Some(key.clone()),
+                    Algorithm::RoundRobin
+                    | Algorithm::LeastRequest
+                    | Algorithm::RandomTwoChoices => None,
+                },
+                stickiness: Cookies::of(group, &key),
+            }),
             target_headers: OnceLock::new(),
         };
         Some((group.id, Arc::new(compiled)))

@@ -39,6 +39,7 @@ pub fn preview(config: &Config, now: SystemTime) -> Result<Snapshot, Problems> {
     let registry = Registry::new(Arc::new(|_| {}));
     let used = registry::groups_in_use(&config.services);
     registry.apply(&config.target_groups, &used, Instant::now());
+    registry.apply_functions(&config.function_groups, &used, Instant::now());
     let around = Surroundings {
         registry: &registry,
         telemetry: &Telemetry::new(now),

@@ -126,9 +126,8 @@ impl<'a> Builder<'a> {
         let (vpcs, address_books) = self.build_vpcs();
         let target_groups = self.build_target_groups(&vpcs, &address_books);
         let trust_stores = self.build_trust_stores();
-        let services = self.build_services(&trust_stores);
         let function_groups = self.build_function_groups();
-        let services = self.build_services();
+        let services = self.build_services(&trust_stores);
         let service_networks = self.build_networks(&services);
         let (users, roles) = self.build_principals();
         let identity_providers = self.build_identity_providers();

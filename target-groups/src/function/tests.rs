@@ -1,6 +1,9 @@
 //! Events against texts written by hand, results against a table, and both against whatever proptest thinks of.
 
-use std::time::{Duration, UNIX_EPOCH};
+use std::{
+    sync::Arc,
+    time::{Duration, UNIX_EPOCH},
+};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -552,4 +555,19 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn invocations_are_bounded_and_end_when_dropped() {
+    let invocations = Arc::new(Invocations::default());
+    let first = invocations.begin(2).unwrap();
+    let second = invocations.begin(2).unwrap();
+    assert!(invocations.begin(2).is_none());
+    assert_eq!(invocations.running(), 2);
+    drop(first);
+    let third = invocations.begin(2).unwrap();
+    // A limit that was lowered meanwhile ends nothing that runs.
+    assert!(invocations.begin(1).is_none());
+    drop((second, third));
+    assert_eq!(invocations.running(), 0);
 }

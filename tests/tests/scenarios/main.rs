@@ -15,6 +15,7 @@ mod decisions;
 mod ends;
 mod excess;
 mod faults;
+mod functions;
 mod headers;
 mod identities;
 mod protocols;

@@ -19,6 +19,7 @@ use trellis_target_groups::Group;
 use super::{bounds, serve};
 use crate::{
     admin::{Introspect, Readiness, Site},
+    registry::LiveFunction,
     telemetry::Telemetry,
 };
 
@@ -46,6 +47,10 @@ impl Introspect for Shown {
     }
 
     fn groups(&self) -> Vec<Arc<Group>> {
+        Vec::new()
+    }
+
+    fn functions(&self) -> Vec<Arc<LiveFunction>> {
         Vec::new()
     }
 }

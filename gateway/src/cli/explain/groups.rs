@@ -4,6 +4,7 @@ use std::{collections::HashMap, sync::Arc, time::Instant};
 
 use serde::Serialize;
 use trellis_model::config::{ProtocolVersion, TargetProtocol};
+use trellis_target_groups::Use;
 
 use super::{
     live::{GroupStatus, TargetStatus, by_id},
@@ -45,8 +46,14 @@ pub(super) enum StatusSource {
 pub(super) struct GroupReport {
     pub(super) name: String,
     pub(super) arn: String,
-    pub(super) protocol: &'static str,
-    pub(super) protocol_version: &'static str,
+    /// What targets are spoken to in; a function is called.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) protocol: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) protocol_version: Option<&'static str>,
+    /// ARN of the function, for a group of one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) function: Option<String>,
     pub(super) weight: u32,
     /// Its part of the requests, from 0 to 1.
     pub(super) share: f64,
@@ -118,18 +125,20 @@ impl StatusSource {
 impl GroupReport {
     /// What the group itself says.
     fn of(group: &TargetGroup) -> Self {
+        let targets = group.targets();
         Self {
             name: group.name.to_string(),
             arn: group.arn.to_string(),
-            protocol: match group.protocol {
+            protocol: targets.map(|targets| match targets.protocol {
                 TargetProtocol::Http => "HTTP",
                 TargetProtocol::Https => "HTTPS",
-            },
-            protocol_version: match group.version {
+            }),
+            protocol_version: targets.map(|targets| match targets.version {
                 ProtocolVersion::Http1 => "HTTP1",
                 ProtocolVersion::Http2 => "HTTP2",
                 ProtocolVersion::Grpc => "GRPC",
-            },
+            }),
+            function: group.function().map(|function| function.arn.to_string()),
             weight: 0,
             share: 0.0,
             refusal: None,
@@ -144,8 +153,19 @@ fn before_any_check(
     of: &Findings<'_>,
     groups: &[Arc<TargetGroup>],
 ) -> HashMap<String, GroupStatus> {
-    let live: Vec<_> = groups.iter().map(|group| Arc::clone(&group.live)).collect();
-    let statuses = admin::group_statuses(&of.config.target_groups, &live, Instant::now());
+    let live: Vec<_> = groups
+        .iter()
+        .filter_map(|group| Some(Arc::clone(&group.targets()?.live)))
+        .collect();
+    let mut statuses = admin::group_statuses(&of.config.target_groups, &live, Instant::now());
+    statuses.extend(groups.iter().filter_map(|group| {
+        let arn = &group.function()?.arn;
+        Some(admin::GroupStatus::of_function(
+            group.id,
+            group.name.as_str(),
+            admin::TargetState::of_function(arn, Use::Used),
+        ))
+    }));
     let statuses = serde_json::to_value(statuses).and_then(serde_json::from_value);
     by_id(statuses.unwrap_or_default())
 }

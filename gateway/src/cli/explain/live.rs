@@ -68,8 +68,9 @@ pub(super) struct GroupStatus {
 pub(super) struct TargetStatus {
     /// As registered.
     pub(super) id: String,
-    /// Where requests go.
-    pub(super) address: SocketAddr,
+    /// Where requests go; a function has no address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) address: Option<SocketAddr>,
     /// Its status.
     pub(super) status: String,
     /// Why it is not healthy.

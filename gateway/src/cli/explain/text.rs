@@ -137,16 +137,19 @@ impl Display for GroupReport {
             share,
             protocol,
             protocol_version,
+            function,
             refusal,
             failing_open,
             targets,
             ..
         } = self;
-        write!(
-            f,
-            "{name}: weight {weight}, {:.1} %, {protocol_version} over {protocol}",
-            share * 100.0
-        )?;
+        write!(f, "{name}: weight {weight}, {:.1} %", share * 100.0)?;
+        if let (Some(protocol), Some(version)) = (protocol, protocol_version) {
+            write!(f, ", {version} over {protocol}")?;
+        }
+        if let Some(function) = function {
+            write!(f, ", function {function}")?;
+        }
         match failing_open {
             None => f.write_str("; the running gateway does not have it")?,
             Some(_) if *weight == 0 => f.write_str("; it gets no requests")?,
@@ -159,7 +162,10 @@ impl Display for GroupReport {
             write!(f, "; {}", Short(refusal))?;
         }
         for target in targets {
-            write!(f, "\n{:LEFT$}  {} {}", "", target.address, target.status)?;
+            match target.address {
+                Some(address) => write!(f, "\n{:LEFT$}  {address} {}", "", target.status)?,
+                None => write!(f, "\n{:LEFT$}  {} {}", "", target.id, target.status)?,
+            }
             if let Some(reason) = &target.reason_code {
                 write!(f, " ({reason})")?;
             }

@@ -165,9 +165,15 @@ impl<'a> Builder<'a> {
         let mut function = None;
         for (index, target) in written.iter().enumerate() {
             let at = at.index(index);
-            if target.port.is_some() {
-                self.error(&at.member("port"), "a function has no port")
-                    .hint("leave it out");
+            for (member, is_there) in [
+                ("port", target.port.is_some()),
+                ("weight", target.weight.is_some()),
+                ("zone", target.zone.is_some()),
+            ] {
+                if is_there {
+                    self.error(&at.member(member), format!("a function has no {member}"))
+                        .hint("leave it out");
+                }
             }
             function = self.function_arn(&at.member("id"), file, &target.id);
         }

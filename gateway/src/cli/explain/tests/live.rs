@@ -19,6 +19,7 @@ use crate::{
         examples::{run, words},
         inputs::Configuration,
     },
+    registry::LiveFunction,
     telemetry::Telemetry,
 };
 
@@ -47,6 +48,10 @@ impl Introspect for Shown {
 
     fn groups(&self) -> Vec<Arc<Group>> {
         self.groups.clone()
+    }
+
+    fn functions(&self) -> Vec<Arc<LiveFunction>> {
+        Vec::new()
     }
 }
 
