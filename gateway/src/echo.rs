@@ -3,7 +3,7 @@
 //!
 //! One port speaks HTTP/1.1, HTTP/2 with prior knowledge (or both by ALPN, with TLS), gRPC and WebSocket. An ordinary request is
 //! answered with a JSON description of itself; switches in its query or headers let the caller ask for trouble: a status, a
-//! delay, a large body, a connection that dies in the middle of the answer.
+//! delay, a large body, a connection that dies in the middle of the answer. A call of the Lambda Invoke API is answered with its event.
 //!
 //! Each echo runs on a thread of its own with its own single-threaded runtime, so that a test can start one from anywhere. That
 //! runtime owns every task; stopping the echo drops it, which cuts all connections at once: the abrupt death that tests of a
@@ -11,6 +11,7 @@
 
 mod answer;
 mod body;
+mod function;
 mod grpc;
 mod readable;
 mod serve;

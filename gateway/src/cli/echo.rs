@@ -11,7 +11,8 @@ use crate::echo::{self, DEFAULT_HEALTHY_PATH, EchoError, EchoOptions, Transport}
 /// Run a target that answers with what it received.
 ///
 /// One port speaks HTTP/1.1, HTTP/2 with prior knowledge, gRPC (trellis.Echo and grpc.health.v1.Health) and WebSocket. The answer
-/// is a JSON description of the request: method, path, query, version, headers, body, peer, TLS.
+/// is a JSON description of the request: method, path, query, version, headers, body, peer, TLS. A call of the Lambda Invoke API is
+/// answered as by a function that gives back its event.
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub(super) struct Echo {

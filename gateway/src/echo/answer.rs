@@ -18,7 +18,7 @@ use serde::Serialize;
 use super::{
     Health, Shared,
     body::{Answer, Content, Died, Framing, Pieces},
-    grpc,
+    function, grpc,
     readable::readable,
     switches::{Death, Reading, Switches},
     websocket,
@@ -115,6 +115,10 @@ pub(super) async fn answer(
         return Ok(websocket::accept(request));
     }
     let (head, body) = request.into_parts();
+    if function::is_call(&head) {
+        let (status, result) = function::result(body).await?;
+        return Ok(content(status, "application/json", result));
+    }
     let switches = match Switches::of(&head) {
         Ok(switches) => switches,
         Err(error) => return Ok(text(StatusCode::BAD_REQUEST, &format!("{error}\n"))),
@@ -144,12 +148,19 @@ fn healthy(health: Health) -> Response<Answer> {
 }
 
 fn text(status: StatusCode, text: &str) -> Response<Answer> {
-    let content = Content::Bytes(Bytes::copy_from_slice(text.as_bytes()));
-    let mut response = Response::new(Answer::Pieces(Pieces::new(content)));
+    content(
+        status,
+        "text/plain",
+        Bytes::copy_from_slice(text.as_bytes()),
+    )
+}
+
+fn content(status: StatusCode, kind: &'static str, bytes: Bytes) -> Response<Answer> {
+    let mut response = Response::new(Answer::Pieces(Pieces::new(Content::Bytes(bytes))));
     *response.status_mut() = status;
     response
         .headers_mut()
-        .insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     response
 }
 

@@ -418,3 +418,24 @@ fn stopping_frees_the_port_and_cuts_connections() {
     assert!(matches!(idle.read(&mut [0]), Ok(0) | Err(_)));
     assert!(TcpStream::connect(address).is_err());
 }
+
+#[test]
+fn calls_of_functions_are_answered_with_their_event() {
+    let event = r#"{"path":"/a\"b"}"#;
+    let result = r#"{"statusCode":200,"headers":{"content-type":"application/json"},"body":"{\"path\":\"/a\\\"b\"}"}"#;
+    for target in [
+        "/2015-03-31/functions/orders/invocations",
+        "/base/2015-03-31/functions/arn%3Aaws/invocations?Qualifier=7",
+    ] {
+        check(target, "", event, &["HTTP/1.1 200 OK\r\n", result]);
+    }
+    for target in [
+        "/2015-03-31/functions//invocations",
+        "/2015-03-31/functions/a/b/invocations",
+        "/2015-03-31/functions/a/invocations/c",
+    ] {
+        check(target, "", event, &["\"method\": \"POST\""]);
+    }
+    let binary = "POST /2015-03-31/functions/a/invocations HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 2\r\n\r\n\u{ff}";
+    assert!(exchange(&echo(), binary).contains("HTTP/1.1 200 OK"));
+}
