@@ -16,7 +16,7 @@ mod fault;
 mod invocations;
 
 pub use answer::{Answer, answer};
-pub use event::{Caller, Event, TooLarge, event, is_text};
+pub use event::{Caller, Certificate, Event, TooLarge, event, is_text};
 pub use fault::Fault;
 pub use invocations::{Invocation, Invocations};
 

@@ -12,7 +12,8 @@ use pingora_error::{Error, ErrorSource, Result};
 use pingora_http::ResponseHeader;
 use pingora_proxy::Session;
 use trellis_access_logs::record::FailureReason;
-use trellis_target_groups::function::{self, Caller, EVENT_BYTES, Event};
+use trellis_policy::Proof;
+use trellis_target_groups::function::{self, Caller, Certificate, EVENT_BYTES, Event};
 
 use super::{
     answer::Answer,
@@ -216,6 +217,7 @@ fn event(
         principal: &principal.arn,
         organization: principal.organization.as_ref().map(|of| &*of.id),
         session: principal.session_name.as_deref(),
+        certificate: shown_certificate(exchange),
     });
     let event = Event {
         method: head.method.as_str(),
@@ -232,6 +234,19 @@ fn event(
         request_id: exchange.request_id.as_bytes(),
     };
     function::event(function.event, &event, EVENT_BYTES).map_err(|_| Failure::too_large())
+}
+
+/// What the certificate says that showed who calls.
+fn shown_certificate(exchange: &Exchange) -> Certificate<'_> {
+    let proven = exchange.known_by == Proof::Certificate;
+    let certificate = exchange.certificate().filter(|_| proven);
+    certificate.map_or_else(Certificate::default, |certificate| Certificate {
+        issuer_ou: certificate.issuer_ou.as_deref(),
+        dns: certificate.dns_names.first().map(|name| &**name),
+        name_cn: certificate.directory_cn.as_deref(),
+        uri: certificate.uri.as_deref(),
+        subject_cn: certificate.subject_cn(),
+    })
 }
 
 /// Sends a function's answer.

@@ -56,6 +56,29 @@ pub struct Caller<'a> {
     pub organization: Option<&'a str>,
     /// The name of the session.
     pub session: Option<&'a str>,
+    /// What its certificate says, where it showed one.
+    pub certificate: Certificate<'a>,
+}
+
+/// What a caller's certificate says.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Certificate<'a> {
+    /// The organizational unit of its issuer.
+    #[serde(rename = "x509IssuerOu", skip_serializing_if = "Option::is_none")]
+    pub issuer_ou: Option<&'a str>,
+    /// The first of its domain names.
+    #[serde(rename = "x509SanDns", skip_serializing_if = "Option::is_none")]
+    pub dns: Option<&'a str>,
+    /// The common name of its directory name.
+    #[serde(rename = "x509SanNameCn", skip_serializing_if = "Option::is_none")]
+    pub name_cn: Option<&'a str>,
+    /// The first of its URIs.
+    #[serde(rename = "x509SanUri", skip_serializing_if = "Option::is_none")]
+    pub uri: Option<&'a str>,
+    /// The common name of its subject.
+    #[serde(rename = "x509SubjectCn", skip_serializing_if = "Option::is_none")]
+    pub subject_cn: Option<&'a str>,
 }
 
 /// The event is larger than it may be.
@@ -179,6 +202,8 @@ struct Identity<'a> {
     principal_org_id: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     session_name: Option<&'a str>,
+    #[serde(flatten)]
+    certificate: Certificate<'a>,
 }
 
 impl<'a> V2<'a> {
@@ -203,6 +228,10 @@ impl<'a> V2<'a> {
                     principal: event.caller.map(|caller| caller.principal),
                     principal_org_id: event.caller.and_then(|caller| caller.organization),
                     session_name: event.caller.and_then(|caller| caller.session),
+                    certificate: event
+                        .caller
+                        .map(|caller| caller.certificate)
+                        .unwrap_or_default(),
                 },
                 region: event.region,
                 time_epoch: since.as_micros().to_string(),

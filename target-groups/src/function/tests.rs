@@ -106,6 +106,13 @@ fn v2_tells_the_caller_and_keeps_lists_apart() {
         principal: SESSION,
         organization: Some("o-a1b2c3"),
         session: Some("session"),
+        certificate: Certificate {
+            issuer_ou: Some("unit"),
+            dns: Some("a.test"),
+            name_cn: Some("name"),
+            uri: Some("spiffe://a"),
+            subject_cn: Some("subject"),
+        },
     });
     assert_eq!(
         written(V2, &request),
@@ -130,6 +137,11 @@ fn v2_tells_the_caller_and_keeps_lists_apart() {
                     "principal": SESSION,
                     "principalOrgID": "o-a1b2c3",
                     "sessionName": "session",
+                    "x509IssuerOu": "unit",
+                    "x509SanDns": "a.test",
+                    "x509SanNameCn": "name",
+                    "x509SanUri": "spiffe://a",
+                    "x509SubjectCn": "subject",
                 },
                 "region": "eu-west-1",
                 "timeEpoch": "1690497599177430",
