@@ -360,19 +360,24 @@ async fn an_interval_that_changes_counts_at_once() {
     published.stop();
 }
 
-/// Each hostile answer ends within the deadline, or sooner, and costs no more memory than the largest set.
-#[tokio::test]
-async fn a_hostile_answer_is_given_up_in_bounded_time() {
-    let provider = Provider::start().await;
+/// Reads the keys of a provider when it is told to.
+fn reader_of(provider: &Provider) -> Reader {
     let (_, refresh) = watch::channel(SELDOM);
-    let reader = Reader {
+    Reader {
         url: provider.url(),
         keys: KeySource::default(),
         missed: Arc::default(),
         refresh,
         pace: PACE,
         telemetry: Telemetry::new(SystemTime::UNIX_EPOCH),
-    };
+    }
+}
+
+/// Each hostile answer ends within the deadline, or sooner, and costs no more memory than the largest set.
+#[tokio::test]
+async fn a_hostile_answer_is_given_up_in_bounded_time() {
+    let provider = Provider::start().await;
+    let reader = reader_of(&provider);
     let with = |head: &str, body: &str| Answer::Whole(format!("{head}\r\n\r\n{body}").into());
     let ok = |body: &str| {
         let length = body.len();
