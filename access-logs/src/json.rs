@@ -313,6 +313,10 @@ impl Line<'_> {
                 self.number(u64::from(priority.get()));
             }
         }
+        if additions.attempts > 1 {
+            self.raw(number!("attempts"));
+            self.number(u64::from(additions.attempts));
+        }
         if let Some(proof) = additions.identified_by {
             self.raw(text!("identifiedBy"));
             self.word(Some(proof.as_str()));

@@ -325,6 +325,8 @@ pub struct Additions<'a> {
     pub generation: u64,
     /// The rule that matched; the default rule has no priority.
     pub rule: Option<(RuleId, Option<RulePriority>)>,
+    /// Attempts made at targets.
+    pub attempts: u32,
     /// What showed who the caller is; absent for anonymous callers.
     pub identified_by: Option<IdentifiedBy>,
     /// What is wrong with the signature or the token that was to show who the caller is; for operators, never sent to callers.

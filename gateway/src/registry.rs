@@ -94,7 +94,7 @@ pub fn groups_in_use(services: &[Service]) -> HashSet<TargetGroupId> {
         });
     actions
         .flat_map(|action| match action {
-            Action::Forward(groups) => groups.as_slice(),
+            Action::Forward(forward) => forward.groups.as_slice(),
             Action::FixedResponse(_) => &[],
         })
         .map(|weighted| weighted.group)

@@ -31,6 +31,7 @@ use trellis_model::{
     arn::Arn,
     config::{
         AuthType, HashKey, Limits, ListenerProtocol, ProtocolVersion, RulePriority, TargetProtocol,
+        Traffic,
     },
     id::{ListenerId, RuleId, ServiceId, ServiceNetworkId, TargetGroupId, VpcId},
     name::{AccountId, DomainName, Name, Region},
@@ -214,6 +215,8 @@ pub enum Action {
         choice: WeightedChoice,
         /// The groups.
         groups: Box<[Arc<TargetGroup>]>,
+        /// How long a request may take, and when it is tried again.
+        traffic: Arc<Traffic>,
     },
     /// Answers with this status.
     FixedResponse(u16),

@@ -13,6 +13,7 @@ mod networks;
 mod principals;
 mod services;
 mod target_groups;
+mod traffic;
 
 pub use balancing::{Algorithm, Balancing, HashKey, OutlierDetection, Stickiness, ZonePreference};
 pub use functions::{
@@ -28,13 +29,14 @@ pub use logs::{AccessLogSubscription, LogDestination, LoggedResource};
 pub use networks::{Attachment, ServiceAssociation, ServiceNetwork, Vpc, VpcAssociation};
 pub use principals::{AccessKey, Organization, Role, RoleAccessKey, Secret, User};
 pub use services::{
-    Action, Case, CertificateFiles, ClientCertificateMode, ClientCertificates, HeaderMatch,
-    HeaderMatchKind, HttpMatch, Listener, ListenerProtocol, PathMatch, PathMatchKind, Rule,
-    RulePriority, Service, Weight, WeightedTargetGroup,
+    Action, Case, CertificateFiles, ClientCertificateMode, ClientCertificates, Forward,
+    HeaderMatch, HeaderMatchKind, HttpMatch, Listener, ListenerProtocol, PathMatch, PathMatchKind,
+    Rule, RulePriority, Service, Weight, WeightedTargetGroup,
 };
 pub use target_groups::{
     HealthCheck, ProtocolVersion, Target, TargetGroup, TargetGroupType, TargetProtocol,
 };
+pub use traffic::{RetryEvents, RetryPolicy, Timeouts, Traffic};
 
 use std::{collections::BTreeMap, sync::Arc};
 

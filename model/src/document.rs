@@ -14,6 +14,7 @@ mod policy;
 mod principal;
 mod service;
 mod target_group;
+mod traffic;
 
 pub use self::{
     balancing::{
@@ -40,6 +41,7 @@ pub use self::{
         EventVersion, HealthCheck, IpAddressType, Matcher, ProbeVersion, ProtocolVersion, Target,
         TargetGroup, TargetGroupConfig, TargetGroupType, TargetProtocol,
     },
+    traffic::{BackOff, Hedging, RetryBudget, RetryEvent, RetryPolicy, Timeouts},
 };
 
 use std::{collections::BTreeMap, fmt, marker::PhantomData};

@@ -108,6 +108,21 @@ pub const TAGS: usize = 50;
 /// `AuthPolicyString`.
 pub const AUTH_POLICY_BYTES: Range = 1024..=102_400;
 
+/// Times of requests, in milliseconds, zero for no limit: up to ten years.
+pub const MILLIS_OR_NONE: Range = 0..=315_360_000_000;
+/// Attempts at a request after the first.
+pub const RETRIES: Range = 0..=100;
+/// Statuses after which a request may be tried again.
+pub const RETRY_STATUS: Range = 400..=599;
+/// Most of them.
+pub const RETRY_STATUSES: usize = 32;
+/// Waits before another attempt, in milliseconds.
+pub const BACK_OFF: Range = 1..=60_000;
+/// Requests that may be tried again at the same time in any case.
+pub const RETRY_CONCURRENCY: Range = 0..=100_000;
+/// Time after which a second attempt begins beside the first, in milliseconds.
+pub const HEDGE_DELAY: Range = 1..=3_600_000;
+
 /// Largest header block of a request, in bytes. The upper end is what the HTTP engine takes.
 pub const HEADER_BYTES: Range = 1024..=1_048_575;
 /// Most header fields of a request. The upper end is what the HTTP engine takes.

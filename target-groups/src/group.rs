@@ -31,6 +31,7 @@ use trellis_model::{
 use crate::{
     health::ProbeOutcome,
     outliers::Outcome,
+    running::Running,
     status::{StatusChange, TargetView},
     target::{Lease, TargetKey, Verdict},
 };
@@ -107,6 +108,7 @@ pub struct Group {
     state: Mutex<State>,
     /// Has a target failed too often since the last tick?
     suspects: AtomicBool,
+    running: Arc<Running>,
 }
 
 impl Group {
@@ -119,6 +121,7 @@ impl Group {
             rotations: Rotations::default(),
             state: Mutex::new(State::new(config.vpc.clone())),
             suspects: AtomicBool::new(false),
+            running: Arc::default(),
         };
         group.apply(config, used, now);
         group
@@ -160,6 +163,11 @@ impl Group {
         let last = self.roster.load().retired();
         self.roster.store(Arc::new(last));
         changes
+    }
+
+    /// The requests that run on it, as far as they are counted: those that may be sent more than once.
+    pub fn running(&self) -> &Arc<Running> {
+        &self.running
     }
 
     /// Has it no target to choose?

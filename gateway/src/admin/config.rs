@@ -17,7 +17,7 @@ use trellis_model::config::{
     DnsSettings, GatewaySettings, HeaderMatchKind, HealthCheck, HttpMatch, Limits, Listener,
     ListenerProtocol, LogDestination, LoggedResource, PathMatchKind, PolicyLanguage, PolicyText,
     ProtocolVersion, Role, Service, ServiceNetwork, TargetGroup, TargetGroupType, TargetProtocol,
-    Upgrades, User, Vpc,
+    Traffic, Upgrades, User, Vpc,
 };
 use trellis_model::name::DomainName;
 
@@ -163,7 +163,7 @@ fn service(service: &Service, config: &Config) -> Value {
         "authPolicy": service.auth_policy.as_ref().map(policy),
         "authPolicyMode": auth_policy_mode(service.auth_policy_mode),
         "shadowAuthPolicy": service.shadow_auth_policy.as_ref().map(policy),
-        "idleTimeoutSeconds": service.idle_timeout.as_ref().map(Duration::as_secs),
+        "idleTimeoutSeconds": service.idle_timeout.as_ref().map(Duration::as_secs_f64),
         "tags": service.tags,
         "listeners": list(&service.listeners, listener),
     })
@@ -216,14 +216,51 @@ fn http_match(condition: &HttpMatch) -> Value {
 
 fn action(action: &Action) -> Value {
     match action {
-        Action::Forward(groups) => json!({"forward": {"targetGroups": list(groups, |weighted| {
-            json!({
-                "targetGroupIdentifier": weighted.group.to_string(),
-                "weight": weighted.weight.get(),
-            })
-        })}}),
+        Action::Forward(forward) => {
+            let groups = list(&forward.groups, |weighted| {
+                json!({
+                    "targetGroupIdentifier": weighted.group.to_string(),
+                    "weight": weighted.weight.get(),
+                })
+            });
+            let mut members = traffic(&forward.traffic);
+            members.insert("targetGroups".to_owned(), groups);
+            json!({"forward": members})
+        }
         Action::FixedResponse(status) => json!({"fixedResponse": {"statusCode": status}}),
     }
+}
+
+/// What was settled for a rule, whether it stands there or at the service; zero is no limit.
+fn traffic(traffic: &Traffic) -> serde_json::Map<String, Value> {
+    let millis = |time: Option<Duration>| time.map_or(0, |time| time.as_millis());
+    let mut members = serde_json::Map::new();
+    let timeouts = &traffic.timeouts;
+    let timeouts = json!({
+        "requestMillis": millis(timeouts.request),
+        "perTryMillis": millis(timeouts.per_try),
+        "idleMillis": millis(timeouts.idle),
+        "streamMillis": millis(timeouts.stream),
+    });
+    members.insert("timeouts".to_owned(), timeouts);
+    if let Some(retry) = &traffic.retry {
+        let policy = json!({
+            "maxRetries": retry.max_retries,
+            "on": retry.events.names().collect::<Vec<_>>(),
+            "statuses": retry.statuses,
+            "backOff": {
+                "baseMillis": millis(Some(retry.back_off)),
+                "maxMillis": millis(Some(retry.max_back_off)),
+            },
+            "budget": {"percent": retry.budget_percent, "minConcurrency": retry.budget_min},
+        });
+        members.insert("retryPolicy".to_owned(), policy);
+    }
+    if let Some(after) = traffic.hedge_after {
+        let hedging = json!({"afterMillis": millis(Some(after))});
+        members.insert("hedging".to_owned(), hedging);
+    }
+    members
 }
 
 fn target_group(group: &TargetGroup) -> Value {

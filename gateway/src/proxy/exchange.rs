@@ -7,16 +7,17 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::HeaderValue;
+use http::{HeaderName, HeaderValue};
 use pingora_error::{Error, ErrorType, Result};
 use pingora_http::RequestHeader;
 use pingora_proxy::Session;
 use trellis_access_logs::record::{AuthDeniedReason, FailureReason, GrpcCode};
+use trellis_model::config::Traffic;
 use trellis_policy::{Caller, Permit, Principal, Proof, certificate::ClientCertificate};
 use trellis_routing::ServiceIndex;
 use trellis_target_groups::Lease;
 
-use super::affinity::Affinity;
+use super::{affinity::Affinity, repeat::Repeats};
 use crate::{
     conn::{Facts, Standing},
     shared::Shared,
@@ -98,6 +99,14 @@ pub struct Exchange {
     pub unproven: Option<String>,
     /// What the client's certificate is worth to the service, where it asks for one and the client has one.
     pub standing: Option<Arc<Standing>>,
+    /// How long it may take, and when it is tried again: as its rule says.
+    pub traffic: Option<Arc<Traffic>>,
+    /// When all of it must be over, whenever the request itself ends.
+    pub deadline: Option<Instant>,
+    /// When the whole request had come.
+    pub request_ended: Option<Instant>,
+    /// How often it was sent to a target, and how often it may be.
+    pub repeats: Repeats,
     /// The target group that was chosen.
     pub group: Option<Arc<TargetGroup>>,
     /// What the request has to do with one of its targets.
@@ -181,6 +190,10 @@ impl Exchange {
             known_by: Proof::None,
             unproven: None,
             standing: None,
+            traffic: None,
+            deadline: None,
+            request_ended: None,
+            repeats: Repeats::default(),
             group: None,
             affinity: Affinity::default(),
             lease: None,
@@ -282,7 +295,28 @@ impl Exchange {
 
     /// The longest silence allowed to either side.
     pub fn idle(&self) -> Option<Duration> {
-        self.service().and_then(|service| service.idle)
+        match &self.traffic {
+            Some(traffic) => traffic.timeouts.idle,
+            None => self.service()?.idle,
+        }
+    }
+
+    /// Settles when all of it must be over: by its rule, and by the deadline that a gRPC client says it has.
+    pub fn set_deadline(&mut self, head: &RequestHeader) {
+        let stream = self
+            .traffic
+            .as_ref()
+            .and_then(|traffic| traffic.timeouts.stream);
+        let grpc = if self.grpc {
+            grpc_timeout(head.headers.get(GRPC_TIMEOUT))
+        } else {
+            None
+        };
+        let shorter = match (stream, grpc) {
+            (Some(one), Some(other)) => Some(one.min(other)),
+            (one, other) => one.or(other),
+        };
+        self.deadline = shorter.and_then(|limit| self.began.checked_add(limit));
     }
 
     /// Looks for the gRPC status in the head or the trailers of an answer.
@@ -335,6 +369,27 @@ pub(super) fn new_request_id() -> HeaderValue {
     let id: &str = uuid::Uuid::new_v4().hyphenated().encode_lower(&mut text);
     HeaderValue::from_maybe_shared(Bytes::copy_from_slice(id.as_bytes()))
         .unwrap_or(HeaderValue::from_static("-"))
+}
+
+/// The field in which gRPC clients say how long they wait. Spec: gRPC over HTTP/2, "Requests".
+pub(super) const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
+
+/// What a gRPC client says how long it waits: up to eight digits and a unit. Anything else says nothing.
+fn grpc_timeout(value: Option<&HeaderValue>) -> Option<Duration> {
+    let (unit, digits) = value?.as_bytes().split_last()?;
+    let plain = (1..=8).contains(&digits.len()) && digits.iter().all(u8::is_ascii_digit);
+    let number: u64 = plain
+        .then(|| std::str::from_utf8(digits).ok()?.parse().ok())
+        .flatten()?;
+    match unit {
+        b'H' => Some(Duration::from_secs(number * 3600)),
+        b'M' => Some(Duration::from_secs(number * 60)),
+        b'S' => Some(Duration::from_secs(number)),
+        b'm' => Some(Duration::from_millis(number)),
+        b'u' => Some(Duration::from_micros(number)),
+        b'n' => Some(Duration::from_nanos(number)),
+        _ => None,
+    }
 }
 
 fn is_grpc(content_type: &HeaderValue) -> bool {

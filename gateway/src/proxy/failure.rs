@@ -12,18 +12,25 @@ use crate::{conn::Cut, h1::Violation};
 /// The reason for an error raised by our own filters: there is no target to send to.
 pub(super) const NO_TARGET: ErrorType = ErrorType::CustomCode("NoTarget", 503);
 
+/// Nobody sent anything for too long.
+pub(super) const SILENCE: ErrorType = ErrorType::ReadTimedout;
+
+/// The time of an attempt is over without an answer.
+pub(super) const TRY_OVER: ErrorType = ErrorType::CustomCode("TryOver", 504);
+
+/// The time of the request is over.
+pub(super) const REQUEST_OVER: ErrorType = ErrorType::CustomCode("RequestOver", 504);
+
+/// There is an answer, and the request is to be tried again all the same.
+pub(super) const ANSWERED: ErrorType = ErrorType::Custom("Answered");
+
 /// Concludes an exchange that failed: settles reason and status, answers if nothing was sent yet.
 pub(super) async fn conclude(
     session: &mut Session,
     error: &Error,
     exchange: &mut Exchange,
 ) -> FailToProxy {
-    let body = if session.is_body_done() {
-        RequestBody::Complete
-    } else {
-        RequestBody::Incomplete
-    };
-    let (status, failure) = classify(error, exchange, body);
+    let (status, failure) = classify(error, exchange, RequestBody::of(session));
     exchange.failure = Some(failure);
     if let Some(outcome) = outcome::of_failure(failure) {
         outcome::report(exchange, outcome);
@@ -56,6 +63,16 @@ pub(super) enum RequestBody {
     Incomplete,
 }
 
+impl RequestBody {
+    pub(super) fn of(session: &mut Session) -> Self {
+        if session.is_body_done() {
+            Self::Complete
+        } else {
+            Self::Incomplete
+        }
+    }
+}
+
 /// Status for the client (zero: there is no client any more) and reason for the record.
 ///
 /// Source: VPC Lattice user guide, "Troubleshoot access logs": 500 when no connection to a target can be made, 502 for bad answers;
@@ -74,6 +91,9 @@ pub(super) fn classify(
         // Both sides were silent, and it was the client's turn: the target waits for the rest of the body.
         (ErrorSource::Upstream, ErrorType::ReadTimedout) if body == RequestBody::Incomplete => {
             (408, FailureReason::ClientProtocolError)
+        }
+        (ErrorSource::Upstream, etype) if *etype == TRY_OVER || *etype == REQUEST_OVER => {
+            (504, FailureReason::TargetDataTimeout)
         }
         (ErrorSource::Upstream, etype) => of_target(etype, exchange),
         // The whole HTTP/2 connection went down for what the client did on it.

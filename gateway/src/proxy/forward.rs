@@ -14,7 +14,7 @@ use trellis_model::{
     config::{ProtocolVersion, TargetProtocol, Upgrades},
     id::TargetGroupId,
 };
-use trellis_target_groups::Wanted;
+use trellis_target_groups::{Lease, Wanted};
 
 use super::{
     affinity::{self, Affinity},
@@ -47,12 +47,22 @@ pub(super) fn choose_group(
     exchange: &mut Exchange,
     roll: u64,
 ) -> Result<(), Halt> {
-    let Some(Action::Forward { choice, groups }) = exchange.permitted_action() else {
+    let Some(Action::Forward {
+        choice,
+        groups,
+        traffic,
+    }) = exchange.permitted_action()
+    else {
         return Err(Halt::Internal);
     };
+    let traffic = Arc::clone(traffic);
     let kept = affinity::kept_group(&head.headers, groups, choice.weights());
     let drawn = || groups.get(choice.choose(roll)?);
     let group = kept.or_else(drawn).ok_or(Halt::NoGroup)?.clone();
+    if let (true, Some(targets)) = (traffic.may_repeat(), group.targets()) {
+        exchange.repeats.running = Some(targets.live.running().begin());
+    }
+    exchange.traffic = Some(traffic);
     take_group(head, exchange, group)
 }
 
@@ -75,10 +85,10 @@ pub(super) fn take_group(
 
 /// Chooses a target of the group, another one than those that were tried, where there is one. Called again for another attempt.
 pub(super) fn choose_target(
-    exchange: &mut Exchange,
+    exchange: &Exchange,
     random: u64,
     tried: &[SocketAddr],
-) -> Result<Box<HttpPeer>> {
+) -> Result<(Box<HttpPeer>, Lease)> {
     // Without a permit there is no group.
     let Some(group) = exchange.group.clone() else {
         return Error::e_explain(
@@ -100,8 +110,8 @@ pub(super) fn choose_target(
         })
         .map_err(|_| no_target("the target group has no targets"))?;
     let peer = peer(exchange, group.id, targets, lease.address());
-    exchange.lease = Some(lease);
-    peer.ok_or_else(|| Error::explain(ErrorType::InternalError, "request without a snapshot"))
+    peer.map(|peer| (peer, lease))
+        .ok_or_else(|| Error::explain(ErrorType::InternalError, "request without a snapshot"))
 }
 
 fn peer(

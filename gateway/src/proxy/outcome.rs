@@ -6,6 +6,7 @@
 #[cfg(test)]
 mod tests;
 
+use pingora_http::ResponseHeader;
 use trellis_access_logs::record::{FailureReason, GrpcCode};
 use trellis_target_groups::{Outcome, Verdict};
 
@@ -26,6 +27,19 @@ pub(super) fn report(exchange: &Exchange, outcome: Outcome) {
 pub(super) fn report_trailers(exchange: &Exchange) {
     if let (true, Some(GrpcCode::Code(code))) = (exchange.grpc, exchange.grpc_status) {
         report(exchange, of_grpc(code));
+    }
+}
+
+/// Tells the group of an answer that does not go to the client, because the request is to be tried again.
+pub(super) fn report_refused_answer(exchange: &mut Exchange, head: &ResponseHeader) {
+    exchange.see_grpc_status(&head.headers);
+    let said = of_head(
+        head.status.as_u16(),
+        exchange.grpc_status.take(),
+        exchange.grpc,
+    );
+    if let Some(outcome) = said {
+        report(exchange, outcome);
     }
 }
 

@@ -1,17 +1,48 @@
 //! Attempts at a request, until one succeeds or nothing speaks for another.
 
-use std::net::SocketAddr;
+#[cfg(test)]
+mod tests;
+
+use std::{net::SocketAddr, time::Duration, time::Instant};
 
 use pingora_core::connectors::http::Connector;
-use pingora_error::{Error, Result};
+use pingora_error::{Error, ErrorSource, Result};
+use pingora_http::ResponseHeader;
 use pingora_proxy::Session;
 use smallvec::SmallVec;
-use trellis_target_groups::Lease;
+use trellis_model::config::{RetryEvents, RetryPolicy};
+use trellis_target_groups::{Repeat, Request};
 
-use super::{Dice, attempt::attempt, exchange::Exchange, forward};
+use super::{
+    Dice,
+    attempt::{Failure, attempt, from_client},
+    exchange::Exchange,
+    failure::{self, RequestBody},
+    forward, outcome,
+};
 
-/// Attempts at a request whose kept connection turned out to be closed by the target.
-const ATTEMPTS: usize = 3;
+/// Attempts at a request whose kept connection turned out to be closed by the target, besides the retries of its policy.
+const STALE: usize = 2;
+
+/// Share of a group's requests that may be sent twice where no retry policy says otherwise: as the policies' default.
+const BUDGET: (u32, u32) = (20, 10);
+
+/// How often a request was sent to a target, and how often it may be.
+#[derive(Debug, Default)]
+pub struct Repeats {
+    /// Attempts made.
+    pub attempts: u32,
+    /// A random number for a second attempt beside the present one.
+    pub roll: u64,
+    /// Attempts that the retry policy allowed.
+    allowed: u32,
+    /// An answer was taken for a failure, and another attempt is allowed.
+    granted: bool,
+    /// Counts the request among those that are tried again.
+    counted: Option<Repeat>,
+    /// Counts it among those that run on the group.
+    pub running: Option<Request>,
+}
 
 /// Sends a permitted request to a target and passes on the answer.
 pub(super) async fn forward(
@@ -21,39 +52,181 @@ pub(super) async fn forward(
     exchange: &mut Exchange,
 ) -> Result<()> {
     exchange.upgrade = forward::asks_for_websocket(session, exchange);
-    let mut tried = SmallVec::<[SocketAddr; ATTEMPTS]>::new();
+    exchange.set_deadline(session.req_header());
+    let mut tried = SmallVec::<[SocketAddr; 4]>::new();
+    let mut stale = 0;
     loop {
-        let peer = forward::choose_target(exchange, dice.roll(), &tried)?;
-        tried.extend(exchange.lease.as_ref().map(Lease::address));
-        let Err(error) = attempt(connector, &peer, session, exchange).await else {
+        exchange.repeats.roll = dice.roll();
+        let (peer, lease) = forward::choose_target(exchange, dice.roll(), &tried)?;
+        tried.push(lease.address());
+        exchange.lease = Some(lease);
+        exchange.repeats.attempts = exchange.repeats.attempts.saturating_add(1);
+        let Err(failure) = attempt(connector, peer, session, exchange).await else {
             return Ok(());
         };
-        if tried.len() >= ATTEMPTS || !may_repeat(&error, session) {
-            return Err(error);
+        let answered = std::mem::take(&mut exchange.repeats.granted);
+        if answered || wants_again(&failure, session, exchange) {
+            if !answered {
+                report(&failure.error, session, exchange);
+            }
+            let wait = exchange.back_off(dice.roll());
+            pause(session, exchange, wait).await?;
+        } else if stale < STALE && may_repeat(&failure.error, session) {
+            stale += 1;
+        } else {
+            return Err(failure.error);
         }
     }
 }
 
-/// May the request be sent again after this?
-///
-/// Spec: RFC 9110 §9.2.2: a proxy does not repeat a request of its own accord unless its method is idempotent, or it is known that the
-/// request was not begun; and nothing of an answer may have gone to the client.
-fn may_repeat(error: &Error, session: &Session) -> bool {
+/// Can the request be sent again: is what was read of its body still there, and has nothing of an answer gone to the client?
+pub(super) fn is_replayable(session: &Session) -> bool {
     let untold = session
         .response_written()
         .is_none_or(|response| response.status.is_informational());
-    let idempotent = session.req_header().method.is_idempotent();
-    error.retry() && untold && (idempotent || !begun(error))
+    untold && !session.as_ref().retry_buffer_truncated()
 }
 
-/// May the target have begun to serve the request?
-fn begun(error: &Error) -> bool {
-    let refused = error
-        .root_cause()
-        .downcast_ref::<h2::Error>()
-        .is_some_and(|error| {
-            error.is_remote()
-                && (error.is_go_away() || error.reason() == Some(h2::Reason::REFUSED_STREAM))
-        });
-    !refused
+/// May the request be sent again although no policy says so?
+///
+/// Spec: RFC 9110 §9.2.2: a proxy does not repeat a request of its own accord unless its method is idempotent, or it is known that the
+/// request was not begun.
+fn may_repeat(error: &Error, session: &Session) -> bool {
+    let idempotent = session.req_header().method.is_idempotent();
+    error.retry() && is_replayable(session) && (idempotent || is_refused(error))
+}
+
+/// Did the target say that it has not begun? Spec: RFC 9113 §6.8, §8.7.
+fn is_refused(error: &Error) -> bool {
+    let cause = error.root_cause().downcast_ref::<h2::Error>();
+    cause.is_some_and(|cause| {
+        let refused = cause.reason() == Some(h2::Reason::REFUSED_STREAM);
+        cause.is_remote() && (cause.is_go_away() || refused)
+    })
+}
+
+/// Is the request to be tried again after this failure? Takes from the budget if so.
+fn wants_again(failure: &Failure, session: &Session, exchange: &mut Exchange) -> bool {
+    let events = events(failure);
+    let wanted = exchange
+        .retry_policy()
+        .is_some_and(|policy| policy.events.meets(events));
+    wanted && is_replayable(session) && exchange.allow_retry()
+}
+
+/// What a failure is, in the words of retry policies.
+///
+/// Source: App Mesh user guide, "Routes": a target that does not answer at all counts as a reset, whatever the reason.
+fn events(failure: &Failure) -> RetryEvents {
+    let Failure { error, connected } = failure;
+    if *error.esource() != ErrorSource::Upstream || *error.etype() == failure::REQUEST_OVER {
+        RetryEvents::NONE
+    } else if !connected {
+        RetryEvents::CONNECTION_ERROR | RetryEvents::RESET
+    } else if is_refused(error) {
+        RetryEvents::STREAM_ERROR | RetryEvents::RESET
+    } else {
+        RetryEvents::RESET
+    }
+}
+
+/// Counts an attempt that failed against its target. The last one is counted when the request is concluded.
+fn report(error: &Error, session: &mut Session, exchange: &Exchange) {
+    let (_, failure) = failure::classify(error, exchange, RequestBody::of(session));
+    if let Some(outcome) = outcome::of_failure(failure) {
+        outcome::report(exchange, outcome);
+    }
+}
+
+/// Waits before another attempt; an error if the client leaves meanwhile.
+async fn pause(session: &mut Session, exchange: &Exchange, wait: Duration) -> Result<()> {
+    let deadline = exchange.latest_end();
+    let left = deadline.map_or(wait, |end| end.saturating_duration_since(Instant::now()));
+    let body_pending = !session.as_mut().is_body_done();
+    tokio::select! {
+        () = tokio::time::sleep(wait.min(left)) => Ok(()),
+        gone = from_client(session, true, body_pending) => gone.map(drop).map_err(Error::into_down),
+    }
+}
+
+impl Exchange {
+    /// The retry policy of the rule.
+    fn retry_policy(&self) -> Option<&RetryPolicy> {
+        self.traffic.as_ref()?.retry.as_ref()
+    }
+
+    /// Is the request to be tried again after this answer? Takes from the budget if so.
+    pub(super) fn wants_again(&mut self, session: &Session, head: &ResponseHeader) -> bool {
+        let Some(policy) = self.retry_policy() else {
+            return false;
+        };
+        let status = head.status.as_u16();
+        let grpc = self.grpc.then(|| head.headers.get("grpc-status")).flatten();
+        let grpc = grpc.and_then(|value| value.to_str().ok()?.parse().ok());
+        let grpc = grpc.map_or(RetryEvents::NONE, RetryEvents::of_grpc_status);
+        let wanted = policy.events.meets(RetryEvents::of_status(status) | grpc)
+            || policy.statuses.contains(&status);
+        self.repeats.granted = wanted && is_replayable(session) && self.allow_retry();
+        self.repeats.granted
+    }
+
+    /// Takes a retry, if the policy and the budget of the group have one left.
+    fn allow_retry(&mut self) -> bool {
+        let most = self.retry_policy().map_or(0, |policy| policy.max_retries);
+        let allowed = self.repeats.allowed < most && self.allow_repeat();
+        if allowed {
+            self.repeats.allowed += 1;
+        }
+        allowed
+    }
+
+    /// Lets the request be sent once more, if the budget of the group allows it.
+    pub(super) fn allow_repeat(&mut self) -> bool {
+        if self.repeats.counted.is_some() {
+            return true;
+        }
+        let (percent, least) = self
+            .retry_policy()
+            .map_or(BUDGET, |policy| (policy.budget_percent, policy.budget_min));
+        let running = self
+            .group
+            .as_ref()
+            .and_then(|group| Some(group.targets()?.live.running()));
+        self.repeats.counted = running.and_then(|running| running.repeat(percent, least));
+        self.repeats.counted.is_some()
+    }
+
+    /// How long to wait before the retry that was just allowed: at random, up to a time that doubles.
+    fn back_off(&self, roll: u64) -> Duration {
+        let Some(policy) = self.retry_policy() else {
+            return Duration::ZERO;
+        };
+        back_off(policy, self.repeats.allowed, roll)
+    }
+
+    /// When the request must be over as far as that is known; the time since its own end counts once there is one.
+    fn latest_end(&self) -> Option<Instant> {
+        let limit = self
+            .traffic
+            .as_ref()
+            .and_then(|traffic| traffic.timeouts.request);
+        let end = limit.and_then(|limit| self.request_ended?.checked_add(limit));
+        match (self.deadline, end) {
+            (Some(one), Some(other)) => Some(one.min(other)),
+            (one, other) => one.or(other),
+        }
+    }
+}
+
+/// The wait before retry number `retry`, counted from one.
+fn back_off(policy: &RetryPolicy, retry: u32, roll: u64) -> Duration {
+    let doubled = 1_u32
+        .checked_shl(retry.saturating_sub(1))
+        .unwrap_or(u32::MAX);
+    let most = policy
+        .back_off
+        .saturating_mul(doubled)
+        .min(policy.max_back_off);
+    let micros = u64::try_from(most.as_micros()).unwrap_or(u64::MAX);
+    Duration::from_micros(roll % micros.saturating_add(1))
 }

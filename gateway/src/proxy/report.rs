@@ -171,6 +171,7 @@ fn describe_place<'a>(record: &mut Record<'a>, exchange: &'a Exchange) {
     record.trellis = Additions {
         generation: snapshot.map_or(0, |snapshot| snapshot.generation),
         rule: exchange.rule().map(|(_, rule)| (rule.id, rule.priority)),
+        attempts: exchange.repeats.attempts,
         identified_by: identified_by(exchange.known_by),
         authentication_failure: exchange.unproven.as_deref(),
         decided_by: exchange.decided_by.as_deref(),

@@ -9,6 +9,8 @@ mod hop;
 #[cfg(test)]
 mod tests;
 
+use std::time::Instant;
+
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Version, header, request::Parts, uri::PathAndQuery,
@@ -17,7 +19,7 @@ use pingora_error::{Error, ErrorType, Result};
 use pingora_http::RequestHeader;
 use smallvec::SmallVec;
 
-use super::exchange::Exchange;
+use super::exchange::{Exchange, GRPC_TIMEOUT};
 use crate::conn::Facts;
 
 const NETWORK: HeaderName = HeaderName::from_static("x-amzn-lattice-network");
@@ -45,20 +47,18 @@ pub(super) fn forget_spelling(request: &mut RequestHeader) -> Result<()> {
 /// Cleans and completes the headers of a request on its way to the target.
 ///
 /// Source: VPC Lattice user guide, "HTTP targets" and "Request tracking". Hop-by-hop fields are another matter, see [`hop`].
-pub(super) fn prepare_request(request: &mut RequestHeader, exchange: &mut Exchange) -> Result<()> {
-    change_headers(request, |headers| complete(headers, exchange))?;
-    exchange.sent = Some(std::time::Instant::now());
-    exchange.reached = exchange
-        .lease
-        .as_ref()
-        .map(trellis_target_groups::Lease::address);
+pub(super) fn prepare_request(request: &mut RequestHeader, exchange: &Exchange) -> Result<()> {
+    change_headers(request, |headers| {
+        complete(headers, exchange)?;
+        tell_deadline(headers, exchange)
+    })?;
     Ok(())
 }
 
 /// The head of a client's request as a target gets it over HTTP/1.1. `has_body`: a body follows.
 pub(super) fn in_http1(
     client: &RequestHeader,
-    exchange: &mut Exchange,
+    exchange: &Exchange,
     has_body: bool,
 ) -> Result<RequestHeader> {
     let mut head = client.clone();
@@ -88,7 +88,7 @@ pub(super) fn in_http1(
 /// The head of a client's request as a target gets it over HTTP/2.
 pub(super) fn in_http2(
     client: &RequestHeader,
-    exchange: &mut Exchange,
+    exchange: &Exchange,
     tls: bool,
 ) -> Result<RequestHeader> {
     let mut head = client.clone();
@@ -253,6 +253,27 @@ fn value(bytes: Vec<u8>) -> Result<HeaderValue> {
     HeaderValue::from_maybe_shared(Bytes::from(bytes)).map_err(|error| {
         Error::because(ErrorType::InternalError, "a header value made here", error)
     })
+}
+
+/// Tells a gRPC target how much time is left of what its client and the rule allow.
+///
+/// Spec: gRPC over HTTP/2, "Requests": at most eight digits.
+fn tell_deadline(headers: &mut HeaderMap, exchange: &Exchange) -> Result<()> {
+    /// Most that eight digits can say.
+    const MOST: u128 = 99_999_999;
+    let Some(deadline) = exchange.deadline.filter(|_| exchange.grpc) else {
+        return Ok(());
+    };
+    let left = deadline.saturating_duration_since(Instant::now());
+    let (number, unit) = if left.as_micros() <= MOST {
+        (left.as_micros(), 'u')
+    } else if left.as_millis() <= MOST {
+        (left.as_millis(), 'm')
+    } else {
+        (u128::from(left.as_secs()).min(MOST), 'S')
+    };
+    headers.insert(GRPC_TIMEOUT, value(format!("{number}{unit}").into())?);
+    Ok(())
 }
 
 /// Says which request this is, through what it came, and who sent it.

@@ -332,7 +332,7 @@ impl Walk {
 
     /// Chooses as the request path does, each group that can be chosen in turn.
     fn forward(&mut self, exchange: &mut Exchange, head: &RequestHeader) -> End {
-        let Some(Action::Forward { choice, groups }) = exchange.permitted_action() else {
+        let Some(Action::Forward { choice, groups, .. }) = exchange.permitted_action() else {
             return stopped(Halt::Internal);
         };
         let candidates: Vec<(usize, Arc<TargetGroup>)> = groups

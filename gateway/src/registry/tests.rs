@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use trellis_model::{
     arn::Arn,
     config::{
-        Action, AuthType, Balancing, HealthCheck, HttpMatch, Listener, ListenerProtocol,
+        Action, AuthType, Balancing, Forward, HealthCheck, HttpMatch, Listener, ListenerProtocol,
         ProtocolVersion, Rule, RulePriority, Service, Target, TargetGroup, TargetGroupType,
         TargetProtocol, Weight, WeightedTargetGroup,
     },
@@ -250,7 +250,10 @@ fn forward(groups: &[(&str, u16)]) -> Action {
         group: group_id(name),
         weight: Weight::new(*weight).unwrap(),
     });
-    Action::Forward(groups.collect())
+    Action::Forward(Forward {
+        groups: groups.collect(),
+        traffic: Arc::default(),
+    })
 }
 
 #[test]

@@ -488,9 +488,11 @@ fn compile_action(
 ) -> Action {
     match action {
         config::Action::FixedResponse(status) => Action::FixedResponse(*status),
-        config::Action::Forward(weighted) => Action::Forward {
-            choice: WeightedChoice::new(weighted.iter().map(|entry| entry.weight)),
-            groups: weighted
+        config::Action::Forward(forward) => Action::Forward {
+            choice: WeightedChoice::new(forward.groups.iter().map(|entry| entry.weight)),
+            traffic: Arc::clone(&forward.traffic),
+            groups: forward
+                .groups
                 .iter()
                 .filter_map(|entry| groups.get(&entry.group).cloned())
                 .collect(),

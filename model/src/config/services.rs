@@ -1,8 +1,8 @@
 //! Services: where they listen, which rule a request matches, what becomes of it.
 
-use std::{collections::BTreeMap, ops::RangeInclusive, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, ops::RangeInclusive, path::PathBuf, sync::Arc, time::Duration};
 
-use super::{AuthPolicyMode, AuthType, PolicyText};
+use super::{AuthPolicyMode, AuthType, PolicyText, Traffic};
 use crate::{
     arn::Arn,
     id::{ListenerId, RuleId, ServiceId, TargetGroupId},
@@ -209,10 +209,19 @@ pub enum HeaderMatchKind {
 /// What a rule does with a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
-    /// Sends it to one of these groups, chosen by weight; one to ten of them, no group twice.
-    Forward(Vec<WeightedTargetGroup>),
+    /// Sends it to a target.
+    Forward(Forward),
     /// Answers it with this status (404 or 500).
     FixedResponse(u16),
+}
+
+/// Sending a request to a target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Forward {
+    /// The target's group is one of these, chosen by weight; one to ten of them, no group twice.
+    pub groups: Vec<WeightedTargetGroup>,
+    /// How long it may take, and when it is tried again.
+    pub traffic: Arc<Traffic>,
 }
 
 /// A target group in a forward action.

@@ -13,6 +13,13 @@ pub struct Traffic {
     pub hedge_after: Option<Duration>,
 }
 
+impl Traffic {
+    /// May a request be sent more than once?
+    pub fn may_repeat(&self) -> bool {
+        self.retry.is_some() || self.hedge_after.is_some()
+    }
+}
+
 /// How long a request may take; `None` for no limit.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Timeouts {

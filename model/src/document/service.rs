@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::object::objects;
-use super::{AuthPolicyMode, AuthType, Policy, unique_keys};
+use super::{AuthPolicyMode, AuthType, Hedging, Policy, RetryPolicy, Timeouts, unique_keys};
 use crate::ranges;
 
 /// A service: a named application with listeners and rules.
@@ -39,6 +39,12 @@ pub struct Service {
     /// Longest silence on a connection or stream, in seconds.
     #[schemars(range(min = *ranges::IDLE_TIMEOUT.start(), max = *ranges::IDLE_TIMEOUT.end()), extend("default" = 60))]
     pub idle_timeout_seconds: Option<i64>,
+    /// Trellis: how long a request may take.
+    pub timeouts: Option<Timeouts>,
+    /// Trellis: when a request is tried again. Absent: never, but for a kept connection that turns out to be closed.
+    pub retry_policy: Option<RetryPolicy>,
+    /// Trellis: a second attempt beside one that takes long.
+    pub hedging: Option<Hedging>,
     /// Trellis: limits beyond those of VPC Lattice.
     pub limits: Option<ServiceLimits>,
     /// Tags, 50 at most, seen by policies as `aws:ResourceTag/<key>`.
@@ -241,7 +247,7 @@ pub enum HeaderMatchValue {
 #[serde(rename_all = "camelCase")]
 pub enum Action {
     /// The request goes to a target of one of these groups.
-    Forward(Forward),
+    Forward(Box<Forward>),
     /// The request is answered at once.
     FixedResponse(FixedResponse),
 }
@@ -253,6 +259,12 @@ pub struct Forward {
     /// The groups, 1 to 10, no group twice.
     #[schemars(length(min = 1, max = ranges::FORWARD_GROUPS))]
     pub target_groups: Vec<WeightedTargetGroup>,
+    /// Trellis: how long a request may take.
+    pub timeouts: Option<Timeouts>,
+    /// Trellis: when a request is tried again. Absent: as the service says.
+    pub retry_policy: Option<RetryPolicy>,
+    /// Trellis: a second attempt beside one that takes long.
+    pub hedging: Option<Hedging>,
 }
 
 /// A target group in a forward action.

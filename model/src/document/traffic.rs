@@ -24,7 +24,7 @@ pub struct Timeouts {
     /// Longest silence of client and target. Absent: the idle timeout of the service.
     #[schemars(range(min = *ranges::MILLIS_OR_NONE.start(), max = *ranges::MILLIS_OR_NONE.end()))]
     pub idle_millis: Option<i64>,
-    /// From the head of the request to the end of everything, streams and WebSockets included.
+    /// From the head of the request to the end of everything, long streams and upgraded connections included.
     #[schemars(range(min = *ranges::MILLIS_OR_NONE.start(), max = *ranges::MILLIS_OR_NONE.end()), extend("default" = 0))]
     pub stream_millis: Option<i64>,
 }

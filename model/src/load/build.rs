@@ -15,6 +15,7 @@ mod rules;
 mod services;
 mod strays;
 mod target_groups;
+mod traffic;
 mod trust;
 mod values;
 mod vpcs;

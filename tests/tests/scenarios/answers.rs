@@ -452,13 +452,13 @@ async fn a_bad_answer_is_502() {
     }
 }
 
-/// `orders` with an idle timeout shorter than documents allow.
+/// `orders` with an idle timeout and a time for heads shorter than usual.
 async fn impatient(target: &Target) -> Gateway {
-    let short = Duration::from_millis(300);
-    let setup = Setup::with_orders([target]).adjust(move |config| {
-        config.gateway.limits.header_timeout = short;
-        config.services[0].idle_timeout = Some(short);
-    });
+    let setup = Setup::with_orders([target])
+        .set("services.orders.timeouts", json!({"idleMillis": 300}))
+        .adjust(|config| {
+            config.gateway.limits.header_timeout = Duration::from_millis(300);
+        });
     setup.start().await
 }
 

@@ -34,10 +34,11 @@ async fn murmuring() -> Target {
 async fn an_idle_connection_is_closed_after_the_idle_timeout() {
     let target = Target::named("v1").await;
     let gateway = Setup::with_orders([&target])
-        .adjust(|config| {
-            config.gateway.limits.header_timeout = SHORT;
-            config.services[0].idle_timeout = Some(SHORT);
-        })
+        .set(
+            "services.orders.timeouts",
+            json!({"idleMillis": SHORT.as_millis()}),
+        )
+        .adjust(|config| config.gateway.limits.header_timeout = SHORT)
         .start()
         .await;
     for via in Via::ALL {
@@ -57,10 +58,11 @@ async fn an_idle_connection_is_closed_after_the_idle_timeout() {
 async fn a_connection_in_use_outlives_the_idle_timeout() {
     let target = murmuring().await;
     let mut gateway = Setup::with_orders([&target])
-        .adjust(|config| {
-            config.gateway.limits.header_timeout = SHORT;
-            config.services[0].idle_timeout = Some(SHORT);
-        })
+        .set(
+            "services.orders.timeouts",
+            json!({"idleMillis": SHORT.as_millis()}),
+        )
+        .adjust(|config| config.gateway.limits.header_timeout = SHORT)
         .start()
         .await;
     for via in [Via::Http1, Via::Http2] {

@@ -13,13 +13,13 @@ use hyper::body::Frame;
 use serde_json::json;
 use trellis_tests::{Reply, Request, Setup, Target, Via, eventually, forward};
 
-/// `orders` with an idle timeout shorter than documents allow.
+/// `orders` with an idle timeout and a time for heads shorter than usual.
 fn impatient(target: &Target) -> Setup {
-    let short = Duration::from_millis(300);
-    Setup::with_orders([target]).adjust(move |config| {
-        config.gateway.limits.header_timeout = short;
-        config.services[0].idle_timeout = Some(short);
-    })
+    Setup::with_orders([target])
+        .set("services.orders.timeouts", json!({"idleMillis": 300}))
+        .adjust(move |config| {
+            config.gateway.limits.header_timeout = Duration::from_millis(300);
+        })
 }
 
 /// Answers that break off: what came goes on to the client, who learns by the missing end that it is not all.

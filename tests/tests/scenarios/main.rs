@@ -21,6 +21,7 @@ mod identities;
 mod protocols;
 mod rehearsals;
 mod reloads;
+mod retries;
 mod sts;
 mod tenants;
 mod tls;

@@ -69,7 +69,7 @@ pub(super) struct GroupReport {
 impl Forward {
     /// Where requests go that this rule applies to; none when it does not forward.
     pub(super) fn new(of: &Findings<'_>, rule: &Rule) -> Option<Self> {
-        let Action::Forward { choice, groups } = &rule.action else {
+        let Action::Forward { choice, groups, .. } = &rule.action else {
             return None;
         };
         let offline = before_any_check(of, groups);

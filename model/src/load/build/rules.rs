@@ -6,11 +6,12 @@ use super::{
     Builder,
     gateway::given,
     services::{Owner, Users},
+    traffic::Written,
 };
 use crate::{
     config::{
-        Action, Case, HeaderMatch, HeaderMatchKind, HttpMatch, PathMatch, PathMatchKind, Rule,
-        RulePriority, Weight, WeightedTargetGroup,
+        Action, Case, Forward, HeaderMatch, HeaderMatchKind, HttpMatch, PathMatch, PathMatchKind,
+        Rule, RulePriority, Weight, WeightedTargetGroup,
     },
     document::{self, HeaderMatchValue, PathMatchValue},
     id::RuleId,
@@ -23,7 +24,7 @@ impl<'a> Builder<'a> {
     pub(super) fn rules(
         &mut self,
         at: &At<'_>,
-        owner: Owner<'a>,
+        owner: Owner<'a, '_>,
         listener: &'a document::Listener,
         users: &mut Users<'a>,
     ) -> Option<Vec<Rule>> {
@@ -67,7 +68,7 @@ impl<'a> Builder<'a> {
     fn rule(
         &mut self,
         at: &At<'_>,
-        owner: Owner<'a>,
+        owner: Owner<'a, '_>,
         listener: &str,
         written: &'a document::Rule,
         users: &mut Users<'a>,
@@ -219,7 +220,7 @@ impl<'a> Builder<'a> {
     pub(super) fn action(
         &mut self,
         at: &At<'_>,
-        owner: Owner<'a>,
+        owner: Owner<'a, '_>,
         written: &'a document::Action,
         users: &mut Users<'a>,
     ) -> Option<Action> {
@@ -239,8 +240,17 @@ impl<'a> Builder<'a> {
             }
             document::Action::Forward(forward) => {
                 let at = at.member("forward");
-                self.forward(&at.member("targetGroups"), owner, forward, users)
-                    .map(Action::Forward)
+                let groups = self.forward(&at.member("targetGroups"), owner, forward, users);
+                let written = Written {
+                    timeouts: forward.timeouts.as_ref(),
+                    retry_policy: forward.retry_policy.as_ref(),
+                    hedging: forward.hedging.as_ref(),
+                };
+                let traffic = self.traffic(&at, written, owner.traffic);
+                Some(Action::Forward(Forward {
+                    groups: groups?,
+                    traffic: traffic?,
+                }))
             }
         }
     }
@@ -248,7 +258,7 @@ impl<'a> Builder<'a> {
     fn forward(
         &mut self,
         at: &At<'_>,
-        owner: Owner<'a>,
+        owner: Owner<'a, '_>,
         written: &'a document::Forward,
         users: &mut Users<'a>,
     ) -> Option<Vec<WeightedTargetGroup>> {
@@ -272,14 +282,11 @@ impl<'a> Builder<'a> {
             let Some(group) = self.resolve_target_group(owner.file, &at, identifier) else {
                 continue;
             };
-            let user = *users.entry(group).or_insert(owner);
-            if user.id != owner.id {
+            let (user, name) = *users.entry(group).or_insert((owner.id, owner.name));
+            if user != owner.id {
                 self.error(
                     &at,
-                    format!(
-                        "target group `{identifier}` is used by service `{}`",
-                        user.name
-                    ),
+                    format!("target group `{identifier}` is used by service `{name}`"),
                 )
                 .hint("a target group serves one service only");
             // Ten groups at most are looked through, once the list has been found too long or not.

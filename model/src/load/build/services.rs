@@ -1,15 +1,22 @@
 //! Services and listeners.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use super::{
     Builder,
     gateway::{given, unless_zero},
     references::Declared,
+    traffic::Written,
 };
 use crate::{
     arn::Arn,
-    config::{CertificateFiles, Listener, ListenerProtocol, Service, TrustStore},
+    config::{
+        CertificateFiles, Listener, ListenerProtocol, Service, Timeouts, Traffic, TrustStore,
+    },
     document,
     id::{ListenerId, RuleId, ServiceId, TargetGroupId},
     load::path::At,
@@ -19,14 +26,16 @@ use crate::{
 
 /// A service while its listeners and rules are built.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Owner<'a> {
+pub(super) struct Owner<'a, 't> {
     pub(super) file: usize,
     pub(super) id: ServiceId,
     pub(super) name: &'a str,
+    /// What counts where its rules say nothing else.
+    pub(super) traffic: &'t Arc<Traffic>,
 }
 
-/// Which service uses a target group: a group serves one service only.
-pub(super) type Users<'a> = HashMap<TargetGroupId, Owner<'a>>;
+/// Which service uses a target group, by id and name: a group serves one service only.
+pub(super) type Users<'a> = HashMap<TargetGroupId, (ServiceId, &'a str)>;
 
 impl<'a> Builder<'a> {
     pub(super) fn declare_services(&mut self, position: usize) {
@@ -118,16 +127,15 @@ impl<'a> Builder<'a> {
         let idle_timeout = self.idle_timeout(at, written);
         let tags = self.tags(&at.member("tags"), &written.tags);
         let id = ServiceId::derive(&account, &self.region, &[&written.name]);
-        let listeners = self.listeners(
-            at,
-            Owner {
-                file,
-                id,
-                name: &written.name,
-            },
-            &written.listeners,
-            users,
-        );
+        let traffic = self.service_traffic(at, written, idle_timeout);
+        let owner = Owner {
+            file,
+            id,
+            name: &written.name,
+            traffic: &traffic.clone().unwrap_or_default(),
+        };
+        let listeners = self.listeners(at, owner, &written.listeners, users);
+        let idle_timeout = traffic?.timeouts.idle;
         if !self
             .services
             .is_first(self.owner(file), &written.name, file, index)
@@ -160,11 +168,29 @@ impl<'a> Builder<'a> {
         })
     }
 
-    fn idle_timeout(
+    /// What requests to the service may take, unless a rule says otherwise.
+    fn service_traffic(
         &mut self,
         at: &At<'_>,
         written: &document::Service,
-    ) -> Option<std::time::Duration> {
+        idle: Option<Duration>,
+    ) -> Option<Arc<Traffic>> {
+        let outer = Traffic {
+            timeouts: Timeouts {
+                idle,
+                ..Timeouts::default()
+            },
+            ..Traffic::default()
+        };
+        let written = Written {
+            timeouts: written.timeouts.as_ref(),
+            retry_policy: written.retry_policy.as_ref(),
+            hedging: written.hedging.as_ref(),
+        };
+        self.traffic(at, written, &Arc::new(outer))
+    }
+
+    fn idle_timeout(&mut self, at: &At<'_>, written: &document::Service) -> Option<Duration> {
         let own = self.seconds(
             &at.member("idleTimeoutSeconds"),
             written.idle_timeout_seconds,
@@ -227,7 +253,7 @@ impl<'a> Builder<'a> {
     fn listeners(
         &mut self,
         at: &At<'_>,
-        owner: Owner<'a>,
+        owner: Owner<'a, '_>,
         written: &'a [document::Listener],
         users: &mut Users<'a>,
     ) -> Option<Vec<Listener>> {
@@ -277,7 +303,7 @@ impl<'a> Builder<'a> {
     fn listener(
         &mut self,
         at: &At<'_>,
-        owner: Owner<'a>,
+        owner: Owner<'a, '_>,
         written: &'a document::Listener,
         port: Option<u16>,
         users: &mut Users<'a>,

@@ -106,7 +106,7 @@ impl Builder<'_> {
             return None;
         }
         let statuses = self.retry_statuses(&at.member("statuses"), &written.statuses);
-        let (back_off, max_back_off) = self.back_off(at, written.back_off.as_ref())?;
+        let back_off = self.back_off(at, written.back_off.as_ref());
         let budget = written.budget.clone().unwrap_or_default();
         let in_budget = at.member("budget");
         let percent = in_budget.member("percent");
@@ -115,6 +115,7 @@ impl Builder<'_> {
         let range = &ranges::RETRY_CONCURRENCY;
         let least = self.number(&least, budget.min_concurrency, range, 10);
         let events = written.on.iter().map(|event| events(*event));
+        let (back_off, max_back_off) = back_off?;
         let policy = RetryPolicy {
             max_retries: max_retries?,
             events: events.fold(RetryEvents::NONE, |all, event| all | event),

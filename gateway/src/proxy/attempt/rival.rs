@@ -1,0 +1,65 @@
+//! A second attempt beside one that takes long.
+
+use std::pin::Pin;
+
+use pingora_core::connectors::http::Connector;
+use pingora_error::Result;
+use pingora_proxy::Session;
+use trellis_target_groups::Lease;
+
+use super::{Clock, Route, connect};
+use crate::proxy::{exchange::Exchange, forward, repeat, request, upstream::Event};
+
+/// An attempt that runs until the first part of its answer is there.
+pub(super) type Rival<'a> = Pin<Box<dyn Future<Output = Result<Won>> + Send + 'a>>;
+
+/// An attempt that has an answer.
+pub(super) struct Won {
+    pub(super) route: Route,
+    pub(super) lease: Lease,
+    pub(super) first: Event,
+}
+
+/// Begins a second attempt at another target, if the request may be sent twice and its whole body is there to be sent.
+pub(super) fn begin<'a>(
+    connector: &'a Connector,
+    session: &mut Session,
+    exchange: &mut Exchange,
+    clock: &Clock,
+) -> Option<Rival<'a>> {
+    if !session.req_header().method.is_idempotent() || !repeat::is_replayable(session) {
+        return None;
+    }
+    let tried: Vec<_> = exchange.reached.into_iter().collect();
+    let (peer, lease) = forward::choose_target(exchange, exchange.repeats.roll, &tried).ok()?;
+    if tried.contains(&lease.address()) || !exchange.allow_repeat() {
+        return None;
+    }
+    let bodiless = session.as_mut().is_body_empty();
+    // Which version the connection speaks shows when it is there.
+    let http1 = request::in_http1(session.req_header(), exchange, !bodiless).ok()?;
+    let http2 = request::in_http2(session.req_header(), exchange, peer.is_tls()).ok()?;
+    let body = session.as_ref().get_retry_buffer();
+    let clock = clock.clone();
+    Some(Box::pin(async move {
+        let mut route = connect(connector, peer, &clock).await?;
+        let upstream = &mut route.upstream;
+        let over_http2 = upstream.is_http2();
+        let head = if over_http2 { http2 } else { http1 };
+        upstream.send_head(head, bodiless).await?;
+        if !(bodiless && over_http2) {
+            upstream.send_body(body, true).await?;
+        }
+        let first = loop {
+            match upstream.next().await? {
+                Event::Sent => {}
+                first => break first,
+            }
+        };
+        Ok(Won {
+            route,
+            lease,
+            first,
+        })
+    }))
+}
