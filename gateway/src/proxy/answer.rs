@@ -21,8 +21,8 @@ use crate::h1::Violation;
 /// Longest time in which what a client still sends of an answered request is read and thrown away.
 const LINGER: Duration = Duration::from_secs(1);
 
-/// Most bytes read in that time from an HTTP/2 stream: several times what a client sends before it hears of the answer.
-const LINGER_BYTES: usize = 256 * 1024;
+/// Most bytes read in that time: more than what is under way when a client hears of the answer, which over HTTP/2 its window bounds.
+const LINGER_BYTES: usize = 8 * 1024 * 1024;
 
 /// An answer of the gateway's own: status, text for the client, reason for the record.
 ///
@@ -219,24 +219,24 @@ impl Answer {
 /// Reads for a moment what the client still sends of its request.
 ///
 /// Over HTTP/2 the stream would else be reset as soon as the answer is out. RFC 9113 §8.1 allows that and asks clients to use the
-/// answer all the same, but many, curl among them, then lose it. Over HTTP/1 the engine itself reads the rest before the connection
-/// is used again; here it gets a deadline.
+/// answer all the same, but many, curl among them, then lose it. Over HTTP/1 a connection that is closed with something unread is
+/// reset, which can overtake the answer (RFC 9112 §9.6).
 async fn linger(session: &mut Session) {
-    let http2 = session.is_http2();
     let client = session.as_downstream_mut();
     client.set_total_drain_timeout(Some(LINGER));
-    if http2 {
-        let reading = async {
-            let mut total = 0;
-            while total < LINGER_BYTES
-                && let Ok(Some(bytes)) = client.read_request_body().await
-            {
-                total += bytes.len();
-            }
-        };
-        // Whoever sends on beyond the bounds, or leaves, has had the answer.
-        let _ = tokio::time::timeout(LINGER, reading).await;
+    if client.is_body_done() {
+        return;
     }
+    let reading = async {
+        let mut total = 0;
+        while total < LINGER_BYTES
+            && let Ok(Some(bytes)) = client.read_request_body().await
+        {
+            total += bytes.len();
+        }
+    };
+    // Whoever sends on beyond the bounds, or leaves, has had the answer.
+    let _ = tokio::time::timeout(LINGER, reading).await;
 }
 
 fn header(status: u16, length: usize, request_id: &HeaderValue) -> Result<ResponseHeader> {
