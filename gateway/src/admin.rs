@@ -7,7 +7,7 @@
 mod config;
 mod pages;
 mod serve;
-mod targets;
+pub(crate) mod targets;
 
 pub use config::redacted;
 pub use pages::{Introspect, Readiness, Site};

@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    hash::{Hash, Hasher},
     net::SocketAddr,
     sync::{
         Arc,
@@ -17,7 +18,7 @@ use crate::outliers::{Limits, Outcome};
 ///
 /// VPC Lattice's key is id and port. The address is part of ours because an instance or load balancer may move: what is known
 /// about the old address says nothing about the new one, so a move is a deregistration and a registration.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct TargetKey {
     id: Arc<str>,
     address: SocketAddr,
@@ -40,6 +41,13 @@ impl TargetKey {
     /// Where requests go.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+}
+
+/// By the address alone, which is next to unique: the id lies elsewhere in memory, and requests with a cookie look targets up.
+impl Hash for TargetKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.address.hash(state);
     }
 }
 

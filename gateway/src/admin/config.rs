@@ -6,6 +6,7 @@
 #[cfg(test)]
 mod tests;
 
+mod balancing;
 mod functions;
 mod identities;
 
@@ -68,6 +69,8 @@ fn gateway(settings: &GatewaySettings) -> Value {
         "dataDir": settings.data_dir,
         "workers": settings.workers,
         "limits": limits(&settings.limits),
+        "zone": settings.zone,
+        "stickinessKey": settings.stickiness_key.as_ref().map(|_| REDACTED),
         "explain": {"principals": settings.explain_to},
     })
 }
@@ -280,8 +283,15 @@ fn target_group(group: &TargetGroup) -> Value {
             "vpcIdentifier": group.vpc.as_str(),
             "healthCheck": group.health_check.as_ref().map(health_check),
         },
+        "balancing": balancing::balancing(&group.balancing),
+        "outlierDetection": group.outlier_detection.as_ref().map(balancing::outlier_detection),
         "targets": list(&group.targets, |target| {
-            json!({"id": target.id, "address": target.address})
+            json!({
+                "id": target.id,
+                "address": target.address,
+                "weight": target.weight,
+                "zone": target.zone,
+            })
         }),
         "tags": group.tags,
     })

@@ -6,7 +6,10 @@ mod tests;
 use std::{collections::HashMap, net::SocketAddr, sync::Arc, time::Instant};
 
 use serde::Serialize;
-use trellis_model::{config::TargetGroup, id::TargetGroupId};
+use trellis_model::{
+    config::{Algorithm, TargetGroup},
+    id::TargetGroupId,
+};
 use trellis_target_groups::{Group, ReasonCode, TargetStatus, Use};
 
 use crate::registry::LiveFunction;
@@ -20,8 +23,12 @@ pub struct GroupStatus {
     pub id: String,
     /// Its name; `-` for a group that was removed and drains.
     pub name: String,
-    /// Does everybody get requests, because nobody is healthy?
+    /// How its targets are chosen, `ROUND_ROBIN`.
+    pub algorithm: &'static str,
+    /// Does everybody get requests, because too few are healthy?
     pub failing_open: bool,
+    /// How often targets were ejected, since the group was made or its outlier detection was switched on.
+    pub ejections: u64,
     /// Its targets, in the order of the configuration, then those that drain.
     pub targets: Vec<TargetState>,
 }
@@ -40,6 +47,12 @@ pub struct TargetState {
     /// Why it is not healthy; absent for healthy targets.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason_code: Option<&'static str>,
+    /// Is it ejected, because requests failed there?
+    pub ejected: bool,
+    /// How often it was ejected lately: the more often, the longer.
+    pub recent_ejections: u32,
+    /// Its share of the requests, relative to the other targets'.
+    pub weight: u16,
     /// Do new requests go there?
     pub receives_requests: bool,
     /// Requests running on it.
@@ -125,6 +138,9 @@ fn group_status(parts: &[&Group], now: Instant) -> Option<GroupStatus> {
         address: Some(target.address),
         status: target.status.as_str(),
         reason_code: target.reason.map(ReasonCode::as_str),
+        ejected: target.ejected,
+        recent_ejections: target.ejections,
+        weight: target.weight,
         receives_requests: target.eligible,
         in_flight: target.in_flight,
         seconds_in_status: now.saturating_duration_since(target.since).as_secs(),
@@ -132,12 +148,24 @@ fn group_status(parts: &[&Group], now: Instant) -> Option<GroupStatus> {
     Some(GroupStatus {
         id: group.id().to_string(),
         name: group.name().to_owned(),
+        algorithm: algorithm(&group.algorithm()),
+        ejections: parts.iter().map(|part| part.ejections()).sum(),
         failing_open: parts.iter().any(|part| part.is_failing_open()),
         targets: targets.collect(),
     })
 }
 
-/// Adds the number of targets by group and status, zeros included, and which groups fail open.
+/// An algorithm as documents name it.
+pub(crate) fn algorithm(of: &Algorithm) -> &'static str {
+    match of {
+        Algorithm::RoundRobin => "ROUND_ROBIN",
+        Algorithm::LeastRequest => "LEAST_REQUEST",
+        Algorithm::RandomTwoChoices => "RANDOM_TWO_CHOICES",
+        Algorithm::Maglev(_) => "MAGLEV",
+    }
+}
+
+/// Adds the number of targets by group and status, zeros included, which groups fail open, and what outlier detection did.
 pub(super) fn collect(groups: &[GroupStatus], samples: &mut Samples) {
     samples.family(&names::TARGETS, |family| {
         for group in groups {
@@ -156,6 +184,19 @@ pub(super) fn collect(groups: &[GroupStatus], samples: &mut Samples) {
         for group in groups {
             let value = f64::from(u8::from(group.failing_open));
             family.sample(&[&group.name, &group.id], value);
+        }
+    });
+    samples.family(&names::TARGETS_EJECTED, |family| {
+        for group in groups {
+            let ejected = group.targets.iter().filter(|target| target.ejected);
+            let number = u32::try_from(ejected.count()).unwrap_or(u32::MAX);
+            family.sample(&[&group.name, &group.id], f64::from(number));
+        }
+    });
+    samples.family(&names::TARGET_EJECTIONS, |family| {
+        for group in groups {
+            let number = u32::try_from(group.ejections).unwrap_or(u32::MAX);
+            family.sample(&[&group.name, &group.id], f64::from(number));
         }
     });
 }

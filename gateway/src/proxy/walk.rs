@@ -89,9 +89,8 @@ pub struct Walk {
     pub decision: Option<Explanation>,
     /// What they would say if policies in audit were enforced and candidates active, where there are any.
     pub rehearsal: Option<Explanation>,
-    /// How it ends for each group that can be chosen, by position in the action. Where some forward it and some do not, its end
-    /// is to be forwarded.
-    pub groups: Vec<(usize, End)>,
+    /// What becomes of it in each group that can be chosen. Where some forward it and some do not, its end is to be forwarded.
+    pub groups: Vec<Candidate>,
     /// What becomes of its headers, as a target of this group gets them.
     pub headers: Option<(Arc<TargetGroup>, HeaderChanges)>,
     /// How it ends.
@@ -122,6 +121,35 @@ pub enum End {
     },
     /// It is forwarded to a target.
     Forwarded,
+}
+
+/// What becomes of a request for which this group is chosen.
+#[derive(Debug)]
+pub struct Candidate {
+    /// The group's position in the action.
+    pub position: usize,
+    /// How it ends.
+    pub end: End,
+    /// The target that it gets while that may be chosen, where the request says so itself.
+    pub bound: Option<Bound>,
+}
+
+/// Which target a request is bound to, and by what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bound {
+    /// What of the request says so.
+    pub by: Tie,
+    /// Where the target is.
+    pub target: SocketAddr,
+}
+
+/// What binds a request to a target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tie {
+    /// The group's stickiness cookie.
+    Cookie,
+    /// The hash of what the group's algorithm hashes.
+    Hash,
 }
 
 /// How headers change on the way to a target.
@@ -352,9 +380,14 @@ impl Walk {
             if end == End::Forwarded && self.headers.is_none() {
                 self.headers = Some(group).zip(header_changes(exchange, head));
             }
-            self.groups.push((position, end));
+            let bound = (end == End::Forwarded).then(|| bound(exchange)).flatten();
+            self.groups.push(Candidate {
+                position,
+                end,
+                bound,
+            });
         }
-        let mut ends = self.groups.iter().map(|(_, end)| end);
+        let mut ends = self.groups.iter().map(|candidate| &candidate.end);
         let first = ends.clone().next().cloned();
         if ends.any(|end| *end == End::Forwarded) {
             End::Forwarded
@@ -384,6 +417,22 @@ fn forward_to(exchange: &mut Exchange, head: &RequestHeader, group: Arc<TargetGr
             refused(&Answer::failed(status, failure), reason.to_owned())
         }
     }
+}
+
+/// The target that the exchange has got, if it would always get that one.
+///
+/// Nothing is checked here, so all targets may be chosen. Where a zone is preferred, a hash then leads elsewhere than when they are healthy.
+fn bound(exchange: &Exchange) -> Option<Bound> {
+    let (group, lease) = (exchange.group.as_ref()?, exchange.lease.as_ref()?);
+    let by = match (&exchange.affinity.sticky, exchange.affinity.hash) {
+        (Some(kept), _) if kept == lease.key() => Tie::Cookie,
+        (None, Some(_)) if !group.live.prefers_zone() => Tie::Hash,
+        _ => return None,
+    };
+    Some(Bound {
+        by,
+        target: lease.address(),
+    })
 }
 
 /// Finds out who is calling as the request path does, unless that is supposed.

@@ -262,7 +262,21 @@ pub const TARGETS: Metric = gauge(
 pub const TARGET_GROUP_FAILING_OPEN: Metric = gauge(
     "gateway_target_group_failing_open",
     &["target_group", "target_group_id"],
-    "Do all targets of the group get requests, because none is healthy (1), or not (0)?",
+    "Do all targets of the group get requests, because none or too few are healthy (1), or not (0)?",
+);
+
+/// Targets ejected now.
+pub const TARGETS_EJECTED: Metric = gauge(
+    "gateway_targets_ejected",
+    &["target_group", "target_group_id"],
+    "Targets that get no requests now, because too many in a row failed there (outlierDetection).",
+);
+
+/// Ejections.
+pub const TARGET_EJECTIONS: Metric = counter(
+    "gateway_target_ejections_total",
+    &["target_group", "target_group_id"],
+    "Ejections of targets by outlierDetection, since it was switched on.",
 );
 
 /// Changes of target status.
@@ -343,7 +357,7 @@ pub const PROCESS_START: Metric = gauge(
 );
 
 /// All of them, in the order of the documentation.
-pub const ALL: [Metric; 38] = [
+pub const ALL: [Metric; 40] = [
     REQUESTS,
     REQUEST_DURATION,
     REQUEST_FAILURES,
@@ -371,6 +385,8 @@ pub const ALL: [Metric; 38] = [
     CONTROL_CALLS,
     TARGETS,
     TARGET_GROUP_FAILING_OPEN,
+    TARGETS_EJECTED,
+    TARGET_EJECTIONS,
     TARGET_STATUS_CHANGES,
     RECORDS_WRITTEN,
     RECORD_BYTES_WRITTEN,

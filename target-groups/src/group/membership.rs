@@ -5,6 +5,7 @@ use std::{
     sync::Arc,
 };
 
+use foldhash::fast::FixedState;
 use trellis_model::config::{Algorithm, Balancing, Target, TargetGroup};
 
 use crate::{
@@ -19,7 +20,7 @@ use crate::{
 pub(super) struct Membership {
     pub(super) lives: Box<[Arc<Live>]>,
     /// Positions in `lives`.
-    pub(super) positions: HashMap<TargetKey, u32>,
+    pub(super) positions: Positions,
     /// By position; `None` when all are the same.
     weights: Option<Box<[u16]>>,
     /// Those in the preferred zone; `None` when none is preferred, or all are in it or none is.
@@ -29,6 +30,9 @@ pub(super) struct Membership {
     pub(super) balancing: Balancing,
     pub(super) limits: Limits,
 }
+
+/// Positions by key. Keys come from configurations, whose authors may collide them as they please, so the hash needs no secret.
+type Positions = HashMap<TargetKey, u32, FixedState>;
 
 /// Tables of consistent hashing.
 #[derive(Debug)]
@@ -106,8 +110,8 @@ impl Membership {
     }
 }
 
-fn positions(lives: &[Arc<Live>]) -> HashMap<TargetKey, u32> {
-    let mut positions = HashMap::with_capacity(lives.len());
+fn positions(lives: &[Arc<Live>]) -> Positions {
+    let mut positions = Positions::with_capacity_and_hasher(lives.len(), FixedState::default());
     for (position, live) in (0..).zip(lives) {
         if let Entry::Vacant(entry) = positions.entry(live.key().clone()) {
             entry.insert(position);

@@ -9,6 +9,7 @@
 
 mod answers;
 mod balance;
+mod balancing;
 mod bodies;
 mod client_certificates;
 mod decisions;

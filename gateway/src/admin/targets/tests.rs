@@ -91,12 +91,17 @@ fn the_page_spells_members_as_the_api_does() {
     let expected = serde_json::json!([{
         "id": config.id.to_string(),
         "name": "orders",
+        "algorithm": "ROUND_ROBIN",
         "failingOpen": true,
+        "ejections": 0,
         "targets": [{
             "id": address(1).ip().to_string(),
             "address": address(1).to_string(),
             "status": "INITIAL",
             "reasonCode": "HealthCheckInProgress",
+            "ejected": false,
+            "recentEjections": 0,
+            "weight": 1,
             "receivesRequests": true,
             "inFlight": 0,
             "secondsInStatus": 0,
@@ -128,8 +133,11 @@ fn metrics_count_every_status_of_every_group_and_only_those() {
         )
     };
     let expected = [
+        "gateway_target_ejections_total{target_group=\"orders\",target_group_id=\"ID\"} 0"
+            .to_owned(),
         "gateway_target_group_failing_open{target_group=\"orders\",target_group_id=\"ID\"} 0"
             .to_owned(),
+        "gateway_targets_ejected{target_group=\"orders\",target_group_id=\"ID\"} 0".to_owned(),
         count("draining", 0),
         count("healthy", 2),
         count("initial", 1),

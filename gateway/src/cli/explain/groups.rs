@@ -1,9 +1,9 @@
 //! The target groups that a request may go to: shares, targets, and what becomes of the request there.
 
-use std::{collections::HashMap, sync::Arc, time::Instant};
+use std::{collections::HashMap, net::SocketAddr, sync::Arc, time::Instant};
 
 use serde::Serialize;
-use trellis_model::config::{ProtocolVersion, TargetProtocol};
+use trellis_model::config::{HashKey, ProtocolVersion, TargetProtocol};
 use trellis_target_groups::Use;
 
 use super::{
@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     admin,
-    proxy::walk::End,
+    proxy::walk::{Bound, End, Tie},
     snapshot::{Action, Rule, TargetGroup},
 };
 
@@ -57,6 +57,11 @@ pub(super) struct GroupReport {
     pub(super) weight: u32,
     /// Its part of the requests, from 0 to 1.
     pub(super) share: f64,
+    /// How its targets are chosen, `ROUND_ROBIN`.
+    pub(super) algorithm: &'static str,
+    /// The target that such requests get while it may be chosen, where they say so themselves.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) bound: Option<BoundReport>,
     /// How requests for which it is chosen end, when they are not forwarded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) refusal: Option<Outcome>,
@@ -64,6 +69,34 @@ pub(super) struct GroupReport {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) failing_open: Option<bool>,
     pub(super) targets: Vec<TargetStatus>,
+}
+
+/// Which target such requests get, and why.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct BoundReport {
+    pub(super) target: SocketAddr,
+    /// What of the request says so: "cookie `session`".
+    pub(super) by: String,
+}
+
+impl BoundReport {
+    fn of(bound: &Bound, group: &TargetGroup) -> Self {
+        let by = match (bound.by, &group.hash) {
+            (Tie::Cookie, _) => {
+                let name = group.stickiness.as_ref().map(|cookies| cookies.name());
+                format!("cookie `{}`", name.unwrap_or("-"))
+            }
+            (Tie::Hash, Some(HashKey::Header(name))) => format!("hash of header `{name}`"),
+            (Tie::Hash, Some(HashKey::Cookie(name))) => format!("hash of cookie `{name}`"),
+            (Tie::Hash, Some(HashKey::Principal)) => "hash of the principal".to_owned(),
+            (Tie::Hash, Some(HashKey::Source) | None) => "hash of the client's address".to_owned(),
+        };
+        Self {
+            target: bound.target,
+            by,
+        }
+    }
 }
 
 impl Forward {
@@ -81,13 +114,17 @@ impl Forward {
                 Some(live) => live.group(&id),
                 None => offline.get(&id),
             };
-            let end = of.walk.groups.iter().find(|(at, _)| *at == position);
+            let mut candidates = of.walk.groups.iter();
+            let candidate = candidates.find(|candidate| candidate.position == position);
             GroupReport {
                 share: f64::from(weight) / f64::from(sum.max(1)),
                 weight,
-                refusal: end
-                    .filter(|(_, end)| *end != End::Forwarded)
-                    .map(|(_, end)| outcome(end, None)),
+                refusal: candidate
+                    .filter(|candidate| candidate.end != End::Forwarded)
+                    .map(|candidate| outcome(&candidate.end, None)),
+                bound: candidate
+                    .and_then(|candidate| candidate.bound.as_ref())
+                    .map(|bound| BoundReport::of(bound, group)),
                 failing_open: status.map(|status| status.failing_open),
                 targets: status.map_or_else(Vec::new, |status| status.targets.clone()),
                 ..GroupReport::of(group)
@@ -141,6 +178,8 @@ impl GroupReport {
             function: group.function().map(|function| function.arn.to_string()),
             weight: 0,
             share: 0.0,
+            algorithm: admin::targets::algorithm(&group.live.algorithm()),
+            bound: None,
             refusal: None,
             failing_open: None,
             targets: Vec::new(),

@@ -139,13 +139,15 @@ impl Display for GroupReport {
             protocol_version,
             function,
             refusal,
+            algorithm,
+            bound,
             failing_open,
             targets,
             ..
         } = self;
         write!(f, "{name}: weight {weight}, {:.1} %", share * 100.0)?;
         if let (Some(protocol), Some(version)) = (protocol, protocol_version) {
-            write!(f, ", {version} over {protocol}")?;
+            write!(f, ", {version} over {protocol}, {algorithm}")?;
         }
         if let Some(function) = function {
             write!(f, ", function {function}")?;
@@ -154,12 +156,16 @@ impl Display for GroupReport {
             None => f.write_str("; the running gateway does not have it")?,
             Some(_) if *weight == 0 => f.write_str("; it gets no requests")?,
             Some(true) if refusal.is_none() => {
-                f.write_str("; no target is healthy, so all get requests")?;
+                f.write_str("; too few targets are healthy, so all get requests")?;
             }
             Some(_) => {}
         }
         if let Some(refusal) = refusal {
             write!(f, "; {}", Short(refusal))?;
+        }
+        if let Some(bound) = bound {
+            let (target, by) = (bound.target, &bound.by);
+            write!(f, "; the {by} leads to {target} while that gets requests")?;
         }
         for target in targets {
             match target.address {

@@ -117,7 +117,7 @@ fn a_running_gateway_says_which_targets_are_healthy() {
     assert_eq!(code, 0, "{text}");
     let lines = "\
 target groups    (status from the gateway at (admin), generation 7)
-                 open: weight 100, 100.0 %, HTTP1 over HTTP
+                 open: weight 100, 100.0 %, HTTP1 over HTTP, ROUND_ROBIN
                    127.0.0.1:9101 HEALTHY
 ";
     assert!(text.contains(lines), "{text}");
