@@ -3,6 +3,7 @@
 * A relative link in a page leads to a file, and its anchor to a heading.
 * A path in backticks that begins with a folder of the project is there; `path::name` is a function or type in that file.
 * An option after `trellis <command>` is one of that command's, a metric is one of the gateway's, a failure reason one of the records'.
+* Configurations in the page on balancing are valid.
 * Shell lines in the pages of the examples name the examples' own files, ports and hosts.
 """
 
@@ -12,7 +13,7 @@ import subprocess
 
 import pytest
 
-from conftest import PROJECT
+from conftest import PROJECT, TRELLIS
 
 PAGES = sorted(
     PROJECT / name
@@ -143,3 +144,22 @@ def test_pages_of_examples_name_what_is_there(page):
             assert host in documents, f"{host} is not in the example"
         for config in re.findall(r"--config (\S+)", block):
             assert (PROJECT / config).exists(), f"{config} is not there"
+
+
+BALANCING = re.findall(r"^```yaml\n(.*?)^```$", (PROJECT / "docs" / "balancing.md").read_text(), re.MULTILINE | re.DOTALL)
+
+
+def test_there_are_configurations_on_balancing():
+    assert len(BALANCING) >= 3
+
+
+@pytest.mark.parametrize("part", BALANCING, ids=lambda part: re.search(r"name: (\S+)", part)[1])
+def test_configurations_on_balancing_are_valid(part):
+    """With the rest that a configuration needs, which the page leaves out."""
+    rest = "account: '111122223333'\nregion: us-west-2\nvpcs: [{name: shop}]\n"
+    rest += "" if "gateway:" in part else "gateway: {zone: us-west-2a}\n"
+    done = subprocess.run(
+        [TRELLIS, "validate", "--config", "-"], input=rest + part, capture_output=True, text=True,
+        env={"STICKINESS_KEY": "a-key-of-thirty-two-characters-or-more"},
+    )
+    assert done.returncode == 0 and "warning" not in done.stdout + done.stderr, done.stdout + done.stderr
