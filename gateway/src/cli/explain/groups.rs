@@ -14,6 +14,7 @@ use crate::{
     admin,
     proxy::walk::{Bound, End, Tie},
     snapshot::{Action, Rule, TargetGroup},
+    stickiness::Cookies,
 };
 
 /// Where a permitted request goes.
@@ -84,7 +85,7 @@ impl BoundReport {
     fn of(bound: &Bound, group: &TargetGroup) -> Self {
         let by = match (bound.by, &group.hash) {
             (Tie::Cookie, _) => {
-                let name = group.stickiness.as_ref().map(|cookies| cookies.name());
+                let name = group.stickiness.as_ref().map(Cookies::name);
                 format!("cookie `{}`", name.unwrap_or("-"))
             }
             (Tie::Hash, Some(HashKey::Header(name))) => format!("hash of header `{name}`"),
