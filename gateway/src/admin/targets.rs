@@ -23,8 +23,9 @@ pub struct GroupStatus {
     pub id: String,
     /// Its name; `-` for a group that was removed and drains.
     pub name: String,
-    /// How its targets are chosen, `ROUND_ROBIN`.
-    pub algorithm: &'static str,
+    /// How its targets are chosen, `ROUND_ROBIN`; absent for functions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub algorithm: Option<&'static str>,
     /// Does everybody get requests, because too few are healthy?
     pub failing_open: bool,
     /// How often targets were ejected, since the group was made or its outlier detection was switched on.
@@ -101,6 +102,8 @@ impl GroupStatus {
         Self {
             id: id.to_string(),
             name: name.to_owned(),
+            algorithm: None,
+            ejections: 0,
             failing_open: false,
             targets: vec![function],
         }
@@ -122,6 +125,9 @@ impl TargetState {
             address: None,
             status: status.as_str(),
             reason_code: Some(reason.as_str()),
+            ejected: false,
+            recent_ejections: 0,
+            weight: 1,
             receives_requests: true,
             in_flight: 0,
             seconds_in_status: 0,
@@ -148,7 +154,7 @@ fn group_status(parts: &[&Group], now: Instant) -> Option<GroupStatus> {
     Some(GroupStatus {
         id: group.id().to_string(),
         name: group.name().to_owned(),
-        algorithm: algorithm(&group.algorithm()),
+        algorithm: Some(algorithm(&group.algorithm())),
         ejections: parts.iter().map(|part| part.ejections()).sum(),
         failing_open: parts.iter().any(|part| part.is_failing_open()),
         targets: targets.collect(),

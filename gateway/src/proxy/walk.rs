@@ -423,10 +423,11 @@ fn forward_to(exchange: &mut Exchange, head: &RequestHeader, group: Arc<TargetGr
 ///
 /// Nothing is checked here, so all targets may be chosen. Where a zone is preferred, a hash then leads elsewhere than when they are healthy.
 fn bound(exchange: &Exchange) -> Option<Bound> {
-    let (group, lease) = (exchange.group.as_ref()?, exchange.lease.as_ref()?);
+    let targets = exchange.group.as_ref()?.targets()?;
+    let lease = exchange.lease.as_ref()?;
     let by = match (&exchange.affinity.sticky, exchange.affinity.hash) {
         (Some(kept), _) if kept == lease.key() => Tie::Cookie,
-        (None, Some(_)) if !group.live.prefers_zone() => Tie::Hash,
+        (None, Some(_)) if !targets.live.prefers_zone() => Tie::Hash,
         _ => return None,
     };
     Some(Bound {

@@ -58,8 +58,9 @@ pub(super) struct GroupReport {
     pub(super) weight: u32,
     /// Its part of the requests, from 0 to 1.
     pub(super) share: f64,
-    /// How its targets are chosen, `ROUND_ROBIN`.
-    pub(super) algorithm: &'static str,
+    /// How its targets are chosen, `ROUND_ROBIN`; none for a function.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) algorithm: Option<&'static str>,
     /// The target that such requests get while it may be chosen, where they say so themselves.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) bound: Option<BoundReport>,
@@ -83,9 +84,12 @@ pub(super) struct BoundReport {
 
 impl BoundReport {
     fn of(bound: &Bound, group: &TargetGroup) -> Self {
-        let by = match (bound.by, &group.hash) {
+        let targets = group.targets();
+        let hash = targets.and_then(|targets| targets.hash.as_ref());
+        let by = match (bound.by, hash) {
             (Tie::Cookie, _) => {
-                let name = group.stickiness.as_ref().map(Cookies::name);
+                let cookies = targets.and_then(|targets| targets.stickiness.as_ref());
+                let name = cookies.map(Cookies::name);
                 format!("cookie `{}`", name.unwrap_or("-"))
             }
             (Tie::Hash, Some(HashKey::Header(name))) => format!("hash of header `{name}`"),
@@ -179,7 +183,7 @@ impl GroupReport {
             function: group.function().map(|function| function.arn.to_string()),
             weight: 0,
             share: 0.0,
-            algorithm: admin::targets::algorithm(&group.live.algorithm()),
+            algorithm: targets.map(|targets| admin::targets::algorithm(&targets.live.algorithm())),
             bound: None,
             refusal: None,
             failing_open: None,

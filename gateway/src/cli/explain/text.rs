@@ -147,7 +147,10 @@ impl Display for GroupReport {
         } = self;
         write!(f, "{name}: weight {weight}, {:.1} %", share * 100.0)?;
         if let (Some(protocol), Some(version)) = (protocol, protocol_version) {
-            write!(f, ", {version} over {protocol}, {algorithm}")?;
+            write!(f, ", {version} over {protocol}")?;
+        }
+        if let Some(algorithm) = algorithm {
+            write!(f, ", {algorithm}")?;
         }
         if let Some(function) = function {
             write!(f, ", function {function}")?;
