@@ -22,6 +22,7 @@ use crate::{
 };
 
 mod balancing;
+mod eligible;
 mod hashing;
 mod model;
 mod outliers;
