@@ -56,11 +56,11 @@ impl Roster {
         if let (Some(tables), Some(hash)) = (tables, wanted.hash) {
             return self.hashed(tables, hash, wanted);
         }
-        let tier = match &self.tiers {
-            Tiers::One(tier) => tier,
-            Tiers::Apart { near, far, bound } => near_or_far(near, far, *bound, dice.roll()),
-        };
-        self.drawn(tier, rotations, &mut dice, wanted)
+        let (tier, other) = self.tiers.by(|| dice.roll());
+        let first = self.drawn(tier, rotations, &mut dice, wanted)?;
+        unless_tried(first, wanted, other, |tier| {
+            self.drawn(tier, rotations, &mut dice, wanted)
+        })
     }
 
     /// The target that the client had before, while it may be chosen.
@@ -97,11 +97,21 @@ impl Roster {
     /// The target of a hash. It is passed over while it may not be chosen, and the hash goes on to another entry of the table, which is
     /// the same for all requests with this hash.
     fn hashed(&self, tables: &Tables, hash: u64, wanted: &Wanted<'_>) -> Option<&Arc<Live>> {
-        let tier = match &self.tiers {
-            Tiers::One(tier) => tier,
-            // The same for each hash, or its requests would have two targets.
-            Tiers::Apart { near, far, bound } => near_or_far(near, far, *bound, hash::mix(!hash)),
-        };
+        // The same for each hash, or its requests would have two targets.
+        let (tier, other) = self.tiers.by(|| hash::mix(!hash));
+        let first = self.hashed_in(tier, tables, hash, wanted)?;
+        unless_tried(first, wanted, other, |tier| {
+            self.hashed_in(tier, tables, hash, wanted)
+        })
+    }
+
+    fn hashed_in(
+        &self,
+        tier: &Tier,
+        tables: &Tables,
+        hash: u64,
+        wanted: &Wanted<'_>,
+    ) -> Option<&Arc<Live>> {
         let table = tier.table(tables);
         let mut entry = hash;
         for _ in 0..DRAWS {
@@ -128,6 +138,29 @@ impl Roster {
     }
 }
 
-fn near_or_far<'t>(near: &'t Tier, far: &'t Tier, bound: u64, random: u64) -> &'t Tier {
-    if random < bound { near } else { far }
+/// This target, or one of the other tier when it was tried: then all of its own tier were.
+fn unless_tried<'r>(
+    first: &'r Arc<Live>,
+    wanted: &Wanted<'_>,
+    other: Option<&'r Tier>,
+    choose: impl FnOnce(&'r Tier) -> Option<&'r Arc<Live>>,
+) -> Option<&'r Arc<Live>> {
+    if !wanted.has_tried(first.key()) {
+        return Some(first);
+    }
+    let second = other.and_then(choose);
+    second
+        .filter(|live| !wanted.has_tried(live.key()))
+        .or(Some(first))
+}
+
+impl Tiers {
+    /// The tier of a request with this random number, which is asked for only where it matters, and the other tier.
+    fn by(&self, random: impl FnOnce() -> u64) -> (&Tier, Option<&Tier>) {
+        match self {
+            Self::One(tier) => (tier, None),
+            Self::Apart { near, far, bound } if random() <= *bound => (near, Some(far)),
+            Self::Apart { near, far, .. } => (far, Some(near)),
+        }
+    }
 }

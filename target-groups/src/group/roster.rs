@@ -40,7 +40,7 @@ pub(super) enum Eligible {
 pub(super) enum Tiers {
     /// To one tier.
     One(Tier),
-    /// To the near one, those whose random number is below `bound`; else to the far one.
+    /// To the near one, those whose random number is not beyond `bound`; else to the far one.
     Apart { near: Tier, far: Tier, bound: u64 },
 }
 
@@ -132,10 +132,10 @@ fn tiers(membership: &Membership, eligible: &Eligible) -> Tiers {
         let shares = shares(membership, positions.iter().copied());
         Tier::some(place, positions.into(), shares)
     };
-    match (near.is_empty(), far.is_empty(), bound) {
-        (true, _, _) => Tiers::One(tier(Place::Far, far)),
-        (_, true, _) | (_, _, None) => Tiers::One(tier(Place::Near, near)),
-        (false, false, Some(bound)) => Tiers::Apart {
+    match (near.is_empty(), far.is_empty()) {
+        (true, _) => Tiers::One(tier(Place::Far, far)),
+        (_, true) => Tiers::One(tier(Place::Near, near)),
+        (false, false) => Tiers::Apart {
             near: tier(Place::Near, near),
             far: tier(Place::Far, far),
             bound,
@@ -160,13 +160,13 @@ fn shares(membership: &Membership, positions: impl Iterator<Item = u32> + Clone)
         .flatten()
 }
 
-/// Below which random number a request stays near, when so many of the registered near targets are ready; `None` when all do.
-fn bound(ready: usize, registered: usize, spill_over: u8) -> Option<u64> {
+/// Up to which random number a request stays near, when so many of the registered near targets are ready: the largest when all do.
+fn bound(ready: usize, registered: usize, spill_over: u8) -> u64 {
     // ready / registered over spill_over / 100
-    let part = u128::try_from(ready.saturating_mul(100)).ok()?;
-    let whole = u128::try_from(registered.saturating_mul(spill_over.into())).ok()?;
-    let bound = (part << 64).checked_div(whole)?;
-    u64::try_from(bound).ok()
+    let part = u128::try_from(ready.saturating_mul(100)).unwrap_or(0);
+    let whole = u128::try_from(registered.saturating_mul(spill_over.into())).unwrap_or(0);
+    let bound = (part << 64).checked_div(whole);
+    bound.map_or(u64::MAX, |bound| u64::try_from(bound).unwrap_or(u64::MAX))
 }
 
 impl Warming {
