@@ -22,7 +22,10 @@ fn headers(kind: &'static str) -> HeaderMap {
     let mut headers: HeaderMap = (0..14)
         .map(|number| {
             let name = HeaderName::try_from(format!("x-header-{number}")).unwrap();
-            (name, HeaderValue::from_static("a value of usual length, 36 bytes"))
+            (
+                name,
+                HeaderValue::from_static("a value of usual length, 36 bytes"),
+            )
         })
         .collect();
     headers.insert("content-type", HeaderValue::from_static(kind));
@@ -50,7 +53,9 @@ fn events(criterion: &mut Criterion, kind: &'static str, name: &str) {
         };
         group.throughput(Throughput::Bytes(size as u64));
         group.bench_function(BenchmarkId::from_parameter(size), |bencher| {
-            bencher.iter(|| function::event(EventVersion::V2, black_box(&event), EVENT_BYTES).unwrap());
+            bencher.iter(|| {
+                function::event(EventVersion::V2, black_box(&event), EVENT_BYTES).unwrap()
+            });
         });
     }
     group.finish();
@@ -60,7 +65,8 @@ fn answers(criterion: &mut Criterion, encoded: bool, name: &str) {
     let mut group = criterion.benchmark_group(format!("answer/{name}"));
     for size in SIZES {
         let body = "a".repeat(size / 4 * 4);
-        let headers = r#""content-type":"text/plain","cache-control":"no-store","set-cookie":["a=1","b=2"]"#;
+        let headers =
+            r#""content-type":"text/plain","cache-control":"no-store","set-cookie":["a=1","b=2"]"#;
         let result = format!(
             r#"{{"statusCode":200,"headers":{{{headers}}},"isBase64Encoded":{encoded},"body":"{body}"}}"#
         );

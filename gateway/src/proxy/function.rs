@@ -43,6 +43,7 @@ pub(super) async fn answer(
     let Some(function) = group.function() else {
         return Ok(false);
     };
+    exchange.set_deadline(session.req_header());
     let mut held = shared.function_memory.share();
     match outcome(session, exchange, (&group, function), (client, &mut held)).await? {
         Ok(answer) => send(session, exchange, answer).await?,
@@ -122,12 +123,18 @@ async fn outcome(
         return Ok(Err(failure));
     };
     let limits = exchange.snapshot.as_ref().map(|snapshot| &snapshot.limits);
-    let whole = function.timeout(exchange.idle());
+    let now = Instant::now();
+    exchange.request_ended = Some(now);
+    let timeout = function.timeout(exchange.idle());
+    // What the rule allows counts as well.
+    let whole = exchange.latest_end().map_or(timeout, |end| {
+        timeout.min(end.saturating_duration_since(now))
+    });
     let times = Times {
         connect: limits.map_or(whole, |limits| limits.connect_timeout),
         whole,
     };
-    exchange.sent = Some(Instant::now());
+    exchange.sent = Some(now);
     let called = tokio::select! {
         called = client.call(function.call(), event, times, held) => called,
         // The call is dropped, and its connection with it: nobody waits for the answer.

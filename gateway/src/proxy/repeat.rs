@@ -205,7 +205,7 @@ impl Exchange {
     }
 
     /// When the request must be over as far as that is known; the time since its own end counts once there is one.
-    fn latest_end(&self) -> Option<Instant> {
+    pub(super) fn latest_end(&self) -> Option<Instant> {
         let limit = self
             .traffic
             .as_ref()

@@ -859,3 +859,18 @@ async fn a_slow_client_keeps_nobody_else_from_the_function() {
     let event = event(target.seen().last().unwrap());
     assert_eq!(event["body"], STANDARD.encode("helloworld"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_timeouts_of_a_rule_bound_calls_too() {
+    let target = Target::holding("late").await;
+    let mut gateway = Setup::with_function(&target)
+        .set("services.orders.timeouts", json!({"requestMillis": 200}))
+        .start()
+        .await;
+    for via in [Via::Http1, Via::Http2] {
+        let answer = gateway.send(via, Request::get("orders.test", "/")).await;
+        answer.has_status(504);
+        let record = gateway.record_of(&answer).await;
+        record.failed(504, "TargetDataTimeout");
+    }
+}
