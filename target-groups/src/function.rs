@@ -1,7 +1,7 @@
 //! Functions: the event that a request becomes, and the answer that a function's result is.
 //!
-//! * [`event`] writes the JSON of versions V1 and V2.
-//! * [`answer`] reads what the function gave back. Whatever that is, the outcome is an answer that can be sent or a [`Fault`] with a
+//! * [`mod@event`] writes the JSON of versions V1 and V2.
+//! * [`mod@answer`] reads what the function gave back. Whatever that is, the outcome is an answer that can be sent or a [`Fault`] with a
 //!   name: functions are their owner's code, and their results are as hostile as any other byte.
 //!
 //! * [`Invocations`] counts the requests that are with a function, and bounds them.

@@ -6,11 +6,14 @@
 //! * [`status`] names what users see: statuses and reason codes.
 //! * [`function`] turns requests into the events of functions, and their results into answers.
 //! * [`weights`] chooses among the target groups of a forward action.
+//! * [`outliers`] tells when failing requests eject a target, from outcomes that somebody else reports.
 //!
 //! Rules, with "VPC Lattice user guide" as the source unless a module says otherwise:
 //!
 //! * Round robin over the healthy targets of the group. When no target is healthy, over all of them (fail open). Groups
 //!   whose targets are not checked use all of them.
+//! * What a configuration adds is in [`trellis_model::config::Balancing`]: other algorithms, weights, slow start, zones, a panic
+//!   threshold.
 //! * A deregistered target gets nothing new and stays *draining* until its running requests end, for at most 60 s.
 //!
 //! This crate has no clock, no dice, no I/O and starts no task: time and random numbers are arguments. `clippy.toml` keeps it so.
