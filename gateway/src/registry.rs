@@ -23,7 +23,10 @@ use trellis_target_groups::{
     CheckEpoch, Group, ProbeOutcome, StatusChange, TargetKey, Use, function::Invocations,
 };
 
-use crate::probe::ProbeError;
+use crate::{
+    pools::{Pool, Pools},
+    probe::ProbeError,
+};
 
 pub mod sweep;
 
@@ -62,6 +65,7 @@ pub struct LiveFunction {
 pub struct Registry {
     groups: Mutex<Groups>,
     functions: Mutex<HashMap<TargetGroupId, Arc<LiveFunction>>>,
+    pools: Pools,
     /// Counts calls of `apply`; the prober and the sweep look again when it moves.
     generation: watch::Sender<u64>,
     listener: StatusListener,
@@ -107,6 +111,7 @@ impl Registry {
         Self {
             groups: Mutex::default(),
             functions: Mutex::default(),
+            pools: Pools::default(),
             generation: watch::Sender::new(0),
             listener,
             alarm: Arc::default(),
@@ -125,6 +130,7 @@ impl Registry {
     /// same group again.
     pub fn apply(&self, configs: &[TargetGroup], used: &HashSet<TargetGroupId>, now: Instant) {
         let changes = self.groups.lock().apply(configs, used, now);
+        self.pools.apply(configs);
         self.report(&changes);
         self.generation
             .send_modify(|count| *count = count.wrapping_add(1));
@@ -171,6 +177,11 @@ impl Registry {
         let mut functions: Vec<_> = self.functions.lock().values().cloned().collect();
         functions.sort_by_key(|function| function.id);
         functions
+    }
+
+    /// What bounds the requests that each target of this group has, if anything does.
+    pub fn pool(&self, id: TargetGroupId) -> Option<Arc<Pool>> {
+        self.pools.of(id)
     }
 
     /// The group with this id, if it is configured.

@@ -42,7 +42,10 @@ use trellis_policy::{
 use trellis_routing::{HostTable, RuleTable, ServiceIndex};
 use trellis_target_groups::{Group, WeightedChoice};
 
-use crate::{functions::Function, stickiness::Cookies, telemetry::ServiceMetrics, tls::Terminator};
+use crate::{
+    functions::Function, pools::Pool, stickiness::Cookies, telemetry::ServiceMetrics,
+    tls::Terminator,
+};
 
 /// Everything a request needs to know, as of one generation of the configuration.
 #[derive(Debug)]
@@ -259,6 +262,8 @@ pub struct Targets {
     pub live: Arc<Group>,
     /// To be rung when one of them has failed too often.
     pub alarm: Arc<Notify>,
+    /// Bounds the requests that each of them has.
+    pub pool: Option<Arc<Pool>>,
     /// What the group's algorithm hashes.
     pub hash: Option<HashKey>,
     /// Cookies that keep clients at their targets.

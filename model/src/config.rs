@@ -36,7 +36,7 @@ pub use services::{
 pub use target_groups::{
     HealthCheck, ProtocolVersion, Target, TargetGroup, TargetGroupType, TargetProtocol,
 };
-pub use traffic::{RetryEvents, RetryPolicy, Timeouts, Traffic};
+pub use traffic::{ConnectionPool, RetryEvents, RetryPolicy, Timeouts, Traffic};
 
 use std::{collections::BTreeMap, sync::Arc};
 

@@ -41,7 +41,7 @@ pub use self::{
         EventVersion, HealthCheck, IpAddressType, Matcher, ProbeVersion, ProtocolVersion, Target,
         TargetGroup, TargetGroupConfig, TargetGroupType, TargetProtocol,
     },
-    traffic::{BackOff, Hedging, RetryBudget, RetryEvent, RetryPolicy, Timeouts},
+    traffic::{BackOff, ConnectionPool, Hedging, RetryBudget, RetryEvent, RetryPolicy, Timeouts},
 };
 
 use std::{collections::BTreeMap, fmt, marker::PhantomData};

@@ -123,6 +123,11 @@ pub const RETRY_CONCURRENCY: Range = 0..=100_000;
 /// Time after which a second attempt begins beside the first, in milliseconds.
 pub const HEDGE_DELAY: Range = 1..=3_600_000;
 
+/// Requests or connections that a target may have at a time. Source: App Mesh API reference, `VirtualNodeConnectionPool`.
+pub const POOL: Range = 1..=2_147_483_647;
+/// Requests that may wait for a place at a target, zero for none.
+pub const PENDING: Range = 0..=2_147_483_647;
+
 /// Largest header block of a request, in bytes. The upper end is what the HTTP engine takes.
 pub const HEADER_BYTES: Range = 1024..=1_048_575;
 /// Most header fields of a request. The upper end is what the HTTP engine takes.

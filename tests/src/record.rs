@@ -80,7 +80,8 @@ impl Record {
         self.has([("failureReason", reason.into()), ("responseCode", status)])
     }
 
-    pub(crate) fn is_failure(&self) -> bool {
+    /// Is it the record of a request that failed?
+    pub fn is_failure(&self) -> bool {
         self.0["failureReason"] != "-"
             || self.0["responseCode"]
                 .as_u64()

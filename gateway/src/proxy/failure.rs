@@ -12,6 +12,9 @@ use crate::{conn::Cut, h1::Violation};
 /// The reason for an error raised by our own filters: there is no target to send to.
 pub(super) const NO_TARGET: ErrorType = ErrorType::CustomCode("NoTarget", 503);
 
+/// The target has as many requests as it may, and as many wait as may.
+pub(super) const OVERLOADED: ErrorType = ErrorType::CustomCode("Overloaded", 503);
+
 /// Nobody sent anything for too long.
 pub(super) const SILENCE: ErrorType = ErrorType::ReadTimedout;
 
@@ -87,7 +90,9 @@ pub(super) fn classify(
         return (0, FailureReason::ConnectionDurationExceeded);
     }
     match (error.esource(), error.etype()) {
-        (_, etype) if *etype == NO_TARGET => (503, FailureReason::TargetConnectionError),
+        (_, etype) if *etype == NO_TARGET || *etype == OVERLOADED => {
+            (503, FailureReason::TargetConnectionError)
+        }
         // Both sides were silent, and it was the client's turn: the target waits for the rest of the body.
         (ErrorSource::Upstream, ErrorType::ReadTimedout) if body == RequestBody::Incomplete => {
             (408, FailureReason::ClientProtocolError)
@@ -171,6 +176,21 @@ fn reset_for_fault(error: &Error) -> bool {
 fn violation(error: &Error) -> Option<Violation> {
     let cause = error.root_cause().downcast_ref::<io::Error>()?;
     cause.get_ref()?.downcast_ref::<Violation>().copied()
+}
+
+/// A target that takes no more requests.
+#[expect(
+    clippy::unnecessary_box_returns,
+    reason = "the engine's errors are boxed"
+)]
+pub(super) fn overloaded(exchange: &mut Exchange, why: &'static str) -> Box<Error> {
+    exchange.fault = Some(why.into());
+    Error::create(
+        OVERLOADED,
+        ErrorSource::Internal,
+        Some(ImmutStr::from(why)),
+        None,
+    )
 }
 
 /// The engine's context texts are for its own log; ours says what an operator can act on.

@@ -5,8 +5,8 @@ mod tests;
 
 use std::{net::SocketAddr, time::Duration, time::Instant};
 
-use pingora_core::connectors::http::Connector;
-use pingora_error::{Error, ErrorSource, Result};
+use pingora_core::{connectors::http::Connector, upstreams::peer::HttpPeer};
+use pingora_error::{Error, ErrorSource, ErrorType, Result};
 use pingora_http::ResponseHeader;
 use pingora_proxy::Session;
 use smallvec::SmallVec;
@@ -20,9 +20,16 @@ use super::{
     failure::{self, RequestBody},
     forward, outcome,
 };
+use crate::pools::{Full, Place, Pool};
 
 /// Attempts at a request whose kept connection turned out to be closed by the target, besides the retries of its policy.
 const STALE: usize = 2;
+
+/// Targets that are looked at for a place before a request waits for one.
+const LOOKS: usize = 4;
+
+/// Longest wait for a place, where no timeout says otherwise.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Share of a group's requests that may be sent twice where no retry policy says otherwise: as the policies' default.
 const BUDGET: (u32, u32) = (20, 10);
@@ -42,6 +49,8 @@ pub struct Repeats {
     counted: Option<Repeat>,
     /// Counts it among those that run on the group.
     pub running: Option<Request>,
+    /// Its place at the target, where places are counted.
+    pub place: Option<Place>,
 }
 
 /// Sends a permitted request to a target and passes on the answer.
@@ -57,9 +66,7 @@ pub(super) async fn forward(
     let mut stale = 0;
     loop {
         exchange.repeats.roll = dice.roll();
-        let (peer, lease) = forward::choose_target(exchange, dice.roll(), &tried)?;
-        tried.push(lease.address());
-        exchange.lease = Some(lease);
+        let peer = take_target(dice, session, exchange, &mut tried).await?;
         exchange.repeats.attempts = exchange.repeats.attempts.saturating_add(1);
         let Err(failure) = attempt(connector, peer, session, exchange).await else {
             return Ok(());
@@ -76,6 +83,70 @@ pub(super) async fn forward(
         } else {
             return Err(failure.error);
         }
+    }
+}
+
+/// Chooses a target and, where places are counted, waits for a place at it: one that has a place at once, if there is one among the first few.
+async fn take_target(
+    dice: &Dice,
+    session: &mut Session,
+    exchange: &mut Exchange,
+    tried: &mut SmallVec<[SocketAddr; 4]>,
+) -> Result<Box<HttpPeer>> {
+    // The place of the attempt before is free for others, this request included.
+    exchange.repeats.place = None;
+    let (mut peer, mut lease) = forward::choose_target(exchange, dice.roll(), tried)?;
+    let pool = exchange
+        .group
+        .as_ref()
+        .and_then(|group| group.targets()?.pool.clone());
+    if let Some(pool) = pool {
+        let mut busy = tried.clone();
+        exchange.repeats.place = pool.try_enter(lease.address());
+        while exchange.repeats.place.is_none() && busy.len() < tried.len() + LOOKS {
+            busy.push(lease.address());
+            let (other, others) = forward::choose_target(exchange, dice.roll(), &busy)?;
+            if busy.contains(&others.address()) {
+                break;
+            }
+            (peer, lease) = (other, others);
+            exchange.repeats.place = pool.try_enter(lease.address());
+        }
+        if exchange.repeats.place.is_none() {
+            let place = wait(&pool, lease.address(), session, exchange).await?;
+            exchange.repeats.place = Some(place);
+        }
+    }
+    tried.push(lease.address());
+    exchange.lease = Some(lease);
+    Ok(peer)
+}
+
+/// Waits for a place at a target, as long as the request has time and its client stays.
+async fn wait(
+    pool: &Pool,
+    target: SocketAddr,
+    session: &mut Session,
+    exchange: &mut Exchange,
+) -> Result<Place> {
+    let body_pending = !session.as_mut().is_body_done();
+    let deadline = exchange.latest_end();
+    let patience = exchange.idle().unwrap_or(PATIENCE);
+    let until = Instant::now() + patience;
+    let until = deadline.map_or(until, |deadline| deadline.min(until));
+    tokio::select! {
+        place = pool.enter(target) => place.map_err(|Full| {
+            failure::overloaded(exchange, "the target has as many requests as it may, and as many wait for it")
+        }),
+        gone = from_client(session, true, body_pending) => match gone {
+            Err(error) => Err(error.into_down()),
+            Ok(_) => Err(Error::explain(ErrorType::ConnectionClosed, "the client left").into_down()),
+        },
+        () = tokio::time::sleep_until(until.into()) => Err(if deadline == Some(until) {
+            Error::explain(failure::REQUEST_OVER, "the time of the request is over").into_up()
+        } else {
+            failure::overloaded(exchange, "no place at the target became free")
+        }),
     }
 }
 

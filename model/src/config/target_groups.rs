@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, net::SocketAddr, ops::RangeInclusive, time::Duration};
 
-use super::{Balancing, OutlierDetection};
+use super::{Balancing, ConnectionPool, OutlierDetection};
 use crate::{
     arn::Arn,
     id::{TargetGroupId, VpcId},
@@ -66,6 +66,8 @@ pub struct TargetGroup {
     pub balancing: Balancing,
     /// When a target that fails requests gets none for a while; `None`: never.
     pub outlier_detection: Option<OutlierDetection>,
+    /// How many requests each target may have at a time; `None` for any number.
+    pub connection_pool: Option<ConnectionPool>,
     /// The targets, no (id, port) twice.
     pub targets: Vec<Target>,
     /// Tags, for those who look at the running configuration.

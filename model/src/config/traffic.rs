@@ -13,6 +13,15 @@ pub struct Traffic {
     pub hedge_after: Option<Duration>,
 }
 
+/// How many requests a target may have at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ConnectionPool {
+    /// As many: one or more.
+    pub most: u32,
+    /// As many more may wait.
+    pub pending: u32,
+}
+
 impl Traffic {
     /// May a request be sent more than once?
     pub fn may_repeat(&self) -> bool {

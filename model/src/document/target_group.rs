@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Balancing, FunctionCall, OutlierDetection, object::objects, unique_keys};
+use super::{
+    Balancing, ConnectionPool, FunctionCall, OutlierDetection, object::objects, unique_keys,
+};
 use crate::ranges;
 
 /// A target group: targets that share protocol and health check.
@@ -27,6 +29,8 @@ pub struct TargetGroup {
     pub balancing: Option<Balancing>,
     /// Trellis: when a target that fails requests gets none for a while. Absent: never.
     pub outlier_detection: Option<OutlierDetection>,
+    /// Trellis: how many requests each target may have at a time. Absent: any number.
+    pub connection_pool: Option<ConnectionPool>,
     /// Trellis: how the function is called, for type `LAMBDA` only. Absent: as `gateway.functions` says.
     pub function: Option<FunctionCall>,
     /// The targets; each pair of id and port appears once.

@@ -118,4 +118,32 @@ pub struct Hedging {
     pub after_millis: i64,
 }
 
-objects!(Timeouts, RetryPolicy, BackOff, RetryBudget, Hedging);
+/// How many requests each target of a group may have at a time, on all workers of the gateway together. Beyond it they wait for a place, as
+/// long as their timeouts allow; beyond those that may wait, they are answered with 503 at once.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(
+    remote = "Self",
+    rename_all = "camelCase",
+    deny_unknown_fields,
+    default
+)]
+pub struct ConnectionPool {
+    /// Of groups of version `HTTP1`: connections in use, of which each has one request.
+    #[schemars(range(min = *ranges::POOL.start(), max = *ranges::POOL.end()))]
+    pub max_connections: Option<i64>,
+    /// Of groups of versions `HTTP2` and `GRPC`: requests, which share connections.
+    #[schemars(range(min = *ranges::POOL.start(), max = *ranges::POOL.end()))]
+    pub max_requests: Option<i64>,
+    /// Requests that wait for a place at a target.
+    #[schemars(range(min = *ranges::PENDING.start(), max = *ranges::PENDING.end()), extend("default" = 1024))]
+    pub max_pending_requests: Option<i64>,
+}
+
+objects!(
+    ConnectionPool,
+    Timeouts,
+    RetryPolicy,
+    BackOff,
+    RetryBudget,
+    Hedging
+);

@@ -91,6 +91,7 @@ fn config(targets: impl IntoIterator<Item = u16>) -> TargetGroup {
         targets: targets.into_iter().map(target).collect(),
         balancing: Balancing::default(),
         outlier_detection: None,
+        connection_pool: None,
         tags: BTreeMap::new(),
         place: trellis_model::problem::Place::default(),
     }

@@ -19,6 +19,7 @@ mod faults;
 mod functions;
 mod headers;
 mod identities;
+mod pools;
 mod protocols;
 mod rehearsals;
 mod reloads;

@@ -136,6 +136,7 @@ impl<'a> Carrier<'a> {
                 *self.route = won.route;
                 self.exchange.reached = Some(won.lease.address());
                 self.exchange.lease = Some(won.lease);
+                self.exchange.repeats.place = won.place;
                 self.send_error = None;
                 self.target_sent(Ok(won.first)).await
             }
@@ -236,6 +237,10 @@ impl<'a> Carrier<'a> {
                 }
                 Some(Ok(Event::Sent)) | None => break,
             };
+        }
+        if self.request_done && tasks.last().is_some_and(HttpTask::is_end) {
+            // The target has done its part. The client may take its time, or be back with another request before this returns.
+            self.exchange.repeats.place = None;
         }
         self.answer(tasks).await
     }

@@ -8,7 +8,10 @@ use pingora_proxy::Session;
 use trellis_target_groups::Lease;
 
 use super::{Clock, Route, connect};
-use crate::proxy::{exchange::Exchange, forward, repeat, request, upstream::Event};
+use crate::{
+    pools::Place,
+    proxy::{exchange::Exchange, forward, repeat, request, upstream::Event},
+};
 
 /// An attempt that runs until the first part of its answer is there.
 pub(super) type Rival<'a> = Pin<Box<dyn Future<Output = Result<Won>> + Send + 'a>>;
@@ -17,6 +20,7 @@ pub(super) type Rival<'a> = Pin<Box<dyn Future<Output = Result<Won>> + Send + 'a
 pub(super) struct Won {
     pub(super) route: Route,
     pub(super) lease: Lease,
+    pub(super) place: Option<Place>,
     pub(super) first: Event,
 }
 
@@ -35,6 +39,15 @@ pub(super) fn begin<'a>(
     if tried.contains(&lease.address()) || !exchange.allow_repeat() {
         return None;
     }
+    // A second attempt waits for nobody's place.
+    let pool = exchange
+        .group
+        .as_ref()
+        .and_then(|group| group.targets()?.pool.clone());
+    let place = match pool {
+        Some(pool) => Some(pool.try_enter(lease.address())?),
+        None => None,
+    };
     let bodiless = session.as_mut().is_body_empty();
     // Which version the connection speaks shows when it is there.
     let http1 = request::in_http1(session.req_header(), exchange, !bodiless).ok()?;
@@ -59,6 +72,7 @@ pub(super) fn begin<'a>(
         Ok(Won {
             route,
             lease,
+            place,
             first,
         })
     }))

@@ -138,6 +138,7 @@ impl<'a> Builder<'a> {
         for (member, is_there) in [
             ("balancing", written.balancing.is_some()),
             ("outlierDetection", written.outlier_detection.is_some()),
+            ("connectionPool", written.connection_pool.is_some()),
         ] {
             if is_there {
                 let message = format!("a target group of type LAMBDA has no `{member}`");

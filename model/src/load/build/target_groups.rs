@@ -132,6 +132,9 @@ impl<'a> Builder<'a> {
         let in_outliers = at.member("outlierDetection");
         let outliers = written.outlier_detection.as_ref();
         let outliers = outliers.map(|written| self.outlier_detection(&in_outliers, written));
+        let in_pool = at.member("connectionPool");
+        let pool = written.connection_pool.as_ref();
+        let pool = pool.map(|written| self.connection_pool(&in_pool, written, version));
         let tags = self.tags(&at.member("tags"), &written.tags);
         let home = Home {
             kind,
@@ -161,6 +164,7 @@ impl<'a> Builder<'a> {
             health_check: health_check?,
             balancing: balancing?,
             outlier_detection: given(outliers)?,
+            connection_pool: given(pool)?,
             targets: targets?,
             tags,
             place: self.place(at),

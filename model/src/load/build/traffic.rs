@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::{Builder, gateway::given};
 use crate::{
-    config::{RetryEvents, RetryPolicy, Timeouts, Traffic},
+    config::{ConnectionPool, ProtocolVersion, RetryEvents, RetryPolicy, Timeouts, Traffic},
     document::{self, RetryEvent},
     load::path::At,
     ranges,
@@ -163,6 +163,38 @@ impl Builder<'_> {
             return None;
         }
         Some((Duration::from_millis(base), Duration::from_millis(most)))
+    }
+
+    /// Source: App Mesh API reference: pools of HTTP listeners bound connections, those of HTTP/2 and gRPC listeners requests.
+    pub(super) fn connection_pool(
+        &mut self,
+        at: &At<'_>,
+        written: &document::ConnectionPool,
+        version: ProtocolVersion,
+    ) -> Option<ConnectionPool> {
+        let connections = ("maxConnections", written.max_connections);
+        let requests = ("maxRequests", written.max_requests);
+        let (wanted, strange) = match version {
+            ProtocolVersion::Http1 => (connections, requests),
+            ProtocolVersion::Http2 | ProtocolVersion::Grpc => (requests, connections),
+        };
+        if strange.1.is_some() {
+            let (member, other) = (strange.0, wanted.0);
+            self.error(&at.member(member), "does not fit the version of the group")
+                .hint(format!("`{other}` is the limit of such targets"));
+            return None;
+        }
+        let Some(most) = wanted.1 else {
+            self.error(at, format!("`{}` is missing", wanted.0));
+            return None;
+        };
+        let most = self.in_range(&at.member(wanted.0), most, &ranges::POOL);
+        let at = at.member("maxPendingRequests");
+        let pending = self.number(&at, written.max_pending_requests, &ranges::PENDING, 1024);
+        Some(ConnectionPool {
+            most: most?,
+            pending: pending?,
+        })
     }
 
     /// Attempts that the request has no time for are most likely a mistake.
