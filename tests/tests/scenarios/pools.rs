@@ -30,7 +30,10 @@ async fn requests_wait_for_a_place_and_are_turned_away_beyond_that() {
             .collect();
         // Two are there, three wait, and one is told at once.
         let refused = gateway
-            .record_where("the one that was turned away", |record| record.is_failure())
+            .record_where(
+                "the one that was turned away",
+                trellis_tests::Record::is_failure,
+            )
             .await;
         refused.failed(503, "TargetConnectionError");
         target.arrived(2).await;
