@@ -2,7 +2,8 @@
 //!
 //! * [`Prober`] owns the one scheduler task (`probe/schedule.rs`), which keeps every target's next start in a heap and runs a
 //!   bounded number of probes at a time, each a task of its own under the check's timeout.
-//! * [`Checker`] is one probe; [`http::HttpChecker`] is the one VPC Lattice has.
+//! * [`Checker`] is one probe; [`network::NetworkChecker`] makes them over HTTP, which is what VPC Lattice has, by the gRPC health
+//!   protocol, TCP and TLS.
 //! * [`dial::Dialer`] opens the connection, inside the VPC that the target lives in.
 //!
 //! A target at rest costs some hundred bytes and no timer, so ten thousand of them are cheap; what costs is the probe itself.
@@ -18,25 +19,35 @@ use trellis_model::{config::HealthCheck, id::VpcId};
 use crate::registry::Registry;
 
 pub mod dial;
-pub mod http;
+mod grpc;
+mod http;
+pub mod network;
 mod schedule;
 mod tls;
+
+pub use grpc::GrpcError;
 
 /// Random numbers, spread evenly over all 64 bits.
 pub type Random = Box<dyn FnMut() -> u64 + Send>;
 
+/// Who is probed, and how.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked<'a> {
+    /// Where the address is.
+    pub vpc: &'a VpcId,
+    /// The target, at the port of the probe.
+    pub address: SocketAddr,
+    /// The check.
+    pub check: &'a HealthCheck,
+}
+
 /// One probe.
 #[async_trait]
 pub trait Checker: Send + Sync {
-    /// Asks the target at `address` inside `vpc` whether it is well.
+    /// Asks a target whether it is well.
     ///
     /// The caller stops waiting after the check's timeout and drops the future; nothing may be left running then.
-    async fn check(
-        &self,
-        vpc: &VpcId,
-        address: SocketAddr,
-        check: &HealthCheck,
-    ) -> Result<(), ProbeError>;
+    async fn check(&self, asked: &Asked<'_>) -> Result<(), ProbeError>;
 }
 
 /// Why a probe failed.
@@ -57,6 +68,12 @@ pub enum ProbeError {
     /// An answer, but not a wanted one.
     #[error("status {0} is not a success code")]
     Status(u16),
+    /// An answer of a wanted status whose body says something else.
+    #[error("the body is not the expected one")]
+    Body,
+    /// Not the answer of a gRPC server that is well.
+    #[error(transparent)]
+    Grpc(#[from] GrpcError),
     /// The check's path cannot be requested.
     #[error("the path cannot be requested")]
     Path(#[source] ::http::Error),

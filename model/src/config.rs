@@ -7,6 +7,7 @@
 mod balancing;
 mod functions;
 mod gateway;
+mod health;
 mod identities;
 mod logs;
 mod networks;
@@ -21,6 +22,7 @@ pub use functions::{
     FunctionParts, FunctionSigner,
 };
 pub use gateway::{DnsSettings, GatewaySettings, Limits, SessionKey, Upgrades};
+pub use health::{BodyMatch, HealthCheck, HttpProbe, Probe, ProbeVersion};
 pub use identities::{
     AttributeMatch, CertificateMatch, ClaimMatch, Evidence, IdentityProvider, Mapping,
     ProviderKeys, SubjectAttribute, TextMatch, TrustStore,
@@ -33,9 +35,7 @@ pub use services::{
     HeaderMatch, HeaderMatchKind, HttpMatch, Listener, ListenerProtocol, PathMatch, PathMatchKind,
     Rule, RulePriority, Service, Weight, WeightedTargetGroup,
 };
-pub use target_groups::{
-    HealthCheck, ProtocolVersion, Target, TargetGroup, TargetGroupType, TargetProtocol,
-};
+pub use target_groups::{ProtocolVersion, Target, TargetGroup, TargetGroupType, TargetProtocol};
 pub use traffic::{ConnectionPool, RetryEvents, RetryPolicy, Timeouts, Traffic};
 
 use std::{collections::BTreeMap, sync::Arc};

@@ -8,6 +8,7 @@
 mod balancing;
 mod function;
 mod gateway;
+mod health;
 mod network;
 mod object;
 mod policy;
@@ -22,6 +23,7 @@ pub use self::{
     },
     function::{FunctionApi, FunctionCall, FunctionCredentials, FunctionMode, FunctionNames},
     gateway::{Dns, Explain, Gateway, GatewayLimits, SessionKey, Upgrades},
+    health::{BodyMatch, HealthCheck, Matcher, ProbeProtocol, ProbeVersion},
     network::{
         AccessLogSubscription, Attachment, AuthPolicyMode, AuthType, LogDestination,
         ServiceAssociation, ServiceNetwork, Vpc, VpcAssociation,
@@ -38,8 +40,8 @@ pub use self::{
         PathMatchValue, Rule, RuleMatch, Service, ServiceLimits, WeightedTargetGroup,
     },
     target_group::{
-        EventVersion, HealthCheck, IpAddressType, Matcher, ProbeVersion, ProtocolVersion, Target,
-        TargetGroup, TargetGroupConfig, TargetGroupType, TargetProtocol,
+        EventVersion, IpAddressType, ProtocolVersion, Target, TargetGroup, TargetGroupConfig,
+        TargetGroupType, TargetProtocol,
     },
     traffic::{BackOff, ConnectionPool, Hedging, RetryBudget, RetryEvent, RetryPolicy, Timeouts},
 };

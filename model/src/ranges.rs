@@ -25,6 +25,10 @@ pub const LONG_IDLE_TIMEOUT: Range = 0..=604_800;
 pub const PROBE_INTERVAL: Range = 5..=300;
 /// Longest wait for the answer to a probe, in seconds; zero means the default.
 pub const PROBE_TIMEOUT: Range = 1..=120;
+/// Time between two probes where it is given in milliseconds. The lower end is ours; App Mesh begins at 5 000.
+pub const PROBE_INTERVAL_MILLIS: Range = 100..=300_000;
+/// Longest wait for the answer to a probe where it is given in milliseconds. The lower end is ours; App Mesh begins at 2 000.
+pub const PROBE_TIMEOUT_MILLIS: Range = 10..=120_000;
 /// Probes in a row that change a target's status; zero means the default.
 pub const PROBE_THRESHOLD: Range = 2..=10;
 /// Status codes that may count as success of a probe.
@@ -56,6 +60,10 @@ pub const HEADER_VALUE: Lengths = 1..=200;
 pub const TARGET_ID: Lengths = 1..=200;
 /// Length of a health check's path.
 pub const PROBE_PATH: Lengths = 1..=2048;
+/// Length of a service's name in gRPC health checks. Ours.
+pub const GRPC_SERVICE: Lengths = 1..=255;
+/// Length of what the body of an answer to a probe must say, in bytes. Ours.
+pub const PROBE_BODY: Lengths = 1..=1024;
 /// Length of a health check's matcher.
 pub const MATCHER: Lengths = 1..=2000;
 /// Length of the name of a user or role. Source: IAM API reference, `CreateUser` and `CreateRole`.

@@ -97,8 +97,8 @@ pub struct CheckPlan {
     pub check: Arc<HealthCheck>,
     /// To be handed back with each outcome.
     pub epoch: CheckEpoch,
-    /// The registered targets.
-    pub targets: Vec<TargetKey>,
+    /// The registered targets, and the zones that they are in.
+    pub targets: Vec<(TargetKey, Option<Arc<str>>)>,
 }
 
 /// One target group: who its targets are, how they are and whose turn it is. Shared by all worker threads.

@@ -8,6 +8,7 @@ mod tests;
 
 mod balancing;
 mod functions;
+mod health;
 mod identities;
 
 use std::time::Duration;
@@ -15,10 +16,10 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 use trellis_model::config::{
     AccessLogSubscription, Action, AuthPolicyMode, AuthType, Case, ClientCertificateMode, Config,
-    DnsSettings, GatewaySettings, HeaderMatchKind, HealthCheck, HttpMatch, Limits, Listener,
-    ListenerProtocol, LogDestination, LoggedResource, PathMatchKind, PolicyLanguage, PolicyText,
-    ProtocolVersion, Role, Service, ServiceNetwork, TargetGroup, TargetGroupType, TargetProtocol,
-    Traffic, Upgrades, User, Vpc,
+    DnsSettings, GatewaySettings, HeaderMatchKind, HttpMatch, Limits, Listener, ListenerProtocol,
+    LogDestination, LoggedResource, PathMatchKind, PolicyLanguage, PolicyText, ProtocolVersion,
+    Role, Service, ServiceNetwork, TargetGroup, TargetGroupType, TargetProtocol, Traffic, Upgrades,
+    User, Vpc,
 };
 use trellis_model::name::DomainName;
 
@@ -281,7 +282,7 @@ fn target_group(group: &TargetGroup) -> Value {
             "protocol": protocol(group.protocol),
             "protocolVersion": version(group.version),
             "vpcIdentifier": group.vpc.as_str(),
-            "healthCheck": group.health_check.as_ref().map(health_check),
+            "healthCheck": group.health_check.as_ref().map(health::health_check),
         },
         "balancing": balancing::balancing(&group.balancing),
         "outlierDetection": group.outlier_detection.as_ref().map(balancing::outlier_detection),
@@ -294,29 +295,6 @@ fn target_group(group: &TargetGroup) -> Value {
             })
         }),
         "tags": group.tags,
-    })
-}
-
-fn health_check(check: &HealthCheck) -> Value {
-    let codes: Vec<String> = check
-        .success_codes
-        .iter()
-        .map(|range| match (range.start(), range.end()) {
-            (start, end) if start == end => start.to_string(),
-            (start, end) => format!("{start}-{end}"),
-        })
-        .collect();
-    json!({
-        "enabled": check.enabled,
-        "protocol": protocol(check.protocol),
-        "protocolVersion": version(check.version),
-        "port": check.port,
-        "path": check.path,
-        "healthCheckIntervalSeconds": check.interval.as_secs(),
-        "healthCheckTimeoutSeconds": check.timeout.as_secs(),
-        "healthyThresholdCount": check.healthy_threshold,
-        "unhealthyThresholdCount": check.unhealthy_threshold,
-        "matcher": {"httpCode": codes.join(",")},
     })
 }
 

@@ -1,122 +1,96 @@
-//! A probe over HTTP: one GET on a connection of its own, judged by the status of the answer.
+//! A probe over HTTP: one GET on a connection of its own, judged by the status of the answer and, where the check says so, its body.
 //!
-//! HTTP/1.1 and HTTP/2, in the clear (HTTP/2 with prior knowledge) or over TLS (with ALPN). Only the head of the answer is
-//! read; redirects are answers like others. Of the parts that VPC Lattice does not document we send `Host` with the target's
-//! address and port and a `User-Agent` that tells operators of targets who asks.
+//! HTTP/1.1 and HTTP/2, in the clear (HTTP/2 with prior knowledge) or over TLS (with ALPN). The body is read as far as the check
+//! needs to know, and not at all where it does not ask; redirects are answers like others. Of the parts that VPC Lattice does not
+//! document we send `Host` with the target's address and port and a `User-Agent` that tells operators of targets who asks.
 
 use std::{
-    fmt,
     net::SocketAddr,
     pin::pin,
     sync::{Arc, Weak},
 };
 
-use ::http::{Request, StatusCode, Uri, header, uri::Scheme};
-use async_trait::async_trait;
-use bytes::Bytes;
-use http_body_util::Empty;
-use hyper::client::conn::{http1, http2};
+use ::http::{Request, Response, Uri, header, uri::Scheme};
+use bytes::{Bytes, BytesMut};
+use http_body_util::{BodyExt as _, Empty};
+use hyper::{
+    body::{Body, Incoming},
+    client::conn::{http1, http2},
+};
 use hyper_util::rt::TokioIo;
+use memchr::memmem;
 use parking_lot::Mutex;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     task::JoinSet,
 };
-use trellis_model::{
-    config::{HealthCheck, ProtocolVersion, TargetProtocol},
-    id::VpcId,
-};
+use trellis_model::config::{BodyMatch, HttpProbe, ProbeVersion, TargetProtocol};
 
-use super::{Checker, ProbeError, dial::Dialer, tls::Unverified};
+use super::ProbeError;
 
 /// Name under which probes introduce themselves.
-pub const USER_AGENT: &str = "Trellis-HealthChecker";
+pub(super) const USER_AGENT: &str = "Trellis-HealthChecker";
 
 /// Largest head of an answer. Ordinary ones take some hundred bytes; more than this and the target is not well.
 const HEAD_BYTES: u16 = 16 * 1024;
 
-/// Probes over HTTP.
-#[derive(Clone)]
-pub struct HttpChecker {
-    dialer: Arc<dyn Dialer>,
-    tls: Unverified,
-}
+/// How far a body is searched. Source: the documents' reference, `matcher.body`.
+const SEARCHED_BYTES: usize = 64 * 1024;
 
-impl HttpChecker {
-    /// Probes over connections from `dialer`. Fails when the cryptography library supports no version of TLS.
-    pub fn new(dialer: Arc<dyn Dialer>) -> Result<Self, rustls::Error> {
-        let tls = Unverified::new()?;
-        Ok(Self { dialer, tls })
-    }
-}
+/// What a probe sends over.
+pub(super) trait Connection: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
 
-#[async_trait]
-impl Checker for HttpChecker {
-    async fn check(
-        &self,
-        vpc: &VpcId,
-        address: SocketAddr,
-        check: &HealthCheck,
-    ) -> Result<(), ProbeError> {
-        let stream = self.dialer.dial(vpc, address).await;
-        let stream = stream.map_err(ProbeError::Connect)?;
-        let status = match (check.protocol, Version::of(check)) {
-            (TargetProtocol::Http, Version::Http1) => ask_http1(stream, address, check).await?,
-            (TargetProtocol::Http, Version::Http2) => ask_http2(stream, address, check).await?,
-            (TargetProtocol::Https, Version::Http1) => {
-                let stream = self.tls.http1(stream, address.ip()).await;
-                ask_http1(stream.map_err(ProbeError::Tls)?, address, check).await?
-            }
-            (TargetProtocol::Https, Version::Http2) => {
-                let stream = self.tls.http2(stream, address.ip()).await;
-                ask_http2(stream.map_err(ProbeError::Tls)?, address, check).await?
-            }
-        };
-        let code = status.as_u16();
-        if check
-            .success_codes
-            .iter()
-            .any(|codes| codes.contains(&code))
-        {
-            Ok(())
-        } else {
-            Err(ProbeError::Status(code))
-        }
-    }
-}
+impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Connection for S {}
 
-impl fmt::Debug for HttpChecker {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HttpChecker").finish_non_exhaustive()
-    }
-}
-
-/// HTTP version of a probe.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Version {
-    Http1,
-    Http2,
-}
-
-impl Version {
-    fn of(check: &HealthCheck) -> Self {
-        match check.version {
-            ProtocolVersion::Http1 => Self::Http1,
-            // There is no gRPC probe; what a gRPC target surely speaks is HTTP/2.
-            ProtocolVersion::Http2 | ProtocolVersion::Grpc => Self::Http2,
-        }
-    }
-}
-
-async fn ask_http1<S>(
-    stream: S,
+/// Asks the target at `address`, over a connection to it.
+pub(super) async fn ask(
+    stream: impl Connection,
     address: SocketAddr,
-    check: &HealthCheck,
-) -> Result<StatusCode, ProbeError>
+    probe: &HttpProbe,
+) -> Result<(), ProbeError> {
+    let judge = |answer| judge(answer, probe);
+    match probe.version {
+        ProbeVersion::Http1 => ask_http1(stream, address, probe, judge).await,
+        ProbeVersion::Http2 => {
+            let uri = uri(address, probe.protocol, &probe.path)?;
+            let request = Request::get(uri)
+                .header(header::USER_AGENT, USER_AGENT)
+                .header(header::ACCEPT, "*/*")
+                .body(Empty::<Bytes>::new())
+                .map_err(ProbeError::Path)?;
+            ask_http2(stream, request, judge).await
+        }
+    }
+}
+
+/// Where a request over HTTP/2 goes.
+pub(super) fn uri(
+    address: SocketAddr,
+    protocol: TargetProtocol,
+    path: &str,
+) -> Result<Uri, ProbeError> {
+    let scheme = match protocol {
+        TargetProtocol::Http => Scheme::HTTP,
+        TargetProtocol::Https => Scheme::HTTPS,
+    };
+    Uri::builder()
+        .scheme(scheme)
+        .authority(address.to_string())
+        .path_and_query(path)
+        .build()
+        .map_err(ProbeError::Path)
+}
+
+async fn ask_http1<F>(
+    stream: impl Connection,
+    address: SocketAddr,
+    probe: &HttpProbe,
+    judge: impl FnOnce(Response<Incoming>) -> F,
+) -> Result<(), ProbeError>
 where
-    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    F: Future<Output = Result<(), ProbeError>>,
 {
-    let request = Request::get(&*check.path)
+    let request = Request::get(&*probe.path)
         .header(header::HOST, address.to_string())
         .header(header::USER_AGENT, USER_AGENT)
         .header(header::ACCEPT, "*/*")
@@ -128,60 +102,98 @@ where
         .handshake(TokioIo::new(stream))
         .await
         .map_err(ProbeError::Answer)?;
-    answered(sender.send_request(request), connection).await
+    answered(sender.send_request(request), connection, judge).await
 }
 
-async fn ask_http2<S>(
-    stream: S,
-    address: SocketAddr,
-    check: &HealthCheck,
-) -> Result<StatusCode, ProbeError>
+/// Sends a request over HTTP/2 and has the answer judged.
+pub(super) async fn ask_http2<B, F>(
+    stream: impl Connection,
+    request: Request<B>,
+    judge: impl FnOnce(Response<Incoming>) -> F,
+) -> Result<(), ProbeError>
 where
-    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    B: Body<Data = Bytes, Error = std::convert::Infallible> + Send + Unpin + 'static,
+    F: Future<Output = Result<(), ProbeError>>,
 {
-    let scheme = match check.protocol {
-        TargetProtocol::Http => Scheme::HTTP,
-        TargetProtocol::Https => Scheme::HTTPS,
-    };
-    let uri = Uri::builder()
-        .scheme(scheme)
-        .authority(address.to_string())
-        .path_and_query(&*check.path)
-        .build()
-        .map_err(ProbeError::Path)?;
-    let request = Request::get(uri)
-        .header(header::USER_AGENT, USER_AGENT)
-        .header(header::ACCEPT, "*/*")
-        .body(Empty::<Bytes>::new())
-        .map_err(ProbeError::Path)?;
     let tasks = Arc::new(Mutex::new(JoinSet::new()));
     let (mut sender, connection) = http2::Builder::new(Attached(Arc::downgrade(&tasks)))
         .max_header_list_size(u32::from(HEAD_BYTES))
-        // No body is read, so let the target send as little of it as the protocol's defaults allow.
+        // Little of a body is read, so let the target send as little of it as the protocol's defaults allow.
         .initial_connection_window_size(Some(65_535))
         .initial_stream_window_size(Some(65_535))
         .handshake(TokioIo::new(stream))
         .await
         .map_err(ProbeError::Answer)?;
-    answered(sender.send_request(request), connection).await
+    answered(sender.send_request(request), connection, judge).await
 }
 
-/// Drives the connection until the head of the answer is there.
-async fn answered<B>(
-    response: impl Future<Output = hyper::Result<::http::Response<B>>>,
+/// Drives the connection until the answer is judged.
+async fn answered<F>(
+    response: impl Future<Output = hyper::Result<Response<Incoming>>>,
     connection: impl Future<Output = hyper::Result<()>>,
-) -> Result<StatusCode, ProbeError> {
-    let mut response = pin!(response);
-    let answer = tokio::select! {
+    judge: impl FnOnce(Response<Incoming>) -> F,
+) -> Result<(), ProbeError>
+where
+    F: Future<Output = Result<(), ProbeError>>,
+{
+    let judged = async { judge(response.await.map_err(ProbeError::Answer)?).await };
+    let mut judged = pin!(judged);
+    tokio::select! {
         // An answer that is there counts, whatever became of the connection.
         biased;
-        answer = &mut response => answer,
+        judged = &mut judged => judged,
         // The connection is over: it has handed over the answer, or the error that the request now ends with.
-        _ended = connection => response.await,
+        _ended = connection => judged.await,
+    }
+}
+
+async fn judge(answer: Response<Incoming>, probe: &HttpProbe) -> Result<(), ProbeError> {
+    let code = answer.status().as_u16();
+    let mut successes = probe.success_codes.iter();
+    if !successes.any(|codes| codes.contains(&code)) {
+        return Err(ProbeError::Status(code));
+    }
+    let says = match &probe.body {
+        None => true,
+        Some(BodyMatch::Exact(text)) => is(answer.into_body(), text.as_bytes()).await?,
+        Some(BodyMatch::Contains(text)) => contains(answer.into_body(), text.as_bytes()).await?,
     };
-    answer
-        .map(|answer| answer.status())
-        .map_err(ProbeError::Answer)
+    if says { Ok(()) } else { Err(ProbeError::Body) }
+}
+
+/// Is this the whole body? Read to the first byte that says no.
+async fn is(mut body: Incoming, mut text: &[u8]) -> Result<bool, ProbeError> {
+    while let Some(frame) = body.frame().await {
+        let Ok(part) = frame.map_err(ProbeError::Answer)?.into_data() else {
+            continue;
+        };
+        match text.strip_prefix(&*part) {
+            Some(rest) => text = rest,
+            None => return Ok(false),
+        }
+    }
+    Ok(text.is_empty())
+}
+
+/// Is this somewhere in the beginning of the body? Read until it is found.
+async fn contains(mut body: Incoming, text: &[u8]) -> Result<bool, ProbeError> {
+    let finder = memmem::Finder::new(text);
+    let mut read = BytesMut::new();
+    while read.len() < SEARCHED_BYTES
+        && let Some(frame) = body.frame().await
+    {
+        let Ok(part) = frame.map_err(ProbeError::Answer)?.into_data() else {
+            continue;
+        };
+        // What was searched before can only be the beginning of a match.
+        let from = read.len().saturating_sub(text.len().saturating_sub(1));
+        let room = SEARCHED_BYTES - read.len();
+        read.extend_from_slice(part.get(..room).unwrap_or(&part));
+        if finder.find(read.get(from..).unwrap_or_default()).is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Runs what the HTTP/2 client spawns as part of the probe: it ends with the probe, however that ends.
@@ -198,6 +210,3 @@ where
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

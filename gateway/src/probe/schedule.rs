@@ -1,10 +1,11 @@
 //! Which target is probed when.
 //!
-//! * A new target is probed at once, so that start-up is quick; its second probe comes half to one and a half intervals later,
-//!   at random, so that targets which appear together do not stay together; from then on one interval lies between starts.
+//! * A new target is probed at once, so that start-up is quick; where hundreds appear together, those beyond the first [`AT_ONCE`]
+//!   follow one per [`STEP`], for each zone of each VPC. Its second probe comes half to one and a half intervals later, at random, so
+//!   that targets which appear together do not stay together; from then on one interval lies between starts, and the check's jitter.
 //! * A target has at most one probe running. When the timeout is longer than the interval and a probe is still running when
 //!   the next is due, the next starts as soon as it ends.
-//! * When as many probes run as may, those due wait in order; no target is left out.
+//! * When as many probes run as may, those due wait in order, zones and VPCs taking turns (`schedule/lanes.rs`); no target is left out.
 //! * Changing the check of a group, or bringing it into use, makes all its targets new here.
 
 use std::{
@@ -26,8 +27,15 @@ use trellis_model::{
 };
 use trellis_target_groups::{CheckEpoch, CheckPlan, Group, TargetKey};
 
-use super::{Checker, ProbeError, Random};
+use self::lanes::{Lane, Lanes};
+use super::{Asked, Checker, ProbeError, Random};
 use crate::registry::Registry;
+
+/// Newcomers of a lane that are probed at once.
+const AT_ONCE: u32 = 100;
+
+/// Time between the first probes of those beyond.
+const STEP: Duration = Duration::from_millis(1);
 
 /// The scheduler of all probes.
 pub(super) struct Schedule {
@@ -39,6 +47,8 @@ pub(super) struct Schedule {
     targets: HashMap<Ticket, Slot>,
     /// Next starts, earliest first. Entries whose ticket is not in `targets` any more are passed over.
     due: BinaryHeap<Reverse<(Instant, Ticket)>>,
+    /// Starts that are due and wait for room.
+    waiting: Lanes<(Instant, Ticket)>,
     running: JoinSet<Found>,
     last_ticket: Ticket,
 }
@@ -65,6 +75,7 @@ struct Plan {
 struct Slot {
     plan: Arc<Plan>,
     target: TargetKey,
+    lane: Arc<Lane>,
     pace: Pace,
     /// When its next probe starts. Entries of the heap that say otherwise are outdated.
     next: Instant,
@@ -104,6 +115,7 @@ impl Schedule {
             groups: HashMap::new(),
             targets: HashMap::new(),
             due: BinaryHeap::new(),
+            waiting: Lanes::default(),
             running: JoinSet::new(),
             last_ticket: Ticket(0),
         }
@@ -136,66 +148,88 @@ impl Schedule {
     /// Takes in new targets, lets go of those that left.
     fn follow_registry(&mut self) {
         let mut before = std::mem::take(&mut self.groups);
+        let mut newcomers = HashMap::new();
         for group in self.registry.groups() {
-            let Some(CheckPlan {
-                vpc,
-                check,
-                epoch,
-                targets,
-            }) = group.check_plan()
-            else {
+            let Some(next) = group.check_plan() else {
                 continue;
             };
             let known = before.remove(&group.id());
-            let (plan, mut staying) = match known {
-                Some(known)
-                    if known.plan.epoch == epoch && Arc::ptr_eq(&known.plan.group, &group) =>
-                {
-                    (known.plan, known.tickets)
-                }
-                other => {
-                    self.remove(
-                        other
-                            .into_iter()
-                            .flat_map(|known| known.tickets.into_values()),
-                    );
-                    let plan = Plan {
-                        group: Arc::clone(&group),
-                        vpc,
-                        check,
-                        epoch,
-                    };
-                    (Arc::new(plan), HashMap::new())
-                }
-            };
-            let tickets = targets
-                .into_iter()
-                .map(|target| {
-                    let known = staying.remove(&target);
-                    let ticket = known.unwrap_or_else(|| self.add(&plan, &target));
-                    (target, ticket)
-                })
-                .collect();
-            self.remove(staying.into_values());
-            self.groups.insert(group.id(), Watched { plan, tickets });
+            let watched = self.follow_group(&group, next, known, &mut newcomers);
+            self.groups.insert(group.id(), watched);
         }
-        self.remove(
-            before
-                .into_values()
-                .flat_map(|gone| gone.tickets.into_values()),
-        );
+        let gone = before.into_values();
+        self.remove(gone.flat_map(|gone| gone.tickets.into_values()));
         let targets = &self.targets;
         self.due
             .retain(|Reverse((_, ticket))| targets.contains_key(ticket));
     }
 
-    fn add(&mut self, plan: &Arc<Plan>, target: &TargetKey) -> Ticket {
+    fn follow_group(
+        &mut self,
+        group: &Arc<Group>,
+        next: CheckPlan,
+        known: Option<Watched>,
+        newcomers: &mut HashMap<Arc<Lane>, u32>,
+    ) -> Watched {
+        let (plan, mut staying) = match known {
+            Some(known)
+                if known.plan.epoch == next.epoch && Arc::ptr_eq(&known.plan.group, group) =>
+            {
+                (known.plan, known.tickets)
+            }
+            other => {
+                let tickets = other
+                    .into_iter()
+                    .flat_map(|known| known.tickets.into_values());
+                self.remove(tickets);
+                let plan = Plan {
+                    group: Arc::clone(group),
+                    vpc: next.vpc,
+                    check: next.check,
+                    epoch: next.epoch,
+                };
+                (Arc::new(plan), HashMap::new())
+            }
+        };
+        let mut lanes: HashMap<Option<Arc<str>>, Arc<Lane>> = HashMap::new();
+        let mut tickets = HashMap::with_capacity(next.targets.len());
+        for (target, zone) in next.targets {
+            let lane = lanes.entry(zone).or_insert_with_key(|zone| {
+                let (vpc, zone) = (plan.vpc.clone(), zone.clone());
+                Arc::new(Lane { vpc, zone })
+            });
+            let ticket = if let Some(ticket) = staying.remove(&target) {
+                if let Some(slot) = self.targets.get_mut(&ticket) {
+                    slot.lane = Arc::clone(lane);
+                }
+                ticket
+            } else {
+                let ahead = newcomers.entry(Arc::clone(lane)).or_default();
+                *ahead += 1;
+                self.add(&plan, &target, lane, *ahead)
+            };
+            tickets.insert(target, ticket);
+        }
+        self.remove(staying.into_values());
+        Watched { plan, tickets }
+    }
+
+    /// `number`: which of its lane's newcomers it is, from one.
+    fn add(
+        &mut self,
+        plan: &Arc<Plan>,
+        target: &TargetKey,
+        lane: &Arc<Lane>,
+        number: u32,
+    ) -> Ticket {
         self.last_ticket = Ticket(self.last_ticket.0 + 1);
         let ticket = self.last_ticket;
-        let next = Instant::now();
+        let wait = STEP.saturating_mul(number.saturating_sub(AT_ONCE));
+        let next = Instant::now() + wait.min(plan.check.interval);
         let slot = Slot {
             plan: Arc::clone(plan),
             target: target.clone(),
+            lane: Arc::clone(lane),
             pace: Pace::First,
             next,
             probe: None,
@@ -227,15 +261,18 @@ impl Schedule {
     }
 
     fn start_due(&mut self, now: Instant) {
-        while !self.is_full() {
-            match self.due.peek() {
-                Some(Reverse((at, ticket))) if *at <= now => {
-                    let (at, ticket) = (*at, *ticket);
-                    self.due.pop();
-                    self.start(ticket, at, now);
-                }
-                _ => return,
+        while let Some(Reverse((at, ticket))) = self.due.peek().copied()
+            && at <= now
+        {
+            self.due.pop();
+            if let Some(slot) = self.targets.get(&ticket) {
+                self.waiting.push(&slot.lane, (at, ticket));
             }
+        }
+        while !self.is_full()
+            && let Some((at, ticket)) = self.waiting.next()
+        {
+            self.start(ticket, at, now);
         }
     }
 
@@ -259,14 +296,21 @@ impl Schedule {
         } else {
             let gap = match slot.pace {
                 Pace::First => check.interval / 2 + share(check.interval, (self.random)()),
-                Pace::Regular | Pace::Late => check.interval,
+                Pace::Regular | Pace::Late => {
+                    let jitter = check.interval * u32::from(check.jitter_percent) / 100;
+                    check.interval + share(jitter, (self.random)())
+                }
             };
             slot.pace = Pace::Regular;
             let address = probe_address(&slot.target, &check);
             let (checker, plan) = (Arc::clone(&self.checker), Arc::clone(&slot.plan));
             slot.probe = Some(self.running.spawn(async move {
-                let answer =
-                    timeout(check.timeout, checker.check(&plan.vpc, address, &check)).await;
+                let asked = Asked {
+                    vpc: &plan.vpc,
+                    address,
+                    check: &check,
+                };
+                let answer = timeout(check.timeout, checker.check(&asked)).await;
                 let outcome = answer.unwrap_or(Err(ProbeError::Timeout(check.timeout)));
                 Found { ticket, outcome }
             }));
@@ -318,5 +362,6 @@ fn share(whole: Duration, random: u64) -> Duration {
     Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
 }
 
+mod lanes;
 #[cfg(test)]
 mod tests;

@@ -11,9 +11,9 @@ use parking_lot::Mutex;
 use trellis_model::{
     arn::Arn,
     config::{
-        Action, AuthType, Balancing, Forward, HealthCheck, HttpMatch, Listener, ListenerProtocol,
-        ProtocolVersion, Rule, RulePriority, Service, Target, TargetGroup, TargetGroupType,
-        TargetProtocol, Weight, WeightedTargetGroup,
+        Action, AuthType, Balancing, Forward, HealthCheck, HttpMatch, HttpProbe, Listener,
+        ListenerProtocol, Probe, ProtocolVersion, Rule, RulePriority, Service, Target, TargetGroup,
+        TargetGroupType, TargetProtocol, Weight, WeightedTargetGroup,
     },
     id::{ListenerId, RuleId, ServiceId, TargetGroupId, VpcId},
     name::{AccountId, Region},
@@ -44,15 +44,13 @@ pub(crate) fn vpc() -> VpcId {
 pub(crate) fn health_check() -> HealthCheck {
     HealthCheck {
         enabled: true,
-        protocol: TargetProtocol::Http,
-        version: ProtocolVersion::Http1,
+        probe: Probe::Http(HttpProbe::default()),
         port: None,
-        path: "/".into(),
         interval: Duration::from_secs(10),
         timeout: Duration::from_secs(2),
         healthy_threshold: 3,
         unhealthy_threshold: 2,
-        success_codes: vec![200..=200],
+        jitter_percent: 0,
     }
 }
 

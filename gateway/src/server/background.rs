@@ -12,7 +12,7 @@ use tokio::{runtime::Handle, sync::oneshot};
 use super::State;
 use crate::{
     admin,
-    probe::{Prober, dial::OwnNetwork, http::HttpChecker},
+    probe::{Prober, dial::OwnNetwork, network::NetworkChecker},
     registry::{Registry, sweep::Sweep},
     telemetry::{Telemetry, Upkeep, log},
 };
@@ -39,7 +39,7 @@ impl Background {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
-        let checker = HttpChecker::new(Arc::new(OwnNetwork)).map_err(io::Error::other)?;
+        let checker = NetworkChecker::new(Arc::new(OwnNetwork)).map_err(io::Error::other)?;
         let (stop, stopped) = oneshot::channel::<()>();
         let address = admin.as_ref().map(TcpListener::local_addr).transpose()?;
         let site = admin::Site::new(Arc::clone(state) as _, Arc::clone(telemetry));

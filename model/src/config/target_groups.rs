@@ -1,8 +1,8 @@
-//! Targets and how they are checked.
+//! Target groups and targets.
 
-use std::{collections::BTreeMap, net::SocketAddr, ops::RangeInclusive, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr};
 
-use super::{Balancing, ConnectionPool, OutlierDetection};
+use super::{Balancing, ConnectionPool, HealthCheck, OutlierDetection};
 use crate::{
     arn::Arn,
     id::{TargetGroupId, VpcId},
@@ -99,29 +99,4 @@ impl Target {
             zone: None,
         }
     }
-}
-
-/// How targets are checked. Defaults are those of the specification, §5.2.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HealthCheck {
-    /// Are probes sent at all? Default: only for HTTP/1.1 groups.
-    pub enabled: bool,
-    /// Protocol of the probe. Default HTTP.
-    pub protocol: TargetProtocol,
-    /// Version of the probe: HTTP/1.1 or HTTP/2.
-    pub version: ProtocolVersion,
-    /// Port of the probe; `None` for the port on which the target receives traffic.
-    pub port: Option<u16>,
-    /// Path of the probe, query included. Default `/`.
-    pub path: Box<str>,
-    /// From the start of one probe to the start of the next: `5..=300` s, default 30.
-    pub interval: Duration,
-    /// Longest wait for the answer: `1..=120` s, default 5.
-    pub timeout: Duration,
-    /// Successes in a row that make an unhealthy target healthy: `2..=10`, default 5.
-    pub healthy_threshold: u8,
-    /// Failures in a row that make a healthy target unhealthy: `2..=10`, default 2.
-    pub unhealthy_threshold: u8,
-    /// Status codes that count as success, `200..=499`. Default 200.
-    pub success_codes: Vec<RangeInclusive<u16>>,
 }

@@ -1,4 +1,4 @@
-//! Target groups, health checks and targets.
+//! Target groups and targets.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{
-    Balancing, ConnectionPool, FunctionCall, OutlierDetection, object::objects, unique_keys,
+    Balancing, ConnectionPool, FunctionCall, HealthCheck, OutlierDetection, object::objects,
+    unique_keys,
 };
 use crate::ranges;
 
@@ -150,22 +151,6 @@ pub enum ProtocolVersion {
     Grpc,
 }
 
-/// HTTP version of probes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "UPPERCASE")]
-pub enum ProbeVersion {
-    #[expect(
-        missing_docs,
-        reason = "described with the type: the schema shows one list of values"
-    )]
-    Http1,
-    #[expect(
-        missing_docs,
-        reason = "described with the type: the schema shows one list of values"
-    )]
-    Http2,
-}
-
 /// Family of IP addresses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "UPPERCASE")]
@@ -180,66 +165,6 @@ pub enum IpAddressType {
         reason = "described with the type: the schema shows one list of values"
     )]
     Ipv6,
-}
-
-/// How targets are checked. In the four numbers, 0 means the default.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(
-    remote = "Self",
-    rename_all = "camelCase",
-    deny_unknown_fields,
-    default
-)]
-pub struct HealthCheck {
-    /// Are targets checked at all? Absent: yes for `HTTP1` groups, no for `HTTP2` and `GRPC`.
-    pub enabled: Option<bool>,
-    /// Are probes encrypted?
-    #[schemars(extend("default" = "HTTP"))]
-    pub protocol: Option<TargetProtocol>,
-    /// HTTP version of probes. Absent: the group's, and `HTTP2` for `GRPC` groups.
-    pub protocol_version: Option<ProbeVersion>,
-    /// Port of probes. Absent or 0: the port on which each target receives traffic.
-    #[schemars(range(min = *ranges::HEALTH_CHECK_PORT.start(), max = *ranges::HEALTH_CHECK_PORT.end()))]
-    pub port: Option<i64>,
-    /// Path of probes, query included.
-    #[schemars(
-        length(max = *ranges::PROBE_PATH.end()),
-        regex(pattern = r"^/[a-zA-Z0-9@:%_+.~#?&/=-]*$"),
-        extend("default" = "/")
-    )]
-    pub path: Option<String>,
-    /// From the start of one probe to the start of the next, in seconds: 5 to 300.
-    #[schemars(range(min = 0, max = *ranges::PROBE_INTERVAL.end()), extend("default" = 30))]
-    pub health_check_interval_seconds: Option<i64>,
-    /// Longest wait for an answer, in seconds: 1 to 120.
-    #[schemars(range(min = 0, max = *ranges::PROBE_TIMEOUT.end()), extend("default" = 5))]
-    pub health_check_timeout_seconds: Option<i64>,
-    /// Successes in a row that make an unhealthy target healthy: 2 to 10.
-    #[schemars(range(min = 0, max = *ranges::PROBE_THRESHOLD.end()), extend("default" = 5))]
-    pub healthy_threshold_count: Option<i64>,
-    /// Failures in a row that make a healthy target unhealthy: 2 to 10.
-    #[schemars(range(min = 0, max = *ranges::PROBE_THRESHOLD.end()), extend("default" = 2))]
-    pub unhealthy_threshold_count: Option<i64>,
-    /// Which answers count as success.
-    pub matcher: Option<Matcher>,
-}
-
-/// Which answers to probes count as success.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(
-    remote = "Self",
-    rename_all = "camelCase",
-    deny_unknown_fields,
-    default
-)]
-pub struct Matcher {
-    /// Status codes 200 to 499: `200`, `200,202`, `200-299`.
-    #[schemars(
-        length(max = *ranges::MATCHER.end()),
-        regex(pattern = r"^[0-9-,]+$"),
-        extend("default" = "200")
-    )]
-    pub http_code: Option<String>,
 }
 
 /// A target.
@@ -264,4 +189,4 @@ pub struct Target {
     pub zone: Option<String>,
 }
 
-objects!(TargetGroup, TargetGroupConfig, HealthCheck, Matcher, Target);
+objects!(TargetGroup, TargetGroupConfig, Target);

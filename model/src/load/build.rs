@@ -6,6 +6,7 @@
 mod balancing;
 mod functions;
 mod gateway;
+mod health;
 mod identities;
 mod logs;
 mod networks;

@@ -1,7 +1,7 @@
 //! The registered targets and what the configuration says about them: what changes with the configuration only.
 
 use std::{
-    collections::{HashMap, hash_map::Entry},
+    collections::{HashMap, HashSet, hash_map::Entry},
     sync::Arc,
 };
 
@@ -23,6 +23,8 @@ pub(super) struct Membership {
     pub(super) positions: Positions,
     /// By position; `None` when all are the same.
     weights: Option<Box<[u16]>>,
+    /// By position; `None` when no target has one.
+    zones: Option<Box<[Option<Arc<str>>]>>,
     /// Those in the preferred zone; `None` when none is preferred, or all are in it or none is.
     pub(super) near: Option<Bits>,
     /// Of consistent hashing; `None` for other algorithms.
@@ -50,6 +52,7 @@ impl Membership {
             positions: positions(&lives),
             lives,
             weights: weights(&config.targets),
+            zones: zones(&config.targets),
             near: near(&config.targets, &config.balancing),
             tables: None,
             balancing: config.balancing.clone(),
@@ -68,6 +71,12 @@ impl Membership {
             && self.limits == Limits::of(config.outlier_detection.as_ref())
             && self.weights == weights(&config.targets)
             && self.near == near(&config.targets, &config.balancing)
+            && self.zones == zones(&config.targets)
+    }
+
+    /// The zone of a target.
+    pub(super) fn zone(&self, position: usize) -> Option<&Arc<str>> {
+        self.zones.as_ref()?.get(position)?.as_ref()
     }
 
     /// The weight of a target relative to the others.
@@ -125,6 +134,22 @@ fn weights(targets: &[Target]) -> Option<Box<[u16]>> {
     let first = targets.first()?.weight;
     let uneven = targets.iter().any(|target| target.weight != first);
     uneven.then(|| targets.iter().map(|target| target.weight).collect())
+}
+
+/// Zones by position, each text once; `None` when no target has one.
+fn zones(targets: &[Target]) -> Option<Box<[Option<Arc<str>>]>> {
+    targets.iter().find(|target| target.zone.is_some())?;
+    let mut known: HashSet<Arc<str>> = HashSet::new();
+    let mut shared = |zone: &str| {
+        if let Some(zone) = known.get(zone) {
+            return Arc::clone(zone);
+        }
+        let zone: Arc<str> = zone.into();
+        known.insert(Arc::clone(&zone));
+        zone
+    };
+    let zone = |target: &Target| target.zone.as_deref().map(&mut shared);
+    Some(targets.iter().map(zone).collect())
 }
 
 /// Those in the preferred zone; `None` when none is preferred, or all are in it or none is.

@@ -287,7 +287,11 @@ impl State {
                 .membership
                 .lives
                 .iter()
-                .map(|live| live.key().clone())
+                .enumerate()
+                .map(|(position, live)| {
+                    let zone = self.membership.zone(position).cloned();
+                    (live.key().clone(), zone)
+                })
                 .collect(),
         })
     }

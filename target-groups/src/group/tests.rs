@@ -9,8 +9,8 @@ use std::{
 use trellis_model::{
     arn::Arn,
     config::{
-        Balancing, HealthCheck, ProtocolVersion, Target, TargetGroup, TargetGroupType,
-        TargetProtocol,
+        Balancing, HealthCheck, HttpProbe, Probe, ProtocolVersion, Target, TargetGroup,
+        TargetGroupType, TargetProtocol,
     },
     id::{TargetGroupId, VpcId},
     name::{AccountId, Region},
@@ -62,15 +62,13 @@ fn number(key: &TargetKey) -> u16 {
 fn health_check() -> HealthCheck {
     HealthCheck {
         enabled: true,
-        protocol: TargetProtocol::Http,
-        version: ProtocolVersion::Http1,
+        probe: Probe::Http(HttpProbe::default()),
         port: None,
-        path: "/".into(),
         interval: seconds(30),
         timeout: seconds(5),
         healthy_threshold: 3,
         unhealthy_threshold: 2,
-        success_codes: vec![200..=200],
+        jitter_percent: 0,
     }
 }
 
@@ -291,7 +289,7 @@ fn a_changed_check_keeps_statuses_and_ignores_probes_made_before() {
     let earlier = group.check_plan().unwrap().epoch;
 
     let mut changed = config([1, 2]);
-    changed.health_check.as_mut().unwrap().path = "/ready".into();
+    changed.health_check.as_mut().unwrap().probe = Probe::Tcp;
     assert_eq!(told(&group.apply(&changed, Use::Used, dawn())), "");
     assert_eq!(chosen(&group, 4), BTreeMap::from([(1, 4)]));
     for _ in 0..9 {
@@ -393,7 +391,7 @@ fn a_draining_target_is_not_checked() {
     let group = Group::new(&config([1, 2]), Use::Used, dawn());
     let epoch = group.check_plan().unwrap().epoch;
     group.apply(&config([2]), Use::Used, dawn());
-    assert_eq!(group.check_plan().unwrap().targets, [key(2)]);
+    assert_eq!(group.check_plan().unwrap().targets, [(key(2), None)]);
     assert_eq!(
         group.observe(&key(1), epoch, ProbeOutcome::Pass, dawn()),
         None

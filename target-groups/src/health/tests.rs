@@ -3,22 +3,20 @@
 use std::time::Duration;
 
 use proptest::prelude::*;
-use trellis_model::config::{HealthCheck, ProtocolVersion, TargetProtocol};
+use trellis_model::config::{HealthCheck, HttpProbe, Probe};
 
 use super::{Health, ProbeOutcome, Standing};
 
 fn thresholds(healthy: u8, unhealthy: u8) -> HealthCheck {
     HealthCheck {
         enabled: true,
-        protocol: TargetProtocol::Http,
-        version: ProtocolVersion::Http1,
+        probe: Probe::Http(HttpProbe::default()),
         port: None,
-        path: "/".into(),
         interval: Duration::from_secs(30),
         timeout: Duration::from_secs(5),
         healthy_threshold: healthy,
         unhealthy_threshold: unhealthy,
-        success_codes: vec![200..=200],
+        jitter_percent: 0,
     }
 }
 

@@ -17,13 +17,10 @@ use tokio::{
     runtime::Handle,
     time::{Instant, sleep},
 };
-use trellis_model::{
-    config::{HealthCheck, TargetGroup},
-    id::VpcId,
-};
+use trellis_model::config::TargetGroup;
 
 use crate::{
-    probe::{Checker, ProbeError, Prober},
+    probe::{Asked, Checker, ProbeError, Prober},
     registry::{
         Registry,
         tests::{Events, address, apply_used, group, group_id, listener, vpc},
@@ -60,13 +57,9 @@ impl Drop for Running<'_> {
 
 #[async_trait]
 impl Checker for Script {
-    async fn check(
-        &self,
-        asked: &VpcId,
-        address: SocketAddr,
-        _check: &HealthCheck,
-    ) -> Result<(), ProbeError> {
-        assert_eq!(*asked, vpc());
+    async fn check(&self, asked: &Asked<'_>) -> Result<(), ProbeError> {
+        assert_eq!(*asked.vpc, vpc());
+        let address = asked.address;
         self.starts
             .lock()
             .entry(address)
@@ -324,7 +317,7 @@ async fn a_changed_check_is_tried_at_once_on_all_targets() {
     bench.apply(&[group("orders", [1, 2])]);
     pass(1).await;
     let mut changed = group("orders", [1, 2]);
-    changed.health_check.as_mut().unwrap().path = "/ready".into();
+    changed.health_check.as_mut().unwrap().timeout = Duration::from_secs(3);
     bench.apply(&[changed]);
     pass(1).await;
     for target in [1, 2] {
@@ -391,4 +384,82 @@ async fn probes_of_targets_that_appear_together_spread_over_the_interval() {
         per_second.iter().all(|count| (850..=1150).contains(count)),
         "{per_second:?}"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn jitter_lengthens_intervals_by_up_to_its_share() {
+    let bench = Bench::new(10, |_| Answer::Pass);
+    let origin = Instant::now();
+    let mut config = group("orders", [1]);
+    config.health_check.as_mut().unwrap().jitter_percent = 50;
+    bench.apply(&[config]);
+    pass(1000).await;
+    let starts = bench.starts(1, origin);
+    let gaps: Vec<_> = starts[1..]
+        .windows(2)
+        .map(|pair| pair[1] - pair[0])
+        .collect();
+    assert!(
+        gaps.iter().all(|gap| (10_000..=15_002).contains(gap)),
+        "{gaps:?}"
+    );
+    let differing: HashSet<_> = gaps.iter().collect();
+    assert!(differing.len() > gaps.len() / 2, "{gaps:?}");
+}
+
+/// Ten thousand that appear together are not probed in one moment; one that appears with them elsewhere does not wait for them.
+#[tokio::test(start_paused = true)]
+async fn many_newcomers_come_one_after_the_other() {
+    let bench = Bench::new(100_000, |_| Answer::Pass);
+    let origin = Instant::now();
+    let mut many = group("orders", 1..=10_000);
+    many.health_check.as_mut().unwrap().interval = Duration::from_secs(60);
+    many.targets[9_999].zone = Some("b".into());
+    bench.apply(&[many]);
+    pass(11).await;
+    let mut firsts: Vec<_> = (1..=9_999)
+        .map(|target| bench.starts(target, origin)[0])
+        .collect();
+    firsts.sort_unstable();
+    assert_eq!(firsts.iter().filter(|start| **start == 0).count(), 100);
+    assert!(
+        (9_899..=9_905).contains(&firsts[9_998]),
+        "{}",
+        firsts[9_998]
+    );
+    let at_once = firsts
+        .chunk_by(|one, other| one == other)
+        .skip(1)
+        .map(<[_]>::len);
+    assert!(at_once.max() <= Some(3), "{firsts:?}");
+    assert_eq!(bench.starts(10_000, origin), [0]);
+}
+
+/// The whole of one zone is silent, and there is room for few probes: the other zone is checked all the same, and on time.
+#[tokio::test(start_paused = true)]
+async fn no_zone_waits_behind_another() {
+    let bench = Bench::new(10, |target| {
+        if target.port() == 80 && target < address(200) {
+            Answer::Silence
+        } else {
+            Answer::Pass
+        }
+    });
+    let origin = Instant::now();
+    let mut config = group("orders", 1..=201);
+    for (target, number) in config.targets.iter_mut().zip(1..) {
+        target.zone = Some(if number < 200 { "a" } else { "b" }.into());
+    }
+    bench.apply(&[config]);
+    pass(120).await;
+    for target in [200, 201] {
+        let starts = bench.starts(target, origin);
+        let late = starts[1..].windows(2).map(|pair| pair[1] - pair[0]).max();
+        // A place is free every 2 s at the latest, and every second one is theirs.
+        assert!(late <= Some(14_010), "{starts:?}");
+        assert!(starts.len() >= 9, "{starts:?}");
+    }
+    // With 10 places of 2 s each, 199 silent ones take 40 s a round.
+    let starts = bench.starts(1, origin);
+    assert!((2..=4).contains(&starts.len()), "{starts:?}");
 }

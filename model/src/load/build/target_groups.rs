@@ -1,9 +1,8 @@
-//! Target groups, health checks and targets.
+//! Target groups and targets.
 
 use std::{
     collections::{HashMap, HashSet},
     net::{IpAddr, SocketAddr},
-    ops::RangeInclusive,
 };
 
 use ipnet::IpNet;
@@ -19,10 +18,10 @@ use crate::{
     config::{
         HealthCheck, ProtocolVersion, Target, TargetGroup, TargetGroupType, TargetProtocol, Vpc,
     },
-    document::{self, IpAddressType, ProbeVersion},
+    document::{self, IpAddressType},
     id::{TargetGroupId, VpcId},
     load::path::At,
-    ranges::{self, Range},
+    ranges,
 };
 
 /// What targets are checked against.
@@ -263,120 +262,6 @@ impl<'a> Builder<'a> {
         let defaults = document::HealthCheck::default();
         self.health_check(&at, written.unwrap_or(&defaults), version)
             .map(Some)
-    }
-
-    fn health_check(
-        &mut self,
-        at: &At<'_>,
-        written: &document::HealthCheck,
-        group: ProtocolVersion,
-    ) -> Option<HealthCheck> {
-        let port: Option<u16> = self.number(
-            &at.member("port"),
-            written.port,
-            &ranges::HEALTH_CHECK_PORT,
-            0,
-        );
-        let path = written
-            .path
-            .as_deref()
-            .filter(|path| !path.is_empty())
-            .unwrap_or("/");
-        let right_path = self.length(&at.member("path"), path, &ranges::PROBE_PATH)
-            && self.path_text(&at.member("path"), path);
-        let mut number = |member: &str, written, range, default| {
-            self.or_default(&at.member(member), written, range, default)
-        };
-        let interval = written.health_check_interval_seconds;
-        let interval = number(
-            "healthCheckIntervalSeconds",
-            interval,
-            &ranges::PROBE_INTERVAL,
-            30,
-        );
-        let timeout = written.health_check_timeout_seconds;
-        let timeout = number(
-            "healthCheckTimeoutSeconds",
-            timeout,
-            &ranges::PROBE_TIMEOUT,
-            5,
-        );
-        let healthy = written.healthy_threshold_count;
-        let healthy = number(
-            "healthyThresholdCount",
-            healthy,
-            &ranges::PROBE_THRESHOLD,
-            5,
-        );
-        let unhealthy = written.unhealthy_threshold_count;
-        let unhealthy = number(
-            "unhealthyThresholdCount",
-            unhealthy,
-            &ranges::PROBE_THRESHOLD,
-            2,
-        );
-        let codes = written
-            .matcher
-            .as_ref()
-            .and_then(|matcher| matcher.http_code.as_deref())
-            .unwrap_or("200");
-        let codes = self.success_codes(&at.member("matcher").member("httpCode"), codes);
-        Some(HealthCheck {
-            enabled: written.enabled.unwrap_or(group == ProtocolVersion::Http1),
-            protocol: written.protocol.map_or(TargetProtocol::Http, Into::into),
-            version: match (written.protocol_version, group) {
-                (Some(ProbeVersion::Http1), _) | (None, ProtocolVersion::Http1) => {
-                    ProtocolVersion::Http1
-                }
-                // A gRPC target speaks HTTP/2, so that is the version in which a probe has a chance.
-                (Some(ProbeVersion::Http2), _)
-                | (None, ProtocolVersion::Http2 | ProtocolVersion::Grpc) => ProtocolVersion::Http2,
-            },
-            port: port.map(|port| (port != 0).then_some(port))?,
-            path: right_path.then(|| path.into())?,
-            interval: std::time::Duration::from_secs(u64::from(interval?)),
-            timeout: std::time::Duration::from_secs(u64::from(timeout?)),
-            healthy_threshold: u8::try_from(healthy?).ok()?,
-            unhealthy_threshold: u8::try_from(unhealthy?).ok()?,
-            success_codes: codes?,
-        })
-    }
-
-    /// A number where zero means the default.
-    fn or_default(
-        &mut self,
-        at: &At<'_>,
-        written: Option<i64>,
-        range: &Range,
-        default: u16,
-    ) -> Option<u16> {
-        self.number(at, written.filter(|number| *number != 0), range, default)
-    }
-
-    /// Status codes and ranges of them, joined by commas.
-    fn success_codes(&mut self, at: &At<'_>, text: &str) -> Option<Vec<RangeInclusive<u16>>> {
-        if !self.length(at, text, &ranges::MATCHER) {
-            return None;
-        }
-        let code = |text: &str| {
-            let plain = text.len() == 3 && text.bytes().all(|b| b.is_ascii_digit());
-            let code = plain.then(|| text.parse().ok()).flatten();
-            code.filter(|code| ranges::SUCCESS_CODES.contains(code))
-        };
-        let range = |part: &str| {
-            let (first, last) = part.split_once('-').unwrap_or((part, part));
-            let (first, last) = (code(first)?, code(last)?);
-            (first <= last).then_some(first..=last)
-        };
-        let codes: Option<Vec<_>> = text.split(',').map(range).collect();
-        if codes.is_none() {
-            self.error(
-                at,
-                format!("`{text}` does not name status codes from 200 to 499"),
-            )
-            .hint("such as `200`, `200,202` or `200-299`");
-        }
-        codes
     }
 
     fn targets(

@@ -179,7 +179,7 @@ fn step(
             path,
         } => {
             let mut config = config(targets.iter().copied());
-            config.health_check.as_mut().unwrap().path = format!("/{path}").into();
+            config.health_check.as_mut().unwrap().port = Some(u16::from(*path));
             group.apply(&config, *used, *now);
             model.apply(targets, *used, *path, *now);
         }

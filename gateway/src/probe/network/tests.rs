@@ -19,12 +19,14 @@ use tokio::{
     time::timeout,
 };
 use tokio_rustls::TlsAcceptor;
-use trellis_model::config::{HealthCheck, ProtocolVersion, Target, TargetProtocol};
+use trellis_model::config::{
+    BodyMatch, HealthCheck, HttpProbe, Probe, ProbeVersion, Target, TargetProtocol,
+};
 use trellis_target_groups::Wanted;
 
-use super::HttpChecker;
+use super::NetworkChecker;
 use crate::{
-    probe::{Checker, ProbeError, Prober, dial::OwnNetwork},
+    probe::{Asked, Checker, ProbeError, Prober, dial::OwnNetwork},
     registry::{
         Registry,
         tests::{apply_used, group, group_id, health_check, listener, vpc},
@@ -34,14 +36,19 @@ use crate::{
 /// Longer than anything here takes, shorter than anybody's patience.
 const DEADLINE: Duration = Duration::from_secs(20);
 
-fn checker() -> HttpChecker {
-    HttpChecker::new(Arc::new(OwnNetwork)).unwrap()
+fn checker() -> NetworkChecker {
+    NetworkChecker::new(Arc::new(OwnNetwork)).unwrap()
 }
 
 async fn probe(address: SocketAddr, check: &HealthCheck) -> Result<(), ProbeError> {
     let checker = checker();
     let vpc = vpc();
-    let probe = checker.check(&vpc, address, check);
+    let asked = Asked {
+        vpc: &vpc,
+        address,
+        check,
+    };
+    let probe = checker.check(&asked);
     timeout(DEADLINE, probe).await.unwrap()
 }
 
@@ -92,8 +99,19 @@ async fn check_answer(codes: HealthCheck, answer: &[u8], expected: &str) {
 }
 
 fn codes(codes: &[std::ops::RangeInclusive<u16>]) -> HealthCheck {
-    HealthCheck {
+    http(HttpProbe {
         success_codes: codes.to_vec(),
+        ..HttpProbe::default()
+    })
+}
+
+fn http(probe: HttpProbe) -> HealthCheck {
+    of(Probe::Http(probe))
+}
+
+fn of(probe: Probe) -> HealthCheck {
+    HealthCheck {
+        probe,
         ..health_check()
     }
 }
@@ -102,10 +120,10 @@ fn codes(codes: &[std::ops::RangeInclusive<u16>]) -> HealthCheck {
 async fn a_probe_is_one_plain_get_that_closes_the_connection() {
     let (address, served) =
         one_answer(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n".to_vec()).await;
-    let check = HealthCheck {
+    let check = http(HttpProbe {
         path: "/healthz?deep=1#part".into(),
-        ..health_check()
-    };
+        ..HttpProbe::default()
+    });
     assert_eq!(verdict(&probe(address, &check).await), "ok");
     let head = timeout(DEADLINE, served).await.unwrap().unwrap();
     assert_eq!(
@@ -155,6 +173,53 @@ async fn the_body_is_not_waited_for() {
     check_answer(health_check(), promised, "ok").await;
 }
 
+fn body(wanted: BodyMatch) -> HealthCheck {
+    http(HttpProbe {
+        body: Some(wanted),
+        ..HttpProbe::default()
+    })
+}
+
+#[tokio::test]
+async fn the_body_decides_where_it_is_asked_for() {
+    let wrong = "the body is not the expected one";
+    let exact = |text: &str| body(BodyMatch::Exact(text.into()));
+    let contains = |text: &str| body(BodyMatch::Contains(text.into()));
+    let length = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nokay";
+    check_answer(exact("ok"), length, "ok").await;
+    check_answer(exact("okay"), length, wrong).await;
+    let chunked =
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nall\r\n5\r\n well\r\n0\r\n\r\n";
+    check_answer(exact("all well"), chunked, "ok").await;
+    check_answer(exact("all"), chunked, wrong).await;
+    check_answer(exact("all well!"), chunked, wrong).await;
+    check_answer(contains("l we"), chunked, "ok").await;
+    check_answer(contains("lwe"), chunked, wrong).await;
+    let empty = b"HTTP/1.1 204 No Content\r\n\r\n";
+    check_answer(contains("ok"), empty, "status 204").await;
+    let failing = b"HTTP/1.1 503 No\r\ncontent-length: 2\r\n\r\nok";
+    check_answer(exact("ok"), failing, "status 503").await;
+    let broken = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\nok\r\n0\r\n\r\n";
+    check_answer(contains("ok"), broken, "answer").await;
+}
+
+/// As said without end: what is not in the first 64 KiB is not there, and a body that says no is not read on.
+#[tokio::test]
+async fn a_body_is_searched_to_its_bound() {
+    let endless = |before: usize| {
+        let mut text = b"HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\n".to_vec();
+        text.resize(text.len() + before, b'-');
+        text.extend(b"ready");
+        text.resize(text.len() + 1000, b'-');
+        text
+    };
+    let contains = body(BodyMatch::Contains("ready".into()));
+    let wrong = "the body is not the expected one";
+    check_answer(contains.clone(), &endless(65_531), "ok").await;
+    check_answer(contains, &endless(65_532), wrong).await;
+    check_answer(body(BodyMatch::Exact("-".into())), &endless(65_532), wrong).await;
+}
+
 #[tokio::test]
 async fn garbage_silence_and_huge_heads_are_no_answers() {
     check_answer(health_check(), b"220 mail.test ESMTP\r\n", "answer").await;
@@ -188,7 +253,9 @@ fn dead() -> (SocketAddr, TcpSocket) {
 #[tokio::test]
 async fn a_target_that_refuses_the_connection_has_failed() {
     let (address, _socket) = dead();
-    assert_eq!(verdict(&probe(address, &health_check()).await), "connect");
+    for check in [health_check(), of(Probe::Tcp), of(Probe::Tls)] {
+        assert_eq!(verdict(&probe(address, &check).await), "connect");
+    }
 }
 
 fn acceptor(protocols: &[&[u8]]) -> TlsAcceptor {
@@ -210,7 +277,7 @@ type Seen = Arc<Mutex<Vec<String>>>;
 
 /// Serves HTTP/1.1 or HTTP/2 on every connection, over TLS with these ALPN names or in the clear; answers 200.
 async fn server(
-    version: ProtocolVersion,
+    version: ProbeVersion,
     tls: Option<&[&[u8]]>,
 ) -> (SocketAddr, Seen, JoinHandle<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -235,7 +302,7 @@ async fn server(
     (address, seen, task)
 }
 
-async fn serve<S>(stream: S, version: ProtocolVersion, seen: &Seen)
+async fn serve<S>(stream: S, version: ProbeVersion, seen: &Seen)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -263,12 +330,12 @@ where
     let io = TokioIo::new(stream);
     // How the connection ends does not matter: a probe just drops it.
     let _ended = match version {
-        ProtocolVersion::Http1 => {
+        ProbeVersion::Http1 => {
             hyper::server::conn::http1::Builder::new()
                 .serve_connection(io, service)
                 .await
         }
-        ProtocolVersion::Http2 | ProtocolVersion::Grpc => {
+        ProbeVersion::Http2 => {
             hyper::server::conn::http2::Builder::new(TokioExecutor::new())
                 .serve_connection(io, service)
                 .await
@@ -278,19 +345,19 @@ where
 
 /// Asks a server of one kind with a check of one kind; `{}` in `expected` stands for the server's address.
 async fn check_pair(
-    server_version: ProtocolVersion,
+    server_version: ProbeVersion,
     server_tls: Option<&[&[u8]]>,
     protocol: TargetProtocol,
-    version: ProtocolVersion,
+    version: ProbeVersion,
     expected: Result<&str, &str>,
 ) {
     let (address, seen, task) = server(server_version, server_tls).await;
-    let check = HealthCheck {
+    let check = http(HttpProbe {
         protocol,
         version,
         path: "/ready?x=1".into(),
-        ..health_check()
-    };
+        ..HttpProbe::default()
+    });
     let outcome = probe(address, &check).await;
     let found = outcome.is_ok().then(|| seen.lock().join(", "));
     let expected = expected.map(|seen| seen.replace("{}", &address.to_string()));
@@ -304,13 +371,12 @@ async fn check_pair(
 
 #[tokio::test]
 async fn http_versions_with_and_without_tls() {
-    use ProtocolVersion::{Grpc, Http1, Http2};
+    use ProbeVersion::{Http1, Http2};
     use TargetProtocol::{Http, Https};
     let one = Ok("HTTP/1.1 GET /ready?x=1 - {} Trellis-HealthChecker");
     let two = Ok("HTTP/2.0 GET /ready?x=1 {} - Trellis-HealthChecker");
     check_pair(Http1, None, Http, Http1, one).await;
     check_pair(Http2, None, Http, Http2, two).await;
-    check_pair(Http2, None, Http, Grpc, two).await;
     check_pair(Http1, Some(&[]), Https, Http1, one).await;
     check_pair(Http1, Some(&[b"http/1.1"]), Https, Http1, one).await;
     check_pair(Http2, Some(&[b"h2", b"http/1.1"]), Https, Http2, two).await;
@@ -323,19 +389,39 @@ async fn http_versions_with_and_without_tls() {
     check_pair(Http1, Some(&[]), Http, Http1, Err("answer")).await;
 }
 
+/// A connection is enough for one, a handshake for the other; nothing is said beyond.
+#[tokio::test]
+async fn probes_below_http() {
+    let (plain, seen, task) = server(ProbeVersion::Http1, None).await;
+    assert_eq!(verdict(&probe(plain, &of(Probe::Tcp)).await), "ok");
+    assert_eq!(verdict(&probe(plain, &of(Probe::Tls)).await), "tls");
+    assert_eq!(*seen.lock(), [""; 0]);
+    task.abort();
+    let (secure, seen, task) = server(ProbeVersion::Http1, Some(&[])).await;
+    assert_eq!(verdict(&probe(secure, &of(Probe::Tcp)).await), "ok");
+    assert_eq!(verdict(&probe(secure, &of(Probe::Tls)).await), "ok");
+    assert_eq!(*seen.lock(), [""; 0]);
+    task.abort();
+}
+
 /// HTTP/2 probes run tasks inside hyper; a probe that is given up must take them along, or its socket stays open.
 #[tokio::test]
 async fn a_probe_given_up_leaves_no_connection() {
-    for version in [ProtocolVersion::Http1, ProtocolVersion::Http2] {
+    for version in [ProbeVersion::Http1, ProbeVersion::Http2] {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let check = HealthCheck {
+        let check = http(HttpProbe {
             version,
-            ..health_check()
-        };
+            ..HttpProbe::default()
+        });
         let checker = checker();
         let vpc = vpc();
-        let mut probe = checker.check(&vpc, address, &check);
+        let asked = Asked {
+            vpc: &vpc,
+            address,
+            check: &check,
+        };
+        let mut probe = checker.check(&asked);
         let mut silent = tokio::select! {
             accepted = listener.accept() => accepted.unwrap().0,
             outcome = &mut probe => panic!("{outcome:?} from a silent target"),
@@ -359,7 +445,7 @@ async fn a_probe_given_up_leaves_no_connection() {
 /// From configuration to status over real sockets.
 #[tokio::test]
 async fn the_prober_finds_out_who_is_healthy() {
-    let (healthy, _seen, task) = server(ProtocolVersion::Http1, None).await;
+    let (healthy, _seen, task) = server(ProbeVersion::Http1, None).await;
     let (dead, _socket) = dead();
     let (listener, events) = listener();
     let registry = Arc::new(Registry::new(listener));
