@@ -18,7 +18,7 @@ use std::{
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use trellis_model::{
-    config::{ConnectionPool, TargetGroup},
+    config::{Places, TargetGroup},
     id::TargetGroupId,
 };
 
@@ -29,7 +29,7 @@ pub struct Pools(Mutex<HashMap<TargetGroupId, Arc<Pool>>>);
 /// The targets of one group, and the requests that each of them has.
 #[derive(Debug)]
 pub struct Pool {
-    limits: ConnectionPool,
+    limits: Places,
     /// Made when a target gets its first request.
     gates: RwLock<HashMap<SocketAddr, Arc<Gate>>>,
 }
@@ -55,7 +55,7 @@ impl Pools {
         let mut pools = self.0.lock();
         let mut before = std::mem::take(&mut *pools);
         pools.extend(configs.iter().filter_map(|config| {
-            let limits = config.connection_pool?;
+            let limits = config.connection_pool.places?;
             let kept = before.remove(&config.id);
             let kept = kept.filter(|pool| pool.limits == limits);
             let pool = kept.unwrap_or_else(|| Arc::new(Pool::new(limits)));
@@ -71,7 +71,7 @@ impl Pools {
 }
 
 impl Pool {
-    fn new(limits: ConnectionPool) -> Self {
+    fn new(limits: Places) -> Self {
         Self {
             limits,
             gates: RwLock::default(),

@@ -30,8 +30,8 @@ use trellis_access_logs::Destinations;
 use trellis_model::{
     arn::Arn,
     config::{
-        AuthType, HashKey, Limits, ListenerProtocol, ProtocolVersion, RulePriority, TargetProtocol,
-        Traffic,
+        AuthType, ConnectionPool, HashKey, Limits, ListenerProtocol, ProtocolVersion, RulePriority,
+        TargetProtocol, Traffic,
     },
     id::{ListenerId, RuleId, ServiceId, ServiceNetworkId, TargetGroupId, VpcId},
     name::{AccountId, DomainName, Name, Region},
@@ -262,6 +262,8 @@ pub struct Targets {
     pub live: Arc<Group>,
     /// To be rung when one of them has failed too often.
     pub alarm: Arc<Notify>,
+    /// Connections to them.
+    pub connections: ConnectionPool,
     /// Bounds the requests that each of them has.
     pub pool: Option<Arc<Pool>>,
     /// What the group's algorithm hashes.

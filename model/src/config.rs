@@ -36,7 +36,7 @@ pub use services::{
     Rule, RulePriority, Service, Weight, WeightedTargetGroup,
 };
 pub use target_groups::{ProtocolVersion, Target, TargetGroup, TargetGroupType, TargetProtocol};
-pub use traffic::{ConnectionPool, RetryEvents, RetryPolicy, Timeouts, Traffic};
+pub use traffic::{ConnectionPool, Places, RetryEvents, RetryPolicy, Timeouts, Traffic};
 
 use std::{collections::BTreeMap, sync::Arc};
 

@@ -136,6 +136,11 @@ pub const POOL: Range = 1..=2_147_483_647;
 /// Requests that may wait for a place at a target, zero for none.
 pub const PENDING: Range = 0..=2_147_483_647;
 
+/// Streams on one HTTP/2 connection to a target.
+pub const STREAMS: Range = 1..=10_000;
+/// How long a connection to a target is kept without a request, in seconds; zero for not at all.
+pub const KEEP_ALIVE: Range = 0..=604_800;
+
 /// Largest header block of a request, in bytes. The upper end is what the HTTP engine takes.
 pub const HEADER_BYTES: Range = 1024..=1_048_575;
 /// Most header fields of a request. The upper end is what the HTTP engine takes.

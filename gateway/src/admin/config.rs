@@ -267,6 +267,26 @@ fn traffic(traffic: &Traffic) -> serde_json::Map<String, Value> {
     members
 }
 
+fn connection_pool(group: &TargetGroup) -> Value {
+    let pool = &group.connection_pool;
+    let most = pool.places.map(|places| places.most);
+    let pending = pool.places.map(|places| places.pending);
+    let keep_alive = pool.keep_alive.as_secs();
+    if group.version == ProtocolVersion::Http1 {
+        return json!({
+            "maxConnections": most,
+            "maxPendingRequests": pending,
+            "keepAliveSeconds": keep_alive,
+        });
+    }
+    json!({
+        "maxRequests": most,
+        "maxStreamsPerConnection": pool.streams,
+        "maxPendingRequests": pending,
+        "keepAliveSeconds": keep_alive,
+    })
+}
+
 fn target_group(group: &TargetGroup) -> Value {
     json!({
         "id": group.id.to_string(),
@@ -286,6 +306,7 @@ fn target_group(group: &TargetGroup) -> Value {
         },
         "balancing": balancing::balancing(&group.balancing),
         "outlierDetection": group.outlier_detection.as_ref().map(balancing::outlier_detection),
+        "connectionPool": connection_pool(group),
         "targets": list(&group.targets, |target| {
             json!({
                 "id": target.id,

@@ -1,6 +1,6 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use trellis_model::config::ConnectionPool;
+use trellis_model::config::Places;
 
 use super::{Full, Pool};
 
@@ -9,7 +9,7 @@ fn target(port: u16) -> SocketAddr {
 }
 
 fn pool(most: u32, pending: u32) -> Arc<Pool> {
-    Arc::new(Pool::new(ConnectionPool { most, pending }))
+    Arc::new(Pool::new(Places { most, pending }))
 }
 
 #[tokio::test]

@@ -4,6 +4,8 @@ mod carrier;
 mod clock;
 mod rival;
 
+use std::time::Duration;
+
 use pingora_core::{
     connectors::http::Connector,
     protocols::http::client::HttpSession,
@@ -77,8 +79,9 @@ pub(super) async fn attempt(
         }
     };
     let reused = route.reused;
-    if keeps {
-        let idle = route.peer.idle_timeout();
+    let idle = route.peer.idle_timeout();
+    // An HTTP/2 connection goes back in any case: others may have streams on it.
+    if keeps && (idle != Some(Duration::ZERO) || route.upstream.is_http2()) {
         connector
             .release_http_session(route.upstream.into_session(), &*route.peer, idle)
             .await;

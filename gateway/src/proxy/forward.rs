@@ -1,6 +1,6 @@
 //! Choosing a target and connecting to it.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc};
 
 use http::header;
 use pingora_core::{
@@ -24,13 +24,6 @@ use super::{
     halt::{Halt, VersionMismatch},
 };
 use crate::snapshot::{Action, Takers, TargetGroup, Targets};
-
-/// How long an idle connection to a target is kept. Below the 60 s after which common servers close theirs, so that we close first
-/// and a request does not meet a closing connection.
-const TARGET_IDLE: Duration = Duration::from_secs(55);
-
-/// Streams on one HTTP/2 connection to a target, before another is opened.
-const TARGET_STREAMS: usize = 100;
 
 /// Bounds every wait for the client by the service's idle timeout.
 pub(super) fn set_deadlines(session: &mut Session, exchange: &Exchange) {
@@ -137,14 +130,14 @@ fn peer(
     options.total_connection_timeout = Some(limits.connect_timeout * 2);
     options.read_timeout = exchange.idle();
     options.write_timeout = exchange.idle();
-    options.idle_timeout = Some(TARGET_IDLE);
+    options.idle_timeout = Some(targets.connections.keep_alive);
     options.verify_cert = false;
     options.verify_hostname = false;
     options.alpn = match targets.version {
         ProtocolVersion::Http1 => ALPN::H1,
         ProtocolVersion::Http2 | ProtocolVersion::Grpc => ALPN::H2,
     };
-    options.max_h2_streams = TARGET_STREAMS;
+    options.max_h2_streams = usize::from(targets.connections.streams);
     Some(peer)
 }
 

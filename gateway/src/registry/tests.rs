@@ -79,7 +79,7 @@ pub(crate) fn group(name: &str, targets: impl IntoIterator<Item = u16>) -> Targe
             .collect(),
         balancing: Balancing::default(),
         outlier_detection: None,
-        connection_pool: None,
+        connection_pool: trellis_model::config::ConnectionPool::default(),
         tags: std::collections::BTreeMap::default(),
         place: trellis_model::problem::Place::default(),
     }

@@ -441,6 +441,7 @@ fn target_groups(
                 vpc: group.vpc.clone(),
                 live: around.registry.group(group.id)?,
                 alarm: Arc::clone(around.registry.alarm()),
+                connections: group.connection_pool,
                 pool: around.registry.pool(group.id),
                 hash: match &group.balancing.algorithm {
                     Algorithm::Maglev(key) => Some(key.clone()),

@@ -66,8 +66,8 @@ pub struct TargetGroup {
     pub balancing: Balancing,
     /// When a target that fails requests gets none for a while; `None`: never.
     pub outlier_detection: Option<OutlierDetection>,
-    /// How many requests each target may have at a time; `None` for any number.
-    pub connection_pool: Option<ConnectionPool>,
+    /// Connections to its targets, and how many requests each may have.
+    pub connection_pool: ConnectionPool,
     /// The targets, no (id, port) twice.
     pub targets: Vec<Target>,
     /// Tags, for those who look at the running configuration.

@@ -13,9 +13,32 @@ pub struct Traffic {
     pub hedge_after: Option<Duration>,
 }
 
-/// How many requests a target may have at a time.
+/// Connections to the targets of a group, and how many requests each of them may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ConnectionPool {
+    /// How many requests a target may have at a time; `None` for any number.
+    pub places: Option<Places>,
+    /// Requests on one HTTP/2 connection, before another is opened: one or more.
+    pub streams: u16,
+    /// How long a connection is kept without a request; zero for not at all.
+    pub keep_alive: Duration,
+}
+
+impl Default for ConnectionPool {
+    /// Kept below the 60 s after which common servers close theirs, so that we close first and a request does not meet a closing
+    /// connection.
+    fn default() -> Self {
+        Self {
+            places: None,
+            streams: 100,
+            keep_alive: Duration::from_secs(55),
+        }
+    }
+}
+
+/// How many requests a target may have at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Places {
     /// As many: one or more.
     pub most: u32,
     /// As many more may wait.

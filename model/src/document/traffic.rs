@@ -118,8 +118,8 @@ pub struct Hedging {
     pub after_millis: i64,
 }
 
-/// How many requests each target of a group may have at a time, on all workers of the gateway together. Beyond it they wait for a place, as
-/// long as their timeouts allow; beyond those that may wait, they are answered with 503 at once.
+/// Connections to targets, and how many requests each target of a group may have at a time, on all workers of the gateway together. Beyond
+/// it they wait for a place, as long as their timeouts allow; beyond those that may wait, they are answered with 503 at once.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(
     remote = "Self",
@@ -134,6 +134,13 @@ pub struct ConnectionPool {
     /// Of groups of versions `HTTP2` and `GRPC`: requests, which share connections.
     #[schemars(range(min = *ranges::POOL.start(), max = *ranges::POOL.end()))]
     pub max_requests: Option<i64>,
+    /// Of groups of versions `HTTP2` and `GRPC`: requests on one connection, before another is opened.
+    #[schemars(range(min = *ranges::STREAMS.start(), max = *ranges::STREAMS.end()), extend("default" = 100))]
+    pub max_streams_per_connection: Option<i64>,
+    /// How long a connection is kept without a request, in seconds; 0 for not at all. It should be less than the targets' own time, so
+    /// that no request meets a closing connection.
+    #[schemars(range(min = *ranges::KEEP_ALIVE.start(), max = *ranges::KEEP_ALIVE.end()), extend("default" = 55))]
+    pub keep_alive_seconds: Option<i64>,
     /// Requests that wait for a place at a target.
     #[schemars(range(min = *ranges::PENDING.start(), max = *ranges::PENDING.end()), extend("default" = 1024))]
     pub max_pending_requests: Option<i64>,

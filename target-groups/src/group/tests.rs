@@ -89,7 +89,7 @@ fn config(targets: impl IntoIterator<Item = u16>) -> TargetGroup {
         targets: targets.into_iter().map(target).collect(),
         balancing: Balancing::default(),
         outlier_detection: None,
-        connection_pool: None,
+        connection_pool: trellis_model::config::ConnectionPool::default(),
         tags: BTreeMap::new(),
         place: trellis_model::problem::Place::default(),
     }

@@ -159,3 +159,55 @@ async fn limits_follow_the_configuration() {
         pending.answer().await.unwrap().is(200, "held");
     }
 }
+
+/// How long connections are kept, and how many requests share one.
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_are_kept_and_shared_as_the_group_says() {
+    // (version, pool) → connections for four requests, one after the other.
+    for (version, pool, connections) in [
+        ("HTTP1", json!({"keepAliveSeconds": 0}), 4),
+        ("HTTP1", json!({"keepAliveSeconds": 30}), 1),
+        ("HTTP2", json!({"keepAliveSeconds": 30}), 1),
+    ] {
+        let target = Target::named("v1").await;
+        let gateway = Setup::with_orders([&target])
+            .set(
+                "targetGroups.orders-targets.config.protocolVersion",
+                json!(version),
+            )
+            .set("targetGroups.orders-targets.connectionPool", pool.clone())
+            .start()
+            .await;
+        let mut connection = gateway.connect(Via::Http2, "orders.test").await;
+        for _ in 0..4 {
+            let request = Request::get("orders.test", "/");
+            connection.send(request).await.is(200, "v1");
+        }
+        assert_eq!(target.connections(), connections, "{version} {pool}");
+    }
+    for (streams, connections) in [(1, 6), (3, 2), (100, 1)] {
+        let target = Target::holding("held").await;
+        let gateway = Setup::with_orders([&target])
+            .set(
+                "targetGroups.orders-targets.config.protocolVersion",
+                json!("HTTP2"),
+            )
+            .set(
+                "targetGroups.orders-targets.connectionPool",
+                json!({"maxStreamsPerConnection": streams}),
+            )
+            .start()
+            .await;
+        let mut connection = gateway.connect(Via::Http2, "orders.test").await;
+        let mut pending = Vec::new();
+        for count in 1..=6 {
+            pending.push(connection.start(Request::get("orders.test", "/")));
+            target.arrived(count).await;
+        }
+        assert_eq!(target.connections(), connections, "{streams}");
+        target.release(6);
+        for pending in pending {
+            pending.answer().await.unwrap().is(200, "held");
+        }
+    }
+}

@@ -163,7 +163,7 @@ impl<'a> Builder<'a> {
             health_check: health_check?,
             balancing: balancing?,
             outlier_detection: given(outliers)?,
-            connection_pool: given(pool)?,
+            connection_pool: given(pool)?.unwrap_or_default(),
             targets: targets?,
             tags,
             place: self.place(at),

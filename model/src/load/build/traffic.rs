@@ -4,7 +4,9 @@ use std::{sync::Arc, time::Duration};
 
 use super::{Builder, gateway::given};
 use crate::{
-    config::{ConnectionPool, ProtocolVersion, RetryEvents, RetryPolicy, Timeouts, Traffic},
+    config::{
+        ConnectionPool, Places, ProtocolVersion, RetryEvents, RetryPolicy, Timeouts, Traffic,
+    },
     document::{self, RetryEvent},
     load::path::At,
     ranges,
@@ -172,11 +174,44 @@ impl Builder<'_> {
         written: &document::ConnectionPool,
         version: ProtocolVersion,
     ) -> Option<ConnectionPool> {
+        let over_http2 = version != ProtocolVersion::Http1;
+        let places = self.places(at, written, over_http2);
+        let streams = written.max_streams_per_connection;
+        let in_streams = at.member("maxStreamsPerConnection");
+        if streams.is_some() && !over_http2 {
+            self.error(&in_streams, "connections of this group have no streams")
+                .hint("only groups of versions `HTTP2` and `GRPC` have");
+        }
+        let defaults = ConnectionPool::default();
+        let streams = self.number(&in_streams, streams, &ranges::STREAMS, defaults.streams);
+        let in_alive = at.member("keepAliveSeconds");
+        let default = defaults.keep_alive.as_secs();
+        let alive = written.keep_alive_seconds;
+        let alive = self.number(&in_alive, alive, &ranges::KEEP_ALIVE, default);
+        Some(ConnectionPool {
+            places: places?,
+            streams: streams?,
+            keep_alive: Duration::from_secs(alive?),
+        })
+    }
+
+    /// How many requests a target may have: `Some(None)` for any number, `None` when that is wrong.
+    #[expect(
+        clippy::option_option,
+        reason = "the outer layer is consumed at once by `?`"
+    )]
+    fn places(
+        &mut self,
+        at: &At<'_>,
+        written: &document::ConnectionPool,
+        over_http2: bool,
+    ) -> Option<Option<Places>> {
         let connections = ("maxConnections", written.max_connections);
         let requests = ("maxRequests", written.max_requests);
-        let (wanted, strange) = match version {
-            ProtocolVersion::Http1 => (connections, requests),
-            ProtocolVersion::Http2 | ProtocolVersion::Grpc => (requests, connections),
+        let (wanted, strange) = if over_http2 {
+            (requests, connections)
+        } else {
+            (connections, requests)
         };
         if strange.1.is_some() {
             let (member, other) = (strange.0, wanted.0);
@@ -184,17 +219,22 @@ impl Builder<'_> {
                 .hint(format!("`{other}` is the limit of such targets"));
             return None;
         }
+        let in_pending = at.member("maxPendingRequests");
+        let pending = written.max_pending_requests;
+        let waiting = self.number(&in_pending, pending, &ranges::PENDING, 1024);
         let Some(most) = wanted.1 else {
-            self.error(at, format!("`{}` is missing", wanted.0));
-            return None;
+            if pending.is_some() {
+                self.error(&in_pending, "nothing makes requests wait")
+                    .hint(format!("add `{}`, or leave this out", wanted.0));
+                return None;
+            }
+            return Some(None);
         };
         let most = self.in_range(&at.member(wanted.0), most, &ranges::POOL);
-        let at = at.member("maxPendingRequests");
-        let pending = self.number(&at, written.max_pending_requests, &ranges::PENDING, 1024);
-        Some(ConnectionPool {
+        Some(Some(Places {
             most: most?,
-            pending: pending?,
-        })
+            pending: waiting?,
+        }))
     }
 
     /// Attempts that the request has no time for are most likely a mistake.
