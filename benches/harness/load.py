@@ -73,6 +73,16 @@ def http1(proxy, seconds):
     return measured(proxy, lambda: wrk(f"http://{HOST}:{proxy.http}/hello", seconds))
 
 
+def traffic(proxy, seconds):
+    """HTTP/1.1 to a service with every kind of traffic control configured and none of it called for."""
+    return measured(proxy, lambda: wrk(f"http://127.0.0.4:{proxy.http}/hello", seconds, {"Host": f"{HOST}:{proxy.http}"}))
+
+
+def flaky(proxy, seconds):
+    """The same with a target that fails one request in a hundred, which is tried again."""
+    return measured(proxy, lambda: wrk(f"http://127.0.0.4:{proxy.http}/flaky", seconds, {"Host": f"{HOST}:{proxy.http}"}))
+
+
 def tls_http1(proxy, seconds):
     """HTTP/1.1 over TLS 1.3, connections kept."""
     return measured(proxy, lambda: wrk(f"https://{HOST}:{proxy.https}/hello", seconds))
