@@ -163,3 +163,17 @@ def test_configurations_on_balancing_are_valid(part):
         env={"STICKINESS_KEY": "a-key-of-thirty-two-characters-or-more"},
     )
     assert done.returncode == 0 and "warning" not in done.stdout + done.stderr, done.stdout + done.stderr
+
+
+TRAFFIC = re.findall(r"^```yaml\n(.*?)^```$", (PROJECT / "docs" / "traffic.md").read_text(), re.MULTILINE | re.DOTALL)
+
+
+def test_the_configuration_on_traffic_is_valid():
+    """Both parts together, with the rest that a configuration needs, which the page leaves out."""
+    assert [part.split(":")[0] for part in TRAFFIC] == ["services", "targetGroups"]
+    rest = (
+        "account: '111122223333'\nregion: us-west-2\nvpcs: [{name: shop, attachments: [{listen: [127.0.0.1]}]}]\n"
+        "serviceNetworks:\n  - {name: commerce, vpcAssociations: [{vpcIdentifier: shop}], serviceAssociations: [{serviceIdentifier: orders}]}\n"
+    )
+    done = subprocess.run([TRELLIS, "validate", "--config", "-"], input=rest + "".join(TRAFFIC), capture_output=True, text=True)
+    assert done.returncode == 0 and "warning" not in done.stdout + done.stderr, done.stdout + done.stderr
