@@ -2,9 +2,10 @@
 
 use std::{
     convert::Infallible,
+    fmt,
     future::Future,
     net::SocketAddr,
-    pin::Pin,
+    pin::{Pin, pin},
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -20,17 +21,19 @@ use hyper_util::{
     server::conn::auto,
 };
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
-    sync::{Semaphore, mpsc},
+    sync::{Semaphore, mpsc, watch},
     task::{JoinHandle, JoinSet},
 };
 use tokio_rustls::TlsAcceptor;
 
 use crate::{
+    address::Address,
     message::{Payload, pieces, whole},
     raw::Raw,
     tls::Issuer,
-    wait::eventually,
+    wait::{eventually, within},
 };
 
 /// A request as it reached a target.
@@ -133,6 +136,26 @@ pub struct Target {
     memory: Arc<Memory>,
     gate: Arc<Semaphore>,
     serving: JoinHandle<()>,
+    /// Those that can be started again.
+    service: Option<Service>,
+    /// Tells the running server to stop in order.
+    stop: watch::Sender<bool>,
+    /// Keeps the port free for the next start.
+    _claim: Option<Address>,
+}
+
+/// What a target does on its connections.
+#[derive(Clone)]
+struct Service {
+    tls: Option<TlsAcceptor>,
+    memory: Arc<Memory>,
+    handler: Handler,
+}
+
+impl fmt::Debug for Service {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Service").finish_non_exhaustive()
+    }
 }
 
 impl Target {
@@ -207,6 +230,9 @@ impl Target {
             memory,
             gate: closed_gate(),
             serving,
+            service: None,
+            stop: watch::Sender::new(false),
+            _claim: None,
         }
     }
 
@@ -252,28 +278,43 @@ impl Target {
         gate: Arc<Semaphore>,
         handler: Handler,
     ) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        // An address of its own: no client of another process gets the port while the target is away.
+        let mut claim = Address::claim();
+        let listener = TcpListener::bind(claim.socket()).await.unwrap();
         let address = listener.local_addr().unwrap();
-        let remembered = Arc::clone(&memory);
-        let serving = tokio::spawn(async move {
-            let mut connections = JoinSet::new();
-            while let Ok((stream, _)) = listener.accept().await {
-                let number = remembered.connections.fetch_add(1, Ordering::SeqCst) + 1;
-                let (tls, handler) = (tls.clone(), Arc::clone(&handler));
-                let memory = Arc::clone(&remembered);
-                connections.spawn(async move {
-                    memory.open.fetch_add(1, Ordering::SeqCst);
-                    connection(stream, tls, handler, number).await;
-                    memory.open.fetch_sub(1, Ordering::SeqCst);
-                });
-            }
-        });
+        let service = Service {
+            tls,
+            memory: Arc::clone(&memory),
+            handler,
+        };
+        let stop = watch::Sender::new(false);
+        let serving = tokio::spawn(serve(listener, service.clone(), stop.subscribe()));
         Self {
             address,
             memory,
             gate,
             serving,
+            service: Some(service),
+            stop,
+            _claim: Some(claim),
         }
+    }
+
+    /// Stops as well-behaved servers do: accepts nothing more, finishes what runs, closes each connection once it is idle, over HTTP/2
+    /// after `GOAWAY`.
+    pub async fn retire(&mut self) {
+        self.stop.send_replace(true);
+        within("the end of the target", &mut self.serving)
+            .await
+            .expect("a target that ends");
+    }
+
+    /// Begins again on the same port, after [`Self::retire`] or [`Self::die`].
+    pub async fn resume(&mut self) {
+        let service = self.service.clone().expect("a target that can start again");
+        let listener = TcpListener::bind(self.address).await.unwrap();
+        self.stop = watch::Sender::new(false);
+        self.serving = tokio::spawn(serve(listener, service, self.stop.subscribe()));
     }
 
     /// Where it listens.
@@ -338,30 +379,68 @@ impl Drop for Target {
     }
 }
 
-async fn connection(stream: TcpStream, tls: Option<TlsAcceptor>, handler: Handler, number: usize) {
+/// Accepts connections until it is told to stop, and waits for those that are open.
+async fn serve(listener: TcpListener, service: Service, stop: watch::Receiver<bool>) {
+    let mut connections = JoinSet::new();
+    let mut accept = |accepted: std::io::Result<(TcpStream, SocketAddr)>| {
+        let (service, stop) = (service.clone(), stop.clone());
+        let (stream, _) = accepted.expect("a connection");
+        let number = service.memory.connections.fetch_add(1, Ordering::SeqCst) + 1;
+        connections.spawn(async move {
+            service.memory.open.fetch_add(1, Ordering::SeqCst);
+            connection(stream, &service, number, stop).await;
+            service.memory.open.fetch_sub(1, Ordering::SeqCst);
+        });
+    };
+    let mut stop = stop.clone();
+    loop {
+        tokio::select! {
+            // What waits to be accepted when a socket is closed would be reset.
+            biased;
+            accepted = listener.accept() => accept(accepted),
+            _ = stop.wait_for(|stop| *stop) => break,
+        }
+    }
+    drop(listener);
+    while connections.join_next().await.is_some() {}
+}
+
+async fn connection(
+    stream: TcpStream,
+    service: &Service,
+    number: usize,
+    stop: watch::Receiver<bool>,
+) {
     let _ = stream.set_nodelay(true);
-    let service = hyper::service::service_fn(move |request| {
-        let answering = handler(request, number);
+    match &service.tls {
+        None => speak(stream, service, number, stop).await,
+        Some(tls) => {
+            if let Ok(stream) = tls.accept(stream).await {
+                speak(stream, service, number, stop).await;
+            }
+        }
+    }
+}
+
+async fn speak<S>(stream: S, service: &Service, number: usize, mut stop: watch::Receiver<bool>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let service = hyper::service::service_fn(|request| {
+        let answering = (service.handler)(request, number);
         async move { Ok::<_, Infallible>(answering.await) }
     });
     let mut builder = auto::Builder::new(TokioExecutor::new());
     // The limits under test are the gateway's; what it adds must not exceed the target's.
     builder.http1().max_headers(200);
+    let mut serving = pin!(builder.serve_connection_with_upgrades(TokioIo::new(stream), service));
+    let told = async { stop.wait_for(|stop| *stop).await.is_ok() };
     // A connection that breaks is for the scenario to judge, by what the client sees.
-    match tls {
-        None => {
-            let _ = builder
-                .serve_connection_with_upgrades(TokioIo::new(stream), service)
-                .await;
-        }
-        Some(tls) => {
-            if let Ok(stream) = tls.accept(stream).await {
-                let _ = builder
-                    .serve_connection_with_upgrades(TokioIo::new(stream), service)
-                    .await;
-            }
-        }
+    tokio::select! {
+        _ = &mut serving => return,
+        _ = told => serving.as_mut().graceful_shutdown(),
     }
+    let _ = serving.await;
 }
 
 fn describe(head: &Parts, connection: usize) -> Seen {

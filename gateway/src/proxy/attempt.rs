@@ -4,8 +4,6 @@ mod carrier;
 mod clock;
 mod rival;
 
-use std::time::Duration;
-
 use pingora_core::{
     connectors::http::Connector,
     protocols::http::client::HttpSession,
@@ -53,13 +51,19 @@ pub(super) async fn attempt(
     exchange: &mut Exchange,
 ) -> Result<(), Failure> {
     let clock = Clock::start(exchange);
+    let bodiless = session.as_mut().is_body_empty();
+    if !(bodiless && session.req_header().method.is_idempotent()) {
+        hear_of_ends().await;
+    }
     let mut route = connect(connector, peer, &clock)
         .await
-        .map_err(|error| Failure {
-            error,
-            connected: false,
+        .map_err(|mut error| {
+            error.retry.decide_reuse(false);
+            Failure {
+                error,
+                connected: false,
+            }
         })?;
-    let bodiless = session.as_mut().is_body_empty();
     let head = if route.upstream.is_http2() {
         request::in_http2(session.req_header(), exchange, route.peer.is_tls())
     } else {
@@ -79,17 +83,26 @@ pub(super) async fn attempt(
         }
     };
     let reused = route.reused;
-    let idle = route.peer.idle_timeout();
-    // An HTTP/2 connection goes back in any case: others may have streams on it.
-    if keeps && (idle != Some(Duration::ZERO) || route.upstream.is_http2()) {
+    let usual = route.peer.idle_timeout();
+    let kept = usual.and_then(|usual| route.upstream.kept_for(usual));
+    if let (true, Some(idle)) = (keeps, kept) {
         connector
-            .release_http_session(route.upstream.into_session(), &*route.peer, idle)
+            .release_http_session(route.upstream.into_session(), &*route.peer, Some(idle))
             .await;
     }
     carried.map_err(|mut error| {
         error.retry.decide_reuse(reused);
         Failure::from(error)
     })
+}
+
+/// Lets the runtime hear which kept connections their targets have closed, so that none of them is taken for a request that cannot be
+/// sent again.
+///
+/// A connection is looked at when it is taken, but what the kernel knows is asked for only between two rounds of all tasks. A task that
+/// yields goes on after that has been done.
+async fn hear_of_ends() {
+    tokio::task::yield_now().await;
 }
 
 /// Connects, or takes a connection that is free, before the attempt's time is over.

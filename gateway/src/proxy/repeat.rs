@@ -22,8 +22,8 @@ use super::{
 };
 use crate::pools::{Full, Place, Pool};
 
-/// Attempts at a request whose kept connection turned out to be closed by the target, besides the retries of its policy.
-const STALE: usize = 2;
+/// Attempts at a request that no policy speaks for, besides the first and the retries of its policy: see [`may_repeat`].
+const SPARE: usize = 2;
 
 /// Targets that are looked at for a place before a request waits for one.
 const LOOKS: usize = 4;
@@ -63,7 +63,7 @@ pub(super) async fn forward(
     exchange.upgrade = forward::asks_for_websocket(session, exchange);
     exchange.set_deadline(session.req_header());
     let mut tried = SmallVec::<[SocketAddr; 4]>::new();
-    let mut stale = 0;
+    let mut spare = SPARE;
     loop {
         exchange.repeats.roll = dice.roll();
         let peer = take_target(dice, session, exchange, &mut tried).await?;
@@ -78,12 +78,26 @@ pub(super) async fn forward(
             }
             let wait = exchange.back_off(dice.roll());
             pause(session, exchange, wait).await?;
-        } else if stale < STALE && may_repeat(&failure.error, session) {
-            stale += 1;
-        } else {
+            continue;
+        }
+        let again = may_repeat(&failure, session, exchange);
+        if again.is_none() || spare == 0 {
             return Err(failure.error);
         }
+        spare -= 1;
+        if again == Some(Again::Elsewhere) {
+            if !is_another_left(dice, exchange, &tried) {
+                return Err(failure.error);
+            }
+            report(&failure.error, session, exchange);
+        }
     }
+}
+
+/// Is there a target that was not tried?
+fn is_another_left(dice: &Dice, exchange: &Exchange, tried: &[SocketAddr]) -> bool {
+    forward::choose_target(exchange, dice.roll(), tried)
+        .is_ok_and(|(_, lease)| !tried.contains(&lease.address()))
 }
 
 /// Chooses a target and, where places are counted, waits for a place at it: one that has a place at once, if there is one among the first few.
@@ -158,13 +172,41 @@ pub(super) fn is_replayable(session: &Session) -> bool {
     untold && !session.as_ref().retry_buffer_truncated()
 }
 
+/// Where a request may be sent again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Again {
+    /// Anywhere: what failed was the connection, which is not used again.
+    Anywhere,
+    /// Only to a target that was not tried: what failed may be the target.
+    Elsewhere,
+}
+
 /// May the request be sent again although no policy says so?
 ///
 /// Spec: RFC 9110 §9.2.2: a proxy does not repeat a request of its own accord unless its method is idempotent, or it is known that the
-/// request was not begun.
-fn may_repeat(error: &Error, session: &Session) -> bool {
+/// request was not begun. Where there is no connection, nothing was begun. A rule with a policy says itself what is done about targets
+/// that fail; only the end of a kept connection says nothing about its target.
+fn may_repeat(failure: &Failure, session: &Session, exchange: &mut Exchange) -> Option<Again> {
+    let Failure { error, connected } = failure;
+    if !is_replayable(session) {
+        return None;
+    }
     let idempotent = session.req_header().method.is_idempotent();
-    error.retry() && is_replayable(session) && (idempotent || is_refused(error))
+    // A kept HTTP/2 connection on which no stream can be opened.
+    let unopened = !connected && *error.etype() == ErrorType::H2Error;
+    if unopened || error.retry() && (idempotent || is_refused(error)) {
+        return Some(Again::Anywhere);
+    }
+    let over = *error.etype() == failure::TRY_OVER || *error.etype() == failure::REQUEST_OVER;
+    if exchange.retry_policy().is_some() || over || *error.esource() != ErrorSource::Upstream {
+        return None;
+    }
+    let lost = matches!(
+        error.etype(),
+        ErrorType::ConnectionClosed | ErrorType::ReadError | ErrorType::WriteError
+    );
+    let allowed = !connected || lost && idempotent && exchange.allow_repeat();
+    allowed.then_some(Again::Elsewhere)
 }
 
 /// Did the target say that it has not begun? Spec: RFC 9113 §6.8, §8.7.

@@ -3,16 +3,23 @@
 //! The engine's client sessions do the framing. What is added here is one way to use both versions: [`Upstream::next`] may be
 //! dropped at any await without losing a byte, so that a request can wait for its client, its target and its deadlines at once.
 
+#[cfg(test)]
+mod tests;
+
 use std::time::Duration;
 
 use bytes::Bytes;
 use h2::SendStream;
-use http::{Method, StatusCode, header};
+use http::{HeaderValue, Method, StatusCode, header};
 use pingora_core::protocols::http::{
     HttpTask, client::HttpSession, v1::client::HttpSession as Http1, v2::client::Http2Session,
 };
 use pingora_error::{Error, ErrorType, OkOrErr as _, OrErr as _, Result};
 use pingora_http::RequestHeader;
+
+/// How much earlier than the target a connection is given up whose end it has announced, so that no request meets that end. Targets
+/// announce whole seconds.
+const BEFORE_TARGET: Duration = Duration::from_secs(1);
 
 /// An exchange with a target.
 pub(super) enum Upstream {
@@ -85,6 +92,19 @@ impl Upstream {
             Self::One(session) => HttpSession::H1(session),
             Self::Two(two) => HttpSession::H2(two.session),
         }
+    }
+
+    /// How long the connection can be kept for another request: what is `usual`, or less when the target has said that it closes the
+    /// connection sooner. `None`: not at all.
+    pub(super) fn kept_for(&self, usual: Duration) -> Option<Duration> {
+        let Self::One(session) = self else {
+            // It goes back in any case: others may have streams on it.
+            return Some(usual);
+        };
+        let announced = session.get_header("keep-alive").and_then(announced);
+        let sooner = announced.map(|time| time.saturating_sub(BEFORE_TARGET));
+        let time = sooner.map_or(usual, |sooner| sooner.min(usual));
+        (!time.is_zero()).then_some(time)
     }
 
     /// Bounds the wait for a target that takes nothing. Over HTTP/2 sending waits for nobody, see [`Self::is_sending`].
@@ -183,6 +203,18 @@ impl Upstream {
             }
         }
     }
+}
+
+/// After how long without a request the target closes the connection, `Keep-Alive: timeout=5, max=100`.
+///
+/// Spec: RFC 2068 §19.7.1.1 has the field; no later one does, but Node.js, Apache and others send it.
+fn announced(value: &HeaderValue) -> Option<Duration> {
+    let mut parameters = value.as_bytes().split(|byte| *byte == b',');
+    parameters.find_map(|parameter| {
+        let (name, value) = std::str::from_utf8(parameter).ok()?.split_once('=')?;
+        let named = name.trim().eq_ignore_ascii_case("timeout");
+        named.then(|| value.trim().parse().ok().map(Duration::from_secs))?
+    })
 }
 
 async fn send_http1(session: &mut Http1, bytes: Option<Bytes>, ends: bool) -> Result<()> {

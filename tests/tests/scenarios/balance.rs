@@ -87,7 +87,7 @@ async fn moody(name: &'static str) -> (Target, std::sync::Arc<std::sync::atomic:
 }
 
 /// Statuses of the targets, by their port, as the admin page has them.
-async fn statuses(gateway: &Gateway) -> BTreeMap<String, String> {
+pub(super) async fn statuses(gateway: &Gateway) -> BTreeMap<String, String> {
     let page: Value = serde_json::from_str(&gateway.admin("/targets").await.text()).unwrap();
     let groups = page["targetGroups"].as_array().unwrap();
     let targets = groups
@@ -102,7 +102,7 @@ async fn statuses(gateway: &Gateway) -> BTreeMap<String, String> {
 }
 
 /// Waits until a target has this status.
-async fn becomes(gateway: &Gateway, target: &Target, status: &str) {
+pub(super) async fn becomes(gateway: &Gateway, target: &Target, status: &str) {
     let address = target.address().to_string();
     let metric = format!(
         "gateway_target_status_changes_total{{status=\"{}\"}}",

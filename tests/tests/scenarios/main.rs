@@ -24,6 +24,7 @@ mod protocols;
 mod rehearsals;
 mod reloads;
 mod retries;
+mod rollouts;
 mod sts;
 mod tenants;
 mod tls;

@@ -280,11 +280,11 @@ async fn one_port_serves_services_in_the_clear_and_over_tls() {
     }
 }
 
-const HANDSHAKE: &str = "GET /socket HTTP/1.1\r\nHost: orders.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+pub(super) const HANDSHAKE: &str = "GET /socket HTTP/1.1\r\nHost: orders.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
 
 /// Agrees to a WebSocket and sends back what comes, in capitals.
-async fn shouting() -> Target {
+pub(super) async fn shouting() -> Target {
     Target::scripted(|mut raw, _| async move {
         let head = raw.read_head().await.to_ascii_lowercase();
         assert!(head.contains("upgrade: websocket"), "{head}");

@@ -211,7 +211,12 @@ impl<'a> Carrier<'a> {
                 return Ok(());
             }
             Ok(Event::Answer(task)) => task,
-            Err(error) => HttpTask::Failed(self.send_error.take().unwrap_or(error)),
+            // What it says about the stream as a whole tells more than that it takes no more of the body.
+            Err(mut error) => {
+                error.retry.decide_reuse(self.route.reused);
+                let unsent = self.send_error.take().filter(|_| !error.retry());
+                HttpTask::Failed(unsent.unwrap_or(error))
+            }
         };
         if let HttpTask::Header(head, _) = &next
             && self.exchange.wants_again(self.session, head)
