@@ -65,18 +65,18 @@ impl Raw {
 
     /// Reads so many bytes.
     pub async fn read_exactly(&mut self, count: usize) -> Vec<u8> {
-        within("bytes", async {
-            while self.read.len() < count {
-                let more = self.stream.read_buf(&mut self.read).await.unwrap_or(0);
-                assert!(
-                    more > 0,
-                    "closed after {} of {count} bytes",
-                    self.read.len()
-                );
+        let read = within("bytes", self.try_read_exactly(count)).await;
+        read.unwrap_or_else(|| panic!("closed after {} of {count} bytes", self.read.len()))
+    }
+
+    /// Reads so many bytes, however long they take; none when the connection ends before.
+    pub async fn try_read_exactly(&mut self, count: usize) -> Option<Vec<u8>> {
+        while self.read.len() < count {
+            if self.stream.read_buf(&mut self.read).await.unwrap_or(0) == 0 {
+                return None;
             }
-            self.read.drain(..count).collect()
-        })
-        .await
+        }
+        Some(self.read.drain(..count).collect())
     }
 
     /// Reads to the end of the connection, whether it was closed or reset.

@@ -100,13 +100,29 @@ pub(super) fn classify(
         (ErrorSource::Upstream, etype) if *etype == TRY_OVER || *etype == REQUEST_OVER => {
             (504, FailureReason::TargetDataTimeout)
         }
-        (ErrorSource::Upstream, etype) => of_target(etype, exchange),
+        (ErrorSource::Upstream, etype) => match of_http2(error) {
+            Some(failure) => (502, failure),
+            None => of_target(etype, exchange),
+        },
         // The whole HTTP/2 connection went down for what the client did on it.
         (ErrorSource::Downstream, _) if broke_http2(exchange) => {
             (0, FailureReason::ClientProtocolError)
         }
         (ErrorSource::Downstream, etype) => of_client(etype, error),
         (ErrorSource::Internal | ErrorSource::Unset, _) => (500, FailureReason::InternalError),
+    }
+}
+
+/// What an error of a target's HTTP/2 stream or connection says: it was ended by the target's own word, or by ours because the target
+/// broke the rules. `None` when the error is of another kind.
+fn of_http2(error: &Error) -> Option<FailureReason> {
+    let cause = error.root_cause().downcast_ref::<h2::Error>()?;
+    if cause.is_library() {
+        Some(FailureReason::TargetProtocolError)
+    } else if cause.is_remote() {
+        Some(FailureReason::TargetConnectionClosed)
+    } else {
+        None
     }
 }
 

@@ -18,6 +18,11 @@ use crate::h1;
 /// comes to the point, and each would be passed on.
 const INFORMATIONAL: u8 = 32;
 
+/// Most fields of an answer, and most bytes of their names and values. Over HTTP/1 the engine has the same bounds; over HTTP/2 it would
+/// pass on 16 MiB.
+const FIELDS: usize = 256;
+const BYTES: usize = 1024 * 1024;
+
 /// Fields that are for one hop, whether `Connection` names them or not.
 const HOP_BY_HOP: [HeaderName; 5] = [
     HeaderName::from_static("keep-alive"),
@@ -36,6 +41,9 @@ pub(super) fn prepare_response(
     if switching && !exchange.upgrade {
         // Otherwise the rest of the target's bytes would reach the client unread, as a protocol that it never asked for.
         return refuse("protocol switched without being asked to");
+    }
+    if response.version == Version::HTTP_2 {
+        check_size(&response.headers)?;
     }
     check_framing(response)?;
     if response.version == Version::HTTP_10 {
@@ -91,6 +99,17 @@ fn change_headers(
         Some(reason) => response.set_reason_phrase(Some(&reason)),
         None => Ok(()),
     }
+}
+
+fn check_size(headers: &HeaderMap) -> Result<()> {
+    let fields = headers.iter();
+    let bytes: usize = fields
+        .map(|(name, value)| name.as_str().len() + value.len())
+        .sum();
+    if headers.len() > FIELDS || bytes > BYTES {
+        return refuse("too many or too large header fields");
+    }
+    Ok(())
 }
 
 /// Spec: RFC 9112 §6.1, §6.3; RFC 9110 §8.6: one plain `Content-Length`, or one `chunked`, or neither.

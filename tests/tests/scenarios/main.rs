@@ -18,6 +18,7 @@ mod excess;
 mod faults;
 mod functions;
 mod headers;
+mod hostile;
 mod identities;
 mod pools;
 mod protocols;

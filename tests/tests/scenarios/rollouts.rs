@@ -515,3 +515,8 @@ async fn a_target_s_word_on_how_long_it_keeps_connections_counts() {
         assert_eq!(target.connections(), connections, "{said}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn zz_restart_all_without() {
+    restart(None, ALL).await;
+}
