@@ -234,3 +234,21 @@ async fn connections_to_targets_are_reused_and_replaced_when_the_target_closed_t
         gateway.get("orders.test", "/").await.is(200, expected);
     }
 }
+
+/// A target says how long it keeps connections, and none is used when that is nearly over: here, none is kept at all.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_target_s_word_on_how_long_it_keeps_connections_counts() {
+    for (said, connections) in [("timeout=1", 5), ("timeout=30, max=100", 1)] {
+        let target =
+            Target::answering(move |_| Reply::new(200, "v1").header("keep-alive", said)).await;
+        let gateway = Setup::with_orders([&target])
+            .set("gateway.workers", json!(1))
+            .start()
+            .await;
+        for _ in 0..5 {
+            let request = Request::post("orders.test", "/", "x");
+            gateway.send(Via::Http1, request).await.is(200, "v1");
+        }
+        assert_eq!(target.connections(), connections, "{said}");
+    }
+}

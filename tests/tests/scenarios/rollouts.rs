@@ -120,8 +120,14 @@ enum Kind {
     Call,
 }
 
-const GETS: &[Kind] = &[Kind::Get];
-const ALL: &[Kind] = &[Kind::Get, Kind::Post, Kind::Call];
+/// Which kinds of requests are sent to groups of a protocol version.
+type Wanted = fn(Kind, &str) -> bool;
+
+const EVERYTHING: Wanted = |_, _| true;
+const IDEMPOTENT: Wanted = |kind, _| kind == Kind::Get;
+
+/// A target that closes its HTTP/1 connection may have begun what it was sent last; over HTTP/2 it says what it has not begun.
+const CERTAIN: Wanted = |kind, version| kind == Kind::Get || version != "HTTP1";
 
 impl Kind {
     /// The request and the body of its answer.
@@ -152,7 +158,7 @@ struct Load {
 }
 
 impl Load {
-    fn of(gateway: &Gateway, kinds: &[Kind]) -> Self {
+    fn of(gateway: &Gateway, wanted: Wanted) -> Self {
         let mut this = Self {
             stop: Arc::default(),
             failures: Arc::default(),
@@ -166,8 +172,10 @@ impl Load {
                     "HTTP2" => two && kind != Kind::Call,
                     _ => two && kind == Kind::Call,
                 };
-                for kind in kinds.iter().copied().filter(|kind| fits(*kind)) {
-                    this.add(gateway.caller(), via, service, kind);
+                for kind in [Kind::Get, Kind::Post, Kind::Call] {
+                    if fits(kind) && wanted(kind, version) {
+                        this.add(gateway.caller(), via, service, kind);
+                    }
                 }
             }
         }
@@ -261,7 +269,7 @@ async fn replacing_targets_one_by_one_fails_no_request() {
     let end = watch::Sender::new(false);
     let mut targets = several(2, &end).await;
     let mut gateway = fleet(&[("blue", &targets)]).start().await;
-    let load = Load::of(&gateway, ALL);
+    let load = Load::of(&gateway, EVERYTHING);
     load.goes_on().await;
     for _ in 0..2 {
         let lasting = lasting(&gateway).await;
@@ -290,7 +298,7 @@ async fn moving_from_blue_to_green_fails_no_request() {
     let end = watch::Sender::new(true);
     let (mut blue, green) = (several(2, &end).await, several(2, &end).await);
     let mut gateway = fleet(&[("blue", &blue), ("green", &green)]).start().await;
-    let load = Load::of(&gateway, ALL);
+    let load = Load::of(&gateway, EVERYTHING);
     for weights in [(100, 0), (0, 100), (100, 0), (50, 50), (0, 100)] {
         let weighted = |service: &str| {
             let (blue, green) = (format!("{service}-blue"), format!("{service}-green"));
@@ -313,7 +321,7 @@ async fn moving_from_blue_to_green_fails_no_request() {
 }
 
 /// Targets that stay registered are stopped in order and started again, one after the other.
-async fn restart(policy: Option<Value>, kinds: &[Kind]) {
+async fn restart(policy: Option<Value>, wanted: Wanted) {
     let end = watch::Sender::new(true);
     let mut targets = several(3, &end).await;
     let mut setup = fleet(&[("blue", &targets)]);
@@ -321,7 +329,7 @@ async fn restart(policy: Option<Value>, kinds: &[Kind]) {
         setup = everywhere(setup, "retryPolicy", |_| policy.clone());
     }
     let gateway = setup.start().await;
-    let load = Load::of(&gateway, kinds);
+    let load = Load::of(&gateway, wanted);
     for round in 0..6 {
         load.goes_on().await;
         let target = &mut targets[round % 3];
@@ -334,16 +342,17 @@ async fn restart(policy: Option<Value>, kinds: &[Kind]) {
     load.end().await;
 }
 
-/// Nothing was begun where there is no connection, and idempotent requests may be sent again: neither needs a policy.
+/// Nothing was begun where there is no connection, idempotent requests may be sent again, and HTTP/2 says what was not begun: none of
+/// them needs a policy.
 #[tokio::test(flavor = "multi_thread")]
-async fn restarting_targets_fails_no_idempotent_request() {
-    restart(None, GETS).await;
+async fn restarting_targets_fails_no_request_whose_fate_is_certain() {
+    restart(None, CERTAIN).await;
 }
 
 /// A request of another kind may have been begun when its connection ends; only the service's owner knows whether it can come twice.
 #[tokio::test(flavor = "multi_thread")]
 async fn restarting_targets_fails_no_request_that_may_be_tried_again() {
-    restart(Some(repeating()), ALL).await;
+    restart(Some(repeating()), EVERYTHING).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -351,7 +360,7 @@ async fn scaling_out_and_in_fails_no_request() {
     let end = watch::Sender::new(true);
     let mut targets = several(1, &end).await;
     let mut gateway = fleet(&[("blue", &targets)]).start().await;
-    let load = Load::of(&gateway, ALL);
+    let load = Load::of(&gateway, EVERYTHING);
     load.goes_on().await;
     for count in [2, 6, 3, 1, 4] {
         let mut leaving = Vec::new();
@@ -371,16 +380,16 @@ async fn scaling_out_and_in_fails_no_request() {
     load.end().await;
 }
 
-/// Targets that are killed: what they had begun is lost, and tried again elsewhere.
-#[tokio::test(flavor = "multi_thread")]
-async fn killing_targets_fails_no_request_that_may_be_tried_again() {
+/// Targets are killed: what they had begun is lost with them.
+async fn kill(policy: Option<Value>, wanted: Wanted) {
     let end = watch::Sender::new(true);
     let mut targets = several(3, &end).await;
-    let setup = fleet(&[("blue", &targets)]);
-    let gateway = everywhere(setup, "retryPolicy", |_| repeating())
-        .start()
-        .await;
-    let load = Load::of(&gateway, ALL);
+    let mut setup = fleet(&[("blue", &targets)]);
+    if let Some(policy) = policy {
+        setup = everywhere(setup, "retryPolicy", |_| policy.clone());
+    }
+    let gateway = setup.start().await;
+    let load = Load::of(&gateway, wanted);
     for round in 0..6 {
         load.goes_on().await;
         let target = &mut targets[round % 3];
@@ -393,45 +402,47 @@ async fn killing_targets_fails_no_request_that_may_be_tried_again() {
     load.end().await;
 }
 
-/// The same without a policy: requests that may come twice by their method go elsewhere.
 #[tokio::test(flavor = "multi_thread")]
 async fn killing_targets_fails_no_idempotent_request() {
-    let end = watch::Sender::new(true);
-    let mut targets = several(3, &end).await;
-    let gateway = fleet(&[("blue", &targets)]).start().await;
-    let load = Load::of(&gateway, GETS);
-    for round in 0..3 {
-        load.goes_on().await;
-        targets[round].die().await;
-        load.goes_on().await;
-        targets[round].resume().await;
-    }
-    load.end().await;
+    kill(None, IDEMPOTENT).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killing_targets_fails_no_request_that_may_be_tried_again() {
+    kill(Some(repeating()), EVERYTHING).await;
+}
+
+/// Every service with this check of its targets.
+fn checked(setup: Setup, check: &Value) -> Setup {
+    let setup = SERVICES.into_iter().fold(setup, |setup, (service, _)| {
+        let member = format!("targetGroups.{service}-blue.config.healthCheck");
+        setup.set(&member, check.clone())
+    });
+    setup.adjust(probe_often)
+}
+
+fn check() -> Value {
+    json!({"enabled": true, "path": "/health", "unhealthyThresholdCount": 2, "healthyThresholdCount": 2, "protocolVersion": "HTTP1"})
 }
 
 /// Health turns while a target still answers, and turns back: what runs on it ends well. Without a policy and with one.
 #[tokio::test(flavor = "multi_thread")]
 async fn health_that_turns_fails_no_request() {
-    let check = json!({"enabled": true, "path": "/health", "unhealthyThresholdCount": 2, "healthyThresholdCount": 2, "protocolVersion": "HTTP1"});
     for policy in [None, Some(repeating())] {
         let healths = [(); 2].map(|()| Arc::new(AtomicBool::new(true)));
         let mut targets = VecDeque::new();
         for healthy in &healths {
             targets.push_back(moody(healthy).await);
         }
-        let mut setup = fleet(&[("blue", &targets)]);
-        for (service, _) in SERVICES {
-            let member = format!("targetGroups.{service}-blue.config.healthCheck");
-            setup = setup.set(&member, check.clone());
-        }
+        let mut setup = checked(fleet(&[("blue", &targets)]), &check());
         if let Some(policy) = policy {
             setup = everywhere(setup, "retryPolicy", |_| policy.clone());
         }
-        let gateway = setup.adjust(probe_often).start().await;
+        let gateway = setup.start().await;
         for target in &targets {
             becomes(&gateway, target, "HEALTHY").await;
         }
-        let load = Load::of(&gateway, ALL);
+        let load = Load::of(&gateway, EVERYTHING);
         for round in 0..4 {
             load.goes_on().await;
             let (target, healthy) = (&targets[round % 2], &healths[round % 2]);
@@ -445,6 +456,37 @@ async fn health_that_turns_fails_no_request() {
         }
         load.end().await;
     }
+}
+
+/// A target that dies and comes back again and again, watched by probes and by outlier detection: its neighbours go on, and it is used
+/// whenever it is there.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_target_that_flaps_harms_nobody() {
+    let end = watch::Sender::new(true);
+    let mut targets = several(3, &end).await;
+    let setup = checked(fleet(&[("blue", &targets)]), &check());
+    let outliers = json!({"maxConnectionFailures": 1, "intervalMillis": 100, "baseEjectionDurationMillis": 100});
+    let setup = SERVICES.into_iter().fold(setup, |setup, (service, _)| {
+        let member = format!("targetGroups.{service}-blue.outlierDetection");
+        setup.set(&member, outliers.clone())
+    });
+    let gateway = setup.start().await;
+    for target in &targets {
+        becomes(&gateway, target, "HEALTHY").await;
+    }
+    let load = Load::of(&gateway, IDEMPOTENT);
+    for _ in 0..5 {
+        targets[0].die().await;
+        for _ in SERVICES {
+            gateway.expect_log("HealthCheckFailed").await;
+        }
+        load.goes_on().await;
+        targets[0].resume().await;
+        let served = targets[0].count();
+        becomes(&gateway, &targets[0], "HEALTHY").await;
+        targets[0].arrived(served + 20).await;
+    }
+    load.end().await;
 }
 
 /// The least interval of documents would take the suite minutes.
@@ -496,27 +538,4 @@ async fn a_websocket_outlives_the_registration_of_its_target() {
         assert_eq!(raw.read_to_end().await, "BYE.");
     }
     drained(&gateway, &old).await;
-}
-
-/// A target says how long it keeps connections, and none is used when that is nearly over: here, none is kept at all.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_target_s_word_on_how_long_it_keeps_connections_counts() {
-    for (said, connections) in [("timeout=1", 5), ("timeout=30, max=100", 1)] {
-        let target =
-            Target::answering(move |_| Reply::new(200, "v1").header("keep-alive", said)).await;
-        let gateway = Setup::with_orders([&target])
-            .set("gateway.workers", json!(1))
-            .start()
-            .await;
-        for _ in 0..5 {
-            let request = Request::post("orders.test", "/", "x");
-            gateway.send(Via::Http1, request).await.is(200, "v1");
-        }
-        assert_eq!(target.connections(), connections, "{said}");
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn zz_restart_all_without() {
-    restart(None, ALL).await;
 }
