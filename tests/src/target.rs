@@ -278,9 +278,12 @@ impl Target {
         gate: Arc<Semaphore>,
         handler: Handler,
     ) -> Self {
-        // An address of its own: no client of another process gets the port while the target is away.
-        let mut claim = Address::claim();
-        let listener = TcpListener::bind(claim.socket()).await.unwrap();
+        // An address of its own: no client of another process gets the port while the target is away. One with a certificate may be
+        // called by the name of the local host.
+        let mut claim = tls.is_none().then(Address::claim);
+        let localhost = SocketAddr::from(([127, 0, 0, 1], 0));
+        let socket = claim.as_mut().map_or(localhost, Address::socket);
+        let listener = TcpListener::bind(socket).await.unwrap();
         let address = listener.local_addr().unwrap();
         let service = Service {
             tls,
@@ -296,7 +299,7 @@ impl Target {
             serving,
             service: Some(service),
             stop,
-            _claim: Some(claim),
+            _claim: claim,
         }
     }
 
