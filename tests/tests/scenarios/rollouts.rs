@@ -238,8 +238,7 @@ impl Load {
             count += served.load(SeqCst);
         }
         let failures = self.failures.lock().unwrap();
-        println!("{count} requests, {} failed", failures.len());
-        assert!(failures.is_empty(), "{failures:#?}");
+        assert!(failures.is_empty(), "of {count}: {failures:#?}");
     }
 }
 
@@ -429,9 +428,9 @@ fn check() -> Value {
 #[tokio::test(flavor = "multi_thread")]
 async fn health_that_turns_fails_no_request() {
     for policy in [None, Some(repeating())] {
-        let healths = [(); 2].map(|()| Arc::new(AtomicBool::new(true)));
+        let moods = [(); 2].map(|()| Arc::new(AtomicBool::new(true)));
         let mut targets = VecDeque::new();
-        for healthy in &healths {
+        for healthy in &moods {
             targets.push_back(moody(healthy).await);
         }
         let mut setup = checked(fleet(&[("blue", &targets)]), &check());
@@ -445,7 +444,7 @@ async fn health_that_turns_fails_no_request() {
         let load = Load::of(&gateway, EVERYTHING);
         for round in 0..4 {
             load.goes_on().await;
-            let (target, healthy) = (&targets[round % 2], &healths[round % 2]);
+            let (target, healthy) = (&targets[round % 2], &moods[round % 2]);
             healthy.store(false, SeqCst);
             for _ in SERVICES {
                 gateway.expect_log("HealthCheckFailed").await;
