@@ -32,7 +32,12 @@ const SERVICES: [(&str, &str); 3] = [("orders", "HTTP1"), ("pages", "HTTP2"), ("
 
 /// What lets a request that is no idempotent one outlive the target that it met. See `docs/traffic.md`.
 fn repeating() -> Value {
-    json!({"maxRetries": 3, "on": ["connection-error", "reset"], "backOff": {"baseMillis": 1}})
+    json!({
+        "maxRetries": 3,
+        "on": ["connection-error", "reset"],
+        "backOff": {"baseMillis": 1},
+        "budget": {"percent": 100, "minConcurrency": 100},
+    })
 }
 
 /// A target that sends back what it gets, as gRPC wants it to those who speak that. Its answer to `/long` lasts until `end`.
