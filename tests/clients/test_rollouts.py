@@ -1,8 +1,7 @@
 """Targets are restarted and replaced under load, as an operator does it: processes are told to stop, files are edited. Not one request
 of urllib3 and h2load fails.
 
-The targets are asyncio servers that nobody here wrote HTTP for but the standard library's parser of heads: told to stop, they accept
-nothing more, finish what runs and close their connections.
+The targets are small asyncio servers. Told to stop, they accept nothing more, finish what runs and close their connections.
 """
 
 import asyncio
