@@ -1,4 +1,4 @@
-"""Functions in an emulator of AWS that nobody here wrote: what real handlers, in Python and in JavaScript, are told and answer.
+"""Functions in emulators of AWS that nobody here wrote: what real handlers, in Python, JavaScript and Rust, are told and answer.
 
 Calls are signed, and the signature is calculated once more by botocore, which shares no code with the gateway's signer.
 """
@@ -24,7 +24,8 @@ from botocore.credentials import Credentials
 from conftest import ACCOUNT, PROJECT, REGION, SECRET, free_port, process
 from operating import eventually, gateway
 
-MINISTACK = PROJECT / ".tools" / "emulators" / "bin" / "python"
+EMULATORS = PROJECT / ".tools" / "emulators" / "bin"
+IN_RUST = PROJECT / "tests" / "clients" / "in-rust"
 
 PYTHON = """
 import json
@@ -62,7 +63,7 @@ def emulator(tmp_path_factory):
     port = free_port()
     folder = tmp_path_factory.mktemp("ministack")
     environment = os.environ | {"GATEWAY_PORT": str(port), "MINISTACK_REGION": REGION, "SERVICES": "lambda,iam,sts", "HOME": str(folder)}
-    command = [MINISTACK, "-m", "hypercorn", "ministack.app:app", "--bind", f"127.0.0.1:{port}"]
+    command = [EMULATORS / "python", "-m", "hypercorn", "ministack.app:app", "--bind", f"127.0.0.1:{port}"]
     with (folder / "log").open("w") as log, process(command, stdout=log, stderr=subprocess.STDOUT, env=environment, cwd=folder):
         client = boto3.client(
             "lambda",
@@ -93,13 +94,35 @@ def emulator(tmp_path_factory):
         yield f"http://127.0.0.1:{port}"
 
 
+@pytest.fixture(scope="module")
+def watched(tmp_path_factory):
+    """Where cargo-lambda listens, with the function of the folder `in-rust` behind it. Neither asks a registry for anything."""
+    port = free_port()
+    folder = tmp_path_factory.mktemp("cargo-lambda")
+    environment = os.environ | {"CARGO_TARGET_DIR": str(folder / "target"), "CARGO_NET_OFFLINE": "true"}
+    address = ["--invoke-address", "127.0.0.1", "--invoke-port", str(port)]
+    command = [EMULATORS / "cargo-lambda", "lambda", "watch", "--ignore-changes", "--locked", "--offline", *address]
+    log = folder / "log"
+    with log.open("w") as out, process(command, stdout=out, stderr=out, env=environment, cwd=IN_RUST) as child:
+        call = f"http://127.0.0.1:{port}/2015-03-31/functions/in-rust/invocations"
+
+        def answers():
+            assert child.poll() is None, log.read_text()
+            # It listens before the function is built, and the first call waits for that.
+            with contextlib.suppress(OSError), urllib.request.urlopen(call, data=b"{}", timeout=30) as answer:
+                return answer.status == 200
+
+        eventually(answers, "the function answers")
+        yield f"http://127.0.0.1:{port}"
+
+
 def arn(name):
     return f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{name}"
 
 
 @contextlib.contextmanager
-def calling(folder, endpoint, name, version):
-    """A gateway whose only service is a function."""
+def calling(folder, endpoint, name, version, **settings):
+    """A gateway whose only service is a function; settings are those of `function`."""
     secret = folder / "secret"
     secret.write_text(SECRET)
     credentials = {"accessKeyId": ACCOUNT, "secretAccessKey": {"file": str(secret)}}
@@ -107,7 +130,7 @@ def calling(folder, endpoint, name, version):
         "name": name,
         "type": "LAMBDA",
         "config": {"lambdaEventStructureVersion": version},
-        "function": {"endpoint": endpoint, "credentials": credentials},
+        "function": {"endpoint": endpoint, "credentials": credentials, **settings},
         "targets": [{"id": arn(name)}],
     }
     action = {"forward": {"targetGroups": [{"targetGroupIdentifier": name}]}}
@@ -122,28 +145,39 @@ def post(running, path, body, headers):
     return urllib.request.urlopen(wanted, timeout=30)
 
 
+def order(running):
+    """Posts what `check_order` wants the function to be told of."""
+    headers = {"Content-Type": "application/json", "X-Amzn-RequestId": "id-1"}
+    return post(running, "/orders?item=1&item=2", b"{}", headers)
+
+
+def check_order(event):
+    """Source: VPC Lattice user guide, "Receive events from the VPC Lattice service", event structure V2."""
+    context = event["requestContext"]
+    assert event | {"headers": None, "requestContext": None} == {
+        "version": "2.0",
+        "path": "/orders?item=1&item=2",
+        "method": "POST",
+        "headers": None,
+        "queryStringParameters": {"item": ["1", "2"]},
+        "body": "{}",
+        "requestContext": None,
+        "requestId": "id-1",
+    }
+    assert event["headers"]["x-forwarded-for"] == ["127.0.0.1"]
+    assert event["headers"]["content-length"] == ["2"]
+    assert context["region"] == REGION and context["timeEpoch"].isdigit()
+    assert context["identity"].keys() == {"sourceVpcArn"}
+
+
 def test_a_handler_in_python_is_told_the_request(emulator, tmp_path):
     with calling(tmp_path, emulator, "in-python", "V2") as running:
-        with post(running, "/orders?item=1&item=2", b"{}", {"Content-Type": "application/json", "X-Amzn-RequestId": "id-1"}) as answer:
+        with order(running) as answer:
             assert answer.status == 200
             assert answer.headers["content-type"] == "application/json"
             assert answer.headers["x-amzn-requestid"] == "id-1"
             event = json.load(answer)
-        context = event["requestContext"]
-        assert event | {"headers": None, "requestContext": None} == {
-            "version": "2.0",
-            "path": "/orders?item=1&item=2",
-            "method": "POST",
-            "headers": None,
-            "queryStringParameters": {"item": ["1", "2"]},
-            "body": "{}",
-            "requestContext": None,
-            "requestId": "id-1",
-        }
-        assert event["headers"]["x-forwarded-for"] == ["127.0.0.1"]
-        assert event["headers"]["content-length"] == ["2"]
-        assert context["region"] == REGION and context["timeEpoch"].isdigit()
-        assert context["identity"].keys() == {"sourceVpcArn"}
+        check_order(event)
 
 
 def test_a_handler_in_javascript_is_told_the_request_and_answers_in_base64(emulator, tmp_path):
@@ -168,6 +202,27 @@ def test_a_handler_that_fails_is_a_bad_gateway_and_keeps_its_secrets(emulator, t
         for path in ["/raise", "/nonsense"]:
             assert running.request(path) == (502, b"Bad Gateway")
         assert running.request("/bare") == (418, b"bare")
+
+
+def test_a_handler_in_rust_is_told_the_request_and_its_answer_arrives(watched, tmp_path):
+    with calling(tmp_path, watched, "in-rust", "V2", names="NAME") as running:
+        with order(running) as answer:
+            assert answer.status == 201
+            assert answer.headers["content-type"] == "application/json"
+            assert answer.headers.get_all("set-cookie") == ["a=1", "b=2"]
+            check_order(json.load(answer))
+        with post(running, "/binary", b"\xff\x00", {"Content-Type": "image/png"}) as answer:
+            assert (answer.status, answer.read()) == (200, b"\xff\x00")
+
+
+def test_a_handler_in_rust_that_fails_is_a_bad_gateway_and_keeps_its_secrets(watched, tmp_path):
+    with calling(tmp_path, watched, "in-rust", "V2", names="NAME") as running:
+        for path in ["/fail", "/nonsense"]:
+            assert running.request(path) == (502, b"Bad Gateway")
+        assert running.request("/again")[0] == 201
+    # This emulator knows functions by their names only.
+    with calling(tmp_path, watched, "in-rust", "V2") as running:
+        assert running.request("/") == (502, b"Bad Gateway")
 
 
 def test_a_function_that_is_not_there_is_a_bad_gateway(emulator, tmp_path):
