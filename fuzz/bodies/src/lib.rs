@@ -12,6 +12,7 @@
 )]
 
 mod certificates;
+mod functions;
 mod http;
 pub mod mutation;
 mod policies;
@@ -32,7 +33,7 @@ pub struct Target {
 }
 
 /// Every target.
-pub const TARGETS: [Target; 16] = [
+pub const TARGETS: [Target; 17] = [
     target("iam", policies::iam, 700),
     target("cedar", policies::cedar, 300),
     target("trust", policies::trust, 700),
@@ -49,6 +50,7 @@ pub const TARGETS: [Target; 16] = [
     target("http1", http::http1, 10_000),
     target("http2", http::http2, 10_000),
     target("dns", http::dns, 10_000),
+    target("function", functions::result, 200_000),
 ];
 
 const fn target(name: &'static str, body: fn(&[u8]), mutations: usize) -> Target {
