@@ -298,3 +298,42 @@ async fn a_gateway_that_stops_says_so_on_its_admin_pages() {
     pending.answer().await.unwrap().is(200, "last");
     stopping.await.unwrap();
 }
+
+/// An HTTP/1 client that closes its half cannot be told from one that is gone, until something is written to it. Most are gone, so its
+/// target is not kept busy for nothing; nginx and Envoy see it the same way. What the gateway says itself is there at once, and is sent.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_closes_its_half_while_its_target_works_is_gone() {
+    let target = Target::holding("done").await;
+    let mut gateway = Setup::with_orders([&target])
+        .service("fixed", &json!({"fixedResponse": {"statusCode": 404}}))
+        .start()
+        .await;
+    let mut patient = gateway.raw().await;
+    patient
+        .send("GET /patient HTTP/1.1\r\nHost: orders.test\r\n\r\n")
+        .await;
+    target.arrived(1).await;
+    let mut half = gateway.raw().await;
+    half.send("GET /half HTTP/1.1\r\nHost: orders.test\r\n\r\n")
+        .await;
+    target.arrived(2).await;
+    assert_eq!(target.open_connections(), 2);
+    half.finish().await;
+    assert_eq!(half.read_to_end().await, "");
+    eventually("no connection for who is gone", async || {
+        (target.open_connections() == 1).then_some(())
+    })
+    .await;
+    let record = gateway.record_for("/half").await;
+    record.failed(0, "ClientConnectionClosed");
+    target.release(2);
+    let answer = patient.read_head().await;
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+
+    let mut half = gateway.raw().await;
+    half.send("GET / HTTP/1.1\r\nHost: fixed.test\r\n\r\n")
+        .await;
+    half.finish().await;
+    let answer = half.read_to_end().await;
+    assert!(answer.starts_with("HTTP/1.1 404 "), "{answer}");
+}
