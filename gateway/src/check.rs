@@ -29,6 +29,7 @@ pub(crate) fn check(config: &Config) -> Vec<Problem> {
     policies
         .into_iter()
         .chain(authorities)
+        .chain(snapshot::target_certificates(config))
         .chain(certificates)
         .chain(calls)
         .collect()

@@ -16,14 +16,13 @@ use async_trait::async_trait;
 use tokio::{runtime::Handle, sync::oneshot, task::JoinHandle};
 use trellis_model::{config::HealthCheck, id::VpcId};
 
-use crate::registry::Registry;
+use crate::{registry::Registry, tls::TargetTls};
 
 pub mod dial;
 mod grpc;
 mod http;
 pub mod network;
 mod schedule;
-mod tls;
 
 pub use grpc::GrpcError;
 
@@ -39,6 +38,8 @@ pub struct Asked<'a> {
     pub address: SocketAddr,
     /// The check.
     pub check: &'a HealthCheck,
+    /// How connections to the target are secured where its group says; what is secured without is not verified.
+    pub tls: Option<&'a TargetTls>,
 }
 
 /// One probe.

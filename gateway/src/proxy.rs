@@ -7,6 +7,7 @@
 mod affinity;
 mod answer;
 mod attempt;
+mod connections;
 mod decide;
 mod exchange;
 mod failure;
@@ -33,17 +34,15 @@ use std::sync::{
 
 use async_trait::async_trait;
 use pingora_core::{
-    apps::HttpServerOptions,
-    connectors::{ConnectorOptions, http::Connector},
-    modules::http::HttpModules,
-    server::configuration::ServerConf,
-    upstreams::peer::HttpPeer,
+    apps::HttpServerOptions, connectors::ConnectorOptions, modules::http::HttpModules,
+    server::configuration::ServerConf, upstreams::peer::HttpPeer,
 };
 use pingora_error::{Error, ErrorType, Result};
 use pingora_proxy::{FailToProxy, HttpProxy, ProxyHttp, Session, http_proxy};
 use trellis_access_logs::Recorder;
 
 use crate::{functions, shared::Shared};
+use connections::Connections;
 pub use exchange::{Exchange, Match, Stage};
 
 /// The HTTP engine of one worker.
@@ -54,7 +53,7 @@ pub fn engine(shared: Arc<Shared>, index: usize, idle_targets: usize) -> Engine 
     let conf = ServerConf {
         threads: 1,
         upstream_keepalive_pool_size: idle_targets,
-        // Targets are not verified, as in VPC Lattice; the engine wants some root nevertheless, and loading the system's for
+        // The engine does no TLS with targets; it wants some root nevertheless, and loading the system's for
         // each worker would cost memory for nothing.
         ca_file: Some(shared.target_roots.clone()),
         ..ServerConf::default()
@@ -63,7 +62,7 @@ pub fn engine(shared: Arc<Shared>, index: usize, idle_targets: usize) -> Engine 
         functions: functions::Client::default(),
         recorder: shared.writer.recorder(),
         dice: Dice::new(shared.seed, index),
-        connector: Connector::new(Some(ConnectorOptions::from_server_conf(&conf))),
+        connections: Connections::new(&ConnectorOptions::from_server_conf(&conf)),
         shared,
     };
     let mut engine = http_proxy(&Arc::new(conf), gateway);
@@ -80,7 +79,7 @@ pub struct Gateway {
     recorder: Recorder,
     functions: functions::Client,
     dice: Dice,
-    connector: Connector,
+    connections: Connections,
 }
 
 impl std::fmt::Debug for Gateway {
@@ -154,7 +153,7 @@ impl ProxyHttp for Gateway {
         exchange: &mut Exchange,
     ) -> Result<bool> {
         if !function::answer(session, exchange, &self.functions, &self.shared).await? {
-            repeat::forward(&self.connector, &self.dice, session, exchange).await?;
+            repeat::forward(&self.connections, &self.dice, session, exchange).await?;
         }
         Ok(false)
     }

@@ -26,6 +26,7 @@ use trellis_target_groups::{
 use crate::{
     pools::{Pool, Pools},
     probe::ProbeError,
+    tls::TargetTls,
 };
 
 pub mod sweep;
@@ -64,6 +65,8 @@ pub struct LiveFunction {
 /// The live state of all target groups.
 pub struct Registry {
     groups: Mutex<Groups>,
+    /// How connections to targets are secured, for probes.
+    tls: Mutex<TargetSecurity>,
     functions: Mutex<HashMap<TargetGroupId, Arc<LiveFunction>>>,
     pools: Pools,
     /// Counts calls of `apply`; the prober and the sweep look again when it moves.
@@ -72,6 +75,9 @@ pub struct Registry {
     /// Wakes whoever calls [`Self::tick`].
     alarm: Arc<Notify>,
 }
+
+/// How connections to targets are secured, for the groups whose are.
+pub type TargetSecurity = HashMap<TargetGroupId, Arc<TargetTls>>;
 
 /// A change of a target's status, and the target's group.
 type Change = (Arc<Group>, StatusChange);
@@ -110,6 +116,7 @@ impl Registry {
     pub fn new(listener: StatusListener) -> Self {
         Self {
             groups: Mutex::default(),
+            tls: Mutex::default(),
             functions: Mutex::default(),
             pools: Pools::default(),
             generation: watch::Sender::new(0),
@@ -121,6 +128,16 @@ impl Registry {
     /// Wakes whoever looks after the groups: a target has failed too often. Costs nothing worth counting, and never waits.
     pub fn alarm(&self) -> &Arc<Notify> {
         &self.alarm
+    }
+
+    /// Takes over how connections to targets are secured. Goes before [`Self::apply`], which makes it known.
+    pub fn secure(&self, tls: TargetSecurity) {
+        *self.tls.lock() = tls;
+    }
+
+    /// How connections to the targets of a group are secured, if they are.
+    pub fn tls(&self, group: TargetGroupId) -> Option<Arc<TargetTls>> {
+        self.tls.lock().get(&group).cloned()
     }
 
     /// Takes over the target groups of an accepted configuration.

@@ -398,6 +398,7 @@ fn realize(
     around: &Surroundings<'_>,
 ) -> Snapshot {
     let used = registry::groups_in_use(&config.services);
+    around.registry.secure(compiled.security().clone());
     around
         .registry
         .apply(&config.target_groups, &used, Instant::now());

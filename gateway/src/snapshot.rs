@@ -9,6 +9,7 @@ mod build;
 mod certificates;
 mod clients;
 mod preview;
+mod targets;
 mod texts;
 
 pub use attachments::Attachments;
@@ -16,6 +17,7 @@ pub use build::{Compiled, Surroundings, compile, sockets};
 pub use certificates::TlsTerms;
 pub use clients::{Clients, authorities};
 pub use preview::preview;
+pub use targets::target_certificates;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -43,8 +45,11 @@ use trellis_routing::{HostTable, RuleTable, ServiceIndex};
 use trellis_target_groups::{Group, WeightedChoice};
 
 use crate::{
-    functions::Function, pools::Pool, stickiness::Cookies, telemetry::ServiceMetrics,
-    tls::Terminator,
+    functions::Function,
+    pools::Pool,
+    stickiness::Cookies,
+    telemetry::ServiceMetrics,
+    tls::{TargetTls, Terminator},
 };
 
 /// Everything a request needs to know, as of one generation of the configuration.
@@ -256,6 +261,8 @@ pub struct Targets {
     pub protocol: TargetProtocol,
     /// HTTP version spoken to targets.
     pub version: ProtocolVersion,
+    /// How the connection is secured, if it is.
+    pub tls: Option<Arc<TargetTls>>,
     /// Where the targets live.
     pub vpc: VpcId,
     /// Who they are and how they do.

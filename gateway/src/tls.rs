@@ -1,4 +1,4 @@
-//! TLS towards clients: which certificate answers which name, with which parameters.
+//! TLS towards clients: which certificate answers which name, with which parameters. TLS towards targets is in [`targets`].
 //!
 //! A [`Terminator`] is made per VPC and snapshot and does the handshakes of that VPC's clients. It asks a [`CertificateFor`],
 //! the snapshot's view of that VPC, so a name of another tenant cannot be told from a name that does not exist. There is no
@@ -17,6 +17,7 @@ mod client;
 mod leaf;
 mod parameters;
 pub mod store;
+mod targets;
 #[cfg(test)]
 mod tests;
 
@@ -24,3 +25,4 @@ pub use accept::{HandshakeError, Http, Negotiated, Terminator};
 pub use cipher::{cipher_name, version_name};
 pub use client::{Authorities, AuthoritiesError, Client, Rejected, Shown, Trust, TrustId};
 pub use parameters::{CertificateFor, Resumption, TicketError, provider, server_config};
+pub use targets::TargetTls;

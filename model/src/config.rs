@@ -14,6 +14,7 @@ mod networks;
 mod principals;
 mod services;
 mod target_groups;
+mod target_tls;
 mod traffic;
 
 pub use balancing::{Algorithm, Balancing, HashKey, OutlierDetection, Stickiness, ZonePreference};
@@ -36,6 +37,7 @@ pub use services::{
     Rule, RulePriority, Service, Weight, WeightedTargetGroup,
 };
 pub use target_groups::{ProtocolVersion, Target, TargetGroup, TargetGroupType, TargetProtocol};
+pub use target_tls::{PeerName, ShownCertificate, TargetTls, TlsVersion};
 pub use traffic::{ConnectionPool, Places, RetryEvents, RetryPolicy, Timeouts, Traffic};
 
 use std::{collections::BTreeMap, sync::Arc};

@@ -15,6 +15,7 @@ mod policy;
 mod principal;
 mod service;
 mod target_group;
+mod target_tls;
 mod traffic;
 
 pub use self::{
@@ -43,6 +44,7 @@ pub use self::{
         EventVersion, IpAddressType, ProtocolVersion, Target, TargetGroup, TargetGroupConfig,
         TargetGroupType, TargetProtocol,
     },
+    target_tls::{TargetTls, TlsVersion},
     traffic::{BackOff, ConnectionPool, Hedging, RetryBudget, RetryEvent, RetryPolicy, Timeouts},
 };
 

@@ -106,6 +106,11 @@ pub const OUTLIER_INTERVAL: Range = 100..=3_600_000;
 /// Length of the first ejection of a target, in milliseconds. Ours.
 pub const EJECTION: Range = 100..=86_400_000;
 
+/// Length of a name that the certificate of a target may be for.
+pub const ALTERNATIVE_NAME: Lengths = 1..=255;
+/// Most such names of a target group. Ours.
+pub const ALTERNATIVE_NAMES: usize = 100;
+
 /// Most header conditions in a rule.
 pub const HEADER_MATCHES: usize = 5;
 /// Most target groups in a forward action.

@@ -238,12 +238,12 @@ impl<'a> Linter<'a> {
     }
 
     fn target_group(&mut self, group: &TargetGroup) {
-        if group.protocol == TargetProtocol::Https {
+        if group.protocol == TargetProtocol::Https && group.tls.is_none() {
             let message = format!(
                 "targets of `{}` are reached over TLS, and their certificates are not verified",
                 group.name
             );
-            let hint = "as in VPC Lattice: whoever takes over the address of a target can pose as it; keep the way to the targets private";
+            let hint = "as in VPC Lattice: whoever takes over the address of a target can pose as it; `tls` of the group says whom to trust";
             self.find(Code::UnverifiedTls, &group.place, message, hint);
         }
     }

@@ -58,8 +58,7 @@ def forward(*groups):
 
 def becomes(running, **wanted):
     def statuses():
-        groups = json.loads(running.page("/targets"))
-        groups = groups.get("targetGroups", groups) if isinstance(groups, dict) else groups
+        groups = json.loads(running.page("/targets"))["targetGroups"]
         found = {group["name"]: group["targets"][0]["status"] for group in groups}
         return found == wanted
 

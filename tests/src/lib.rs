@@ -46,5 +46,5 @@ pub use record::Record;
 pub use setup::{FUNCTION, Guard, Setup, allow, deny, forward, identity, policy};
 pub use signer::Key;
 pub use target::{Reply, Seen, Target};
-pub use tls::{ClientIdentity, Issuer, Trust};
+pub use tls::{ClientIdentity, Issuer, TargetSide, Trust};
 pub use wait::{eventually, within};

@@ -32,7 +32,7 @@ use crate::{
     address::Address,
     message::{Payload, pieces, whole},
     raw::Raw,
-    tls::Issuer,
+    tls::{Issuer, TargetSide},
     wait::{eventually, within},
 };
 
@@ -176,6 +176,14 @@ impl Target {
         answer: impl Fn(&Seen) -> Reply + Send + Sync + 'static,
     ) -> Self {
         Self::start(Some(issuer.server(domain).into()), None, answer).await
+    }
+
+    /// The same over TLS on these terms.
+    pub async fn over_tls(
+        side: &TargetSide,
+        answer: impl Fn(&Seen) -> Reply + Send + Sync + 'static,
+    ) -> Self {
+        Self::start(Some(Arc::clone(&side.0).into()), None, answer).await
     }
 
     /// Answers 200 with `name`, but each request waits for its turn: see [`Self::release`].

@@ -10,6 +10,7 @@ use rustls::{
     ClientConfig, RootCertStore, ServerConfig,
     client::ResolvesClientCert,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
+    server::WebPkiClientVerifier,
     sign::CertifiedKey,
 };
 
@@ -75,7 +76,10 @@ impl Issuer {
             .iter()
             .map(|name| match name.split_once("://") {
                 Some(_) => SanType::URI((*name).try_into().unwrap()),
-                None => SanType::DnsName((*name).try_into().unwrap()),
+                None => match name.parse() {
+                    Ok(address) => SanType::IpAddress(address),
+                    Err(_) => SanType::DnsName((*name).try_into().unwrap()),
+                },
             })
             .collect();
         params.distinguished_name = DistinguishedName::new();
@@ -92,6 +96,18 @@ impl Issuer {
         }
     }
 
+    /// A server's certificate with these alternative names, `spiffe://…`, IP addresses or DNS names, changed by `change`.
+    pub fn server_identity(
+        &self,
+        names: &[&str],
+        change: impl FnOnce(&mut CertificateParams),
+    ) -> ClientIdentity {
+        self.client("target", names, |params| {
+            params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+            change(params);
+        })
+    }
+
     fn leaf(&self, domain: &str) -> (String, String) {
         let params = CertificateParams::new(vec![domain.to_owned()]).unwrap();
         let key = KeyPair::generate().unwrap();
@@ -100,7 +116,40 @@ impl Issuer {
     }
 }
 
-/// A client certificate and its key.
+/// The TLS side of a target, with terms of its own.
+#[derive(Debug, Clone)]
+pub struct TargetSide(pub(crate) Arc<ServerConfig>);
+
+impl TargetSide {
+    /// Shows this certificate, speaks these versions, and demands certificates of `clients` if there is one.
+    pub fn new(
+        identity: &ClientIdentity,
+        versions: &[&'static rustls::SupportedProtocolVersion],
+        clients: Option<&Issuer>,
+    ) -> Self {
+        let builder = ServerConfig::builder_with_provider(provider())
+            .with_protocol_versions(versions)
+            .unwrap();
+        let builder = match clients {
+            None => builder.with_no_client_auth(),
+            Some(issuer) => {
+                let mut roots = RootCertStore::empty();
+                let root = CertificateDer::from_pem_slice(issuer.root_pem().as_bytes());
+                roots.add(root.unwrap()).unwrap();
+                let verifier =
+                    WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider());
+                builder.with_client_cert_verifier(verifier.build().unwrap())
+            }
+        };
+        let mut config = builder
+            .with_single_cert(identity.chain.clone(), identity.key.clone_key())
+            .unwrap();
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        Self(Arc::new(config))
+    }
+}
+
+/// A client certificate, or a target's, and its key.
 #[derive(Debug)]
 pub struct ClientIdentity {
     chain: Vec<CertificateDer<'static>>,

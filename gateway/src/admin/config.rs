@@ -10,6 +10,7 @@ mod balancing;
 mod functions;
 mod health;
 mod identities;
+mod target_tls;
 
 use std::time::Duration;
 
@@ -307,6 +308,7 @@ fn target_group(group: &TargetGroup) -> Value {
         "balancing": balancing::balancing(&group.balancing),
         "outlierDetection": group.outlier_detection.as_ref().map(balancing::outlier_detection),
         "connectionPool": connection_pool(group),
+        "tls": group.tls.as_ref().map(target_tls::target_tls),
         "targets": list(&group.targets, |target| {
             json!({
                 "id": target.id,

@@ -1,38 +1,40 @@
 //! Probes over the network: a connection of its own for each, TLS where the check wants it, then the question.
 
-use std::{fmt, net::SocketAddr, sync::Arc};
+use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
+use rustls_pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 use trellis_model::config::{HttpProbe, Probe, ProbeVersion, TargetProtocol};
 
-use super::{Asked, Checker, ProbeError, dial::Dialer, grpc, http, tls::Unverified};
+use super::{Asked, Checker, ProbeError, dial::Dialer, grpc, http};
+use crate::tls::{Http, TargetTls};
 
 /// Probes targets over connections.
 #[derive(Clone)]
 pub struct NetworkChecker {
     dialer: Arc<dyn Dialer>,
-    tls: Unverified,
+    unverified: Arc<TargetTls>,
 }
 
 impl NetworkChecker {
     /// Probes over connections from `dialer`. Fails when the cryptography library supports no version of TLS.
     pub fn new(dialer: Arc<dyn Dialer>) -> Result<Self, rustls::Error> {
-        let tls = Unverified::new()?;
-        Ok(Self { dialer, tls })
+        let unverified = Arc::new(TargetTls::unverified()?);
+        Ok(Self { dialer, unverified })
     }
 
+    /// Where the group does not say whom to ask for, the target is named by its address, so no SNI is sent.
     async fn secure(
         &self,
         stream: TcpStream,
-        address: SocketAddr,
-        version: ProbeVersion,
+        asked: &Asked<'_>,
+        http: Http,
     ) -> Result<TlsStream<TcpStream>, ProbeError> {
-        let secured = match version {
-            ProbeVersion::Http1 => self.tls.http1(stream, address.ip()).await,
-            ProbeVersion::Http2 => self.tls.http2(stream, address.ip()).await,
-        };
+        let tls = asked.tls.unwrap_or(&self.unverified);
+        let name = ServerName::IpAddress(asked.address.ip().into());
+        let secured = tls.connect(stream, http, name).await;
         secured.map_err(ProbeError::Tls)
     }
 
@@ -45,7 +47,7 @@ impl NetworkChecker {
         match probe.protocol {
             TargetProtocol::Http => http::ask(stream, asked.address, probe).await,
             TargetProtocol::Https => {
-                let stream = self.secure(stream, asked.address, probe.version).await?;
+                let stream = self.secure(stream, asked, probe.version.into()).await?;
                 http::ask(stream, asked.address, probe).await
             }
         }
@@ -67,8 +69,8 @@ impl NetworkChecker {
         match protocol {
             TargetProtocol::Http => grpc::ask(stream, &question).await,
             TargetProtocol::Https => {
-                let version = ProbeVersion::Http2;
-                let stream = self.secure(stream, asked.address, version).await?;
+                // A target that does not take part in ALPN is taken to speak it all the same.
+                let stream = self.secure(stream, asked, Http::Two).await?;
                 grpc::ask(stream, &question).await
             }
         }
@@ -86,10 +88,16 @@ impl Checker for NetworkChecker {
                 self.ask_grpc(stream, asked, *protocol, service).await
             }
             Probe::Tcp => Ok(()),
-            Probe::Tls => {
-                let version = ProbeVersion::Http1;
-                self.secure(stream, asked.address, version).await.map(drop)
-            }
+            Probe::Tls => self.secure(stream, asked, Http::One).await.map(drop),
+        }
+    }
+}
+
+impl From<ProbeVersion> for Http {
+    fn from(version: ProbeVersion) -> Self {
+        match version {
+            ProbeVersion::Http1 => Self::One,
+            ProbeVersion::Http2 => Self::Two,
         }
     }
 }

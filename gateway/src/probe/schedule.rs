@@ -6,7 +6,7 @@
 //! * A target has at most one probe running. When the timeout is longer than the interval and a probe is still running when
 //!   the next is due, the next starts as soon as it ends.
 //! * When as many probes run as may, those due wait in order, zones and VPCs taking turns (`schedule/lanes.rs`); no target is left out.
-//! * Changing the check of a group, or bringing it into use, makes all its targets new here.
+//! * Changing the check of a group or whom its connections trust, or bringing it into use, makes all its targets new here.
 
 use std::{
     cmp::Reverse,
@@ -29,7 +29,7 @@ use trellis_target_groups::{CheckEpoch, CheckPlan, Group, TargetKey};
 
 use self::lanes::{Lane, Lanes};
 use super::{Asked, Checker, ProbeError, Random};
-use crate::registry::Registry;
+use crate::{registry::Registry, tls::TargetTls};
 
 /// Newcomers of a lane that are probed at once.
 const AT_ONCE: u32 = 100;
@@ -69,6 +69,7 @@ struct Plan {
     vpc: VpcId,
     check: Arc<HealthCheck>,
     epoch: CheckEpoch,
+    tls: Option<Arc<TargetTls>>,
 }
 
 /// A target in the schedule.
@@ -171,9 +172,13 @@ impl Schedule {
         known: Option<Watched>,
         newcomers: &mut HashMap<Arc<Lane>, u32>,
     ) -> Watched {
+        let tls = self.registry.tls(group.id());
+        let key = |tls: Option<&Arc<TargetTls>>| tls.map(|tls| tls.key());
         let (plan, mut staying) = match known {
             Some(known)
-                if known.plan.epoch == next.epoch && Arc::ptr_eq(&known.plan.group, group) =>
+                if known.plan.epoch == next.epoch
+                    && Arc::ptr_eq(&known.plan.group, group)
+                    && key(known.plan.tls.as_ref()) == key(tls.as_ref()) =>
             {
                 (known.plan, known.tickets)
             }
@@ -187,6 +192,7 @@ impl Schedule {
                     vpc: next.vpc,
                     check: next.check,
                     epoch: next.epoch,
+                    tls,
                 };
                 (Arc::new(plan), HashMap::new())
             }
@@ -309,6 +315,7 @@ impl Schedule {
                     vpc: &plan.vpc,
                     address,
                     check: &check,
+                    tls: plan.tls.as_deref(),
                 };
                 let answer = timeout(check.timeout, checker.check(&asked)).await;
                 let outcome = answer.unwrap_or(Err(ProbeError::Timeout(check.timeout)));
@@ -333,6 +340,8 @@ impl Schedule {
         let Some(slot) = self.targets.get_mut(&ticket) else {
             return;
         };
+        // It is over, and what it ran in would be kept with its handle: half of what a target costs at rest.
+        slot.probe = None;
         if slot.pace == Pace::Late {
             slot.next = now;
             self.due.push(Reverse((now, ticket)));

@@ -4,23 +4,24 @@ mod carrier;
 mod clock;
 mod rival;
 
-use pingora_core::{
-    connectors::http::Connector,
-    protocols::http::client::HttpSession,
-    upstreams::peer::{HttpPeer, Peer as _},
-};
+use pingora_core::protocols::http::client::HttpSession;
 use pingora_error::{Error, ErrorSource, ErrorType, Result};
 use pingora_proxy::Session;
 use trellis_target_groups::Lease;
 
-use super::{exchange::Exchange, failure, request, upstream::Upstream};
+use super::{
+    connections::{Connections, Destination},
+    exchange::Exchange,
+    failure, request,
+    upstream::Upstream,
+};
 use carrier::Carrier;
 pub(super) use {carrier::from_client, clock::Clock};
 
 /// An exchange with a target, and what it holds as long as it lasts.
 pub(super) struct Route {
     upstream: Upstream,
-    peer: Box<HttpPeer>,
+    to: Box<Destination>,
     /// Was the connection used before?
     reused: bool,
 }
@@ -45,8 +46,8 @@ impl From<Box<Error>> for Failure {
 /// Makes one attempt at the target of `exchange.lease`. On success the answer has gone to the client; otherwise [`Error::retry`] tells
 /// whether the connection was one that the target had closed meanwhile, or the target said that it had not begun.
 pub(super) async fn attempt(
-    connector: &Connector,
-    peer: Box<HttpPeer>,
+    connections: &Connections,
+    to: Box<Destination>,
     session: &mut Session,
     exchange: &mut Exchange,
 ) -> Result<(), Failure> {
@@ -55,7 +56,7 @@ pub(super) async fn attempt(
     if !(bodiless && session.req_header().method.is_idempotent()) {
         hear_of_ends().await;
     }
-    let mut route = connect(connector, peer, &clock)
+    let mut route = connect(connections, to, &clock)
         .await
         .map_err(|mut error| {
             error.retry.decide_reuse(false);
@@ -65,7 +66,7 @@ pub(super) async fn attempt(
             }
         })?;
     let head = if route.upstream.is_http2() {
-        request::in_http2(session.req_header(), exchange, route.peer.is_tls())
+        request::in_http2(session.req_header(), exchange, route.to.tls.is_some())
     } else {
         request::in_http1(session.req_header(), exchange, !bodiless)
     };
@@ -75,7 +76,7 @@ pub(super) async fn attempt(
         Ok(head) => {
             exchange.sent = Some(clock.began());
             exchange.reached = exchange.lease.as_ref().map(Lease::address);
-            let carried = Carrier::new(connector, session, exchange, &mut route, clock)
+            let carried = Carrier::new(connections, session, exchange, &mut route, clock)
                 .run(head, bodiless)
                 .await;
             let keeps = keeps(&carried, &mut route.upstream);
@@ -83,11 +84,11 @@ pub(super) async fn attempt(
         }
     };
     let reused = route.reused;
-    let usual = route.peer.idle_timeout();
+    let usual = route.to.peer.options.idle_timeout;
     let kept = usual.and_then(|usual| route.upstream.kept_for(usual));
     if let (true, Some(idle)) = (keeps, kept) {
-        connector
-            .release_http_session(route.upstream.into_session(), &*route.peer, Some(idle))
+        connections
+            .put(route.upstream.into_session(), &route.to, idle)
             .await;
     }
     carried.map_err(|mut error| {
@@ -106,8 +107,8 @@ async fn hear_of_ends() {
 }
 
 /// Connects, or takes a connection that is free, before the attempt's time is over.
-async fn connect(connector: &Connector, peer: Box<HttpPeer>, clock: &Clock) -> Result<Route> {
-    let connecting = connector.get_http_session(&*peer);
+async fn connect(connections: &Connections, to: Box<Destination>, clock: &Clock) -> Result<Route> {
+    let connecting = connections.get(&to);
     let connected = match clock.connected_by() {
         None => connecting.await,
         Some(deadline) => match tokio::time::timeout_at(deadline.into(), connecting).await {
@@ -119,10 +120,10 @@ async fn connect(connector: &Connector, peer: Box<HttpPeer>, clock: &Clock) -> R
     let Some(mut upstream) = Upstream::new(connection) else {
         return Error::e_explain(ErrorType::InternalError, "a connection of an unknown kind");
     };
-    upstream.bound_writes(peer.options.write_timeout);
+    upstream.bound_writes(to.peer.options.write_timeout);
     Ok(Route {
         upstream,
-        peer,
+        to,
         reused,
     })
 }

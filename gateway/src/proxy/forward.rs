@@ -18,12 +18,16 @@ use trellis_target_groups::{Lease, Wanted};
 
 use super::{
     affinity::{self, Affinity},
+    connections::Destination,
     decide::check_versions,
     exchange::Exchange,
     failure::no_target,
     halt::{Halt, VersionMismatch},
 };
-use crate::snapshot::{Action, Takers, TargetGroup, Targets};
+use crate::{
+    snapshot::{Action, Takers, TargetGroup, Targets},
+    tls::Http,
+};
 
 /// Bounds every wait for the client by the service's idle timeout.
 pub(super) fn set_deadlines(session: &mut Session, exchange: &Exchange) {
@@ -81,7 +85,7 @@ pub(super) fn choose_target(
     exchange: &Exchange,
     random: u64,
     tried: &[SocketAddr],
-) -> Result<(Box<HttpPeer>, Lease)> {
+) -> Result<(Box<Destination>, Lease)> {
     // Without a permit there is no group.
     let Some(group) = exchange.group.clone() else {
         return Error::e_explain(
@@ -102,17 +106,18 @@ pub(super) fn choose_target(
             tried,
         })
         .map_err(|_| no_target("the target group has no targets"))?;
-    let peer = peer(exchange, group.id, targets, lease.address());
-    peer.map(|peer| (peer, lease))
+    let destination = destination(exchange, group.id, targets, lease.address());
+    destination
+        .map(|destination| (destination, lease))
         .ok_or_else(|| Error::explain(ErrorType::InternalError, "request without a snapshot"))
 }
 
-fn peer(
+fn destination(
     exchange: &Exchange,
     group: TargetGroupId,
     targets: &Targets,
     address: SocketAddr,
-) -> Option<Box<HttpPeer>> {
+) -> Option<Box<Destination>> {
     let service = exchange.service()?;
     let limits = &exchange.snapshot.as_ref()?.limits;
     let tls = targets.protocol == TargetProtocol::Https;
@@ -121,24 +126,32 @@ fn peer(
     } else {
         String::new()
     };
-    let mut peer = Box::new(HttpPeer::new(address, tls, server_name));
+    let mut peer = HttpPeer::new(address, tls, server_name);
     peer.scheme = Scheme::from_tls_bool(tls);
-    // Connections are made inside the group's VPC and shared with no other group, even where addresses are the same.
-    peer.group_key = group.number();
+    // Connections are made inside the group's VPC and shared with no other group, even where addresses are the same; nor with those
+    // that were made under other terms of TLS.
+    let terms = targets.tls.as_ref().map_or(0, |tls| tls.key());
+    peer.group_key = group.number() ^ terms;
     let options = &mut peer.options;
     options.connection_timeout = Some(limits.connect_timeout);
     options.total_connection_timeout = Some(limits.connect_timeout * 2);
     options.read_timeout = exchange.idle();
     options.write_timeout = exchange.idle();
     options.idle_timeout = Some(targets.connections.keep_alive);
-    options.verify_cert = false;
-    options.verify_hostname = false;
-    options.alpn = match targets.version {
-        ProtocolVersion::Http1 => ALPN::H1,
-        ProtocolVersion::Http2 | ProtocolVersion::Grpc => ALPN::H2,
+    let http = match targets.version {
+        ProtocolVersion::Http1 => Http::One,
+        ProtocolVersion::Http2 | ProtocolVersion::Grpc => Http::Two,
+    };
+    options.alpn = match http {
+        Http::One => ALPN::H1,
+        Http::Two => ALPN::H2,
     };
     options.max_h2_streams = usize::from(targets.connections.streams);
-    Some(peer)
+    Some(Box::new(Destination {
+        peer,
+        http,
+        tls: targets.tls.clone(),
+    }))
 }
 
 /// Is this the opening handshake of a WebSocket? Any other request goes on without its `Upgrade` field.

@@ -5,7 +5,6 @@ mod tests;
 
 use std::{net::SocketAddr, time::Duration, time::Instant};
 
-use pingora_core::{connectors::http::Connector, upstreams::peer::HttpPeer};
 use pingora_error::{Error, ErrorSource, ErrorType, Result};
 use pingora_http::ResponseHeader;
 use pingora_proxy::Session;
@@ -16,6 +15,7 @@ use trellis_target_groups::{Repeat, Request};
 use super::{
     Dice,
     attempt::{Failure, attempt, from_client},
+    connections::{Connections, Destination},
     exchange::Exchange,
     failure::{self, RequestBody},
     forward, outcome,
@@ -55,7 +55,7 @@ pub struct Repeats {
 
 /// Sends a permitted request to a target and passes on the answer.
 pub(super) async fn forward(
-    connector: &Connector,
+    connections: &Connections,
     dice: &Dice,
     session: &mut Session,
     exchange: &mut Exchange,
@@ -66,9 +66,9 @@ pub(super) async fn forward(
     let mut spare = SPARE;
     loop {
         exchange.repeats.roll = dice.roll();
-        let peer = take_target(dice, session, exchange, &mut tried).await?;
+        let to = take_target(dice, session, exchange, &mut tried).await?;
         exchange.repeats.attempts = exchange.repeats.attempts.saturating_add(1);
-        let Err(failure) = attempt(connector, peer, session, exchange).await else {
+        let Err(failure) = attempt(connections, to, session, exchange).await else {
             return Ok(());
         };
         let answered = std::mem::take(&mut exchange.repeats.granted);
@@ -106,10 +106,10 @@ async fn take_target(
     session: &mut Session,
     exchange: &mut Exchange,
     tried: &mut SmallVec<[SocketAddr; 4]>,
-) -> Result<Box<HttpPeer>> {
+) -> Result<Box<Destination>> {
     // The place of the attempt before is free for others, this request included.
     exchange.repeats.place = None;
-    let (mut peer, mut lease) = forward::choose_target(exchange, dice.roll(), tried)?;
+    let (mut to, mut lease) = forward::choose_target(exchange, dice.roll(), tried)?;
     let pool = exchange
         .group
         .as_ref()
@@ -123,7 +123,7 @@ async fn take_target(
             if busy.contains(&others.address()) {
                 break;
             }
-            (peer, lease) = (other, others);
+            (to, lease) = (other, others);
             exchange.repeats.place = pool.try_enter(lease.address());
         }
         if exchange.repeats.place.is_none() {
@@ -133,7 +133,7 @@ async fn take_target(
     }
     tried.push(lease.address());
     exchange.lease = Some(lease);
-    Ok(peer)
+    Ok(to)
 }
 
 /// Waits for a place at a target, as long as the request has time and its client stays.

@@ -80,6 +80,7 @@ pub(crate) fn group(name: &str, targets: impl IntoIterator<Item = u16>) -> Targe
         balancing: Balancing::default(),
         outlier_detection: None,
         connection_pool: trellis_model::config::ConnectionPool::default(),
+        tls: None,
         tags: std::collections::BTreeMap::default(),
         place: trellis_model::problem::Place::default(),
     }

@@ -25,12 +25,13 @@ use super::{
     TargetGroup, Targets, View,
     certificates::{TlsTerms, terminator},
     clients::{self, Clients, Trusts},
+    targets,
     texts::header_value,
 };
 use crate::{
     functions::{self, Calls},
     jwks::PublishedKeys,
-    registry::Registry,
+    registry::{Registry, TargetSecurity},
     session_keys,
     stickiness::{Cookies, Key},
     telemetry::Telemetry,
@@ -62,6 +63,7 @@ pub struct Compiled {
     service_layers: Vec<policy::ServiceIndex>,
     resumption: Vec<Resumption>,
     trusts: Arc<Trusts>,
+    security: TargetSecurity,
     warnings: Vec<Problem>,
     worlds: Vec<World>,
     /// What a VPC without a network meets.
@@ -76,15 +78,7 @@ pub fn compile(
     (session_keys, published): (&session_keys::Shared, &PublishedKeys),
 ) -> Result<Compiled, Problems> {
     let whole = |text: String| Problems::from_iter([Problem::error(Place::default(), text)]);
-    let (policies, trusts) = match (trellis_policy::compile(config), clients::compile(config)) {
-        (Ok(policies), Ok(trusts)) => (policies, trusts),
-        (policies, trusts) => {
-            let mut problems = policies.err().unwrap_or_default();
-            problems.extend(trusts.err().into_iter().flatten());
-            return Err(problems);
-        }
-    };
-    let (trusts, ended) = trusts;
+    let (policies, (trusts, ended), (security, told)) = compile_texts(config)?;
     let keys = KeyRing::for_config(config, &policies).map_err(|error| whole(error.to_string()))?;
     let identities = Identities::compile(config, &policies, |url| published.of(url))?;
     let calls = functions::compile(config)?;
@@ -124,7 +118,7 @@ pub fn compile(
         .parse()
         .map_err(|error| whole(format!("{error}")))?;
     let mut warnings = policies.warnings().to_vec();
-    warnings.extend(ended);
+    warnings.extend(ended.into_iter().chain(told));
     Ok(Compiled {
         policies,
         verifier,
@@ -134,11 +128,35 @@ pub fn compile(
         service_layers,
         resumption,
         trusts: Arc::new(trusts),
+        security,
         warnings,
         worlds,
         nothing,
         generated,
     })
+}
+
+/// Something compiled, and what its author should look at.
+type Told<T> = (T, Vec<Problem>);
+
+/// Policies, whom services trust and whom connections to targets trust; or all that is wrong with any of them.
+fn compile_texts(
+    config: &Config,
+) -> Result<(Policies, Told<Trusts>, Told<TargetSecurity>), Problems> {
+    let compiled = (
+        trellis_policy::compile(config),
+        clients::compile(config),
+        targets::compile(config),
+    );
+    match compiled {
+        (Ok(policies), Ok(trusts), Ok(security)) => Ok((policies, trusts, security)),
+        (policies, trusts, security) => {
+            let mut problems = policies.err().unwrap_or_default();
+            problems.extend(trusts.err().into_iter().flatten());
+            problems.extend(security.err().into_iter().flatten());
+            Err(problems)
+        }
+    }
 }
 
 /// Every address and port to listen on: each VPC's attachments with the ports of the services that it may meet.
@@ -178,6 +196,11 @@ impl Compiled {
     /// What the authors of policies and of certificate authorities should look at, although they are used.
     pub fn warnings(&self) -> &[Problem] {
         &self.warnings
+    }
+
+    /// How connections to targets are secured, for [`Registry::secure`].
+    pub fn security(&self) -> &TargetSecurity {
+        &self.security
     }
 
     /// Puts the snapshot together.
@@ -438,6 +461,7 @@ fn target_groups(
             takers: Takers::Targets(Targets {
                 protocol: group.protocol,
                 version: group.version,
+                tls: around.registry.tls(group.id),
                 vpc: group.vpc.clone(),
                 live: around.registry.group(group.id)?,
                 alarm: Arc::clone(around.registry.alarm()),

@@ -38,6 +38,7 @@ pub fn preview(config: &Config, now: SystemTime) -> Result<Snapshot, Problems> {
     let compiled = compile(config, &tls, (&session_keys, &published))?;
     let registry = Registry::new(Arc::new(|_| {}));
     let used = registry::groups_in_use(&config.services);
+    registry.secure(compiled.security().clone());
     registry.apply(&config.target_groups, &used, Instant::now());
     registry.apply_functions(&config.function_groups, &used, Instant::now());
     let around = Surroundings {

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, net::SocketAddr};
 
-use super::{Balancing, ConnectionPool, HealthCheck, OutlierDetection};
+use super::{Balancing, ConnectionPool, HealthCheck, OutlierDetection, TargetTls};
 use crate::{
     arn::Arn,
     id::{TargetGroupId, VpcId},
@@ -26,7 +26,7 @@ pub enum TargetGroupType {
 pub enum TargetProtocol {
     /// In the clear.
     Http,
-    /// TLS; the target's certificate is not verified, as in VPC Lattice.
+    /// TLS; the target's certificate is verified where its group has [`TargetTls`], and not, as in VPC Lattice, where not.
     Https,
 }
 
@@ -68,6 +68,8 @@ pub struct TargetGroup {
     pub outlier_detection: Option<OutlierDetection>,
     /// Connections to its targets, and how many requests each may have.
     pub connection_pool: ConnectionPool,
+    /// How they are verified, if they are.
+    pub tls: Option<TargetTls>,
     /// The targets, no (id, port) twice.
     pub targets: Vec<Target>,
     /// Tags, for those who look at the running configuration.

@@ -6,8 +6,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{
-    Balancing, ConnectionPool, FunctionCall, HealthCheck, OutlierDetection, object::objects,
-    unique_keys,
+    Balancing, ConnectionPool, FunctionCall, HealthCheck, OutlierDetection, TargetTls,
+    object::objects, unique_keys,
 };
 use crate::ranges;
 
@@ -34,6 +34,8 @@ pub struct TargetGroup {
     pub connection_pool: Option<ConnectionPool>,
     /// Trellis: how the function is called, for type `LAMBDA` only. Absent: as `gateway.functions` says.
     pub function: Option<FunctionCall>,
+    /// Trellis: whom connections to `HTTPS` targets trust, and what they show. Absent: targets are not verified, as in VPC Lattice.
+    pub tls: Option<TargetTls>,
     /// The targets; each pair of id and port appears once.
     #[serde(default)]
     pub targets: Vec<Target>,
@@ -77,7 +79,7 @@ pub enum TargetGroupType {
     default
 )]
 pub struct TargetGroupConfig {
-    /// Is the connection to targets encrypted? A target's certificate is not verified. Required, but for type `LAMBDA`.
+    /// Is the connection to targets encrypted? Targets' certificates are verified where the group has `tls`. Required, but for type `LAMBDA`.
     pub protocol: Option<TargetProtocol>,
     /// Port of targets that name none. Absent: 80 for HTTP, 443 for HTTPS.
     #[schemars(range(min = *ranges::PORT.start(), max = *ranges::PORT.end()))]

@@ -16,6 +16,7 @@ mod rules;
 mod services;
 mod strays;
 mod target_groups;
+mod target_tls;
 mod traffic;
 mod trust;
 mod values;

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use trellis_model::{
-    config::{AuthType, Config, TargetProtocol},
-    problem::Code,
+    config::{AuthType, Config, TargetProtocol, TargetTls, TlsVersion},
+    problem::{Code, Place},
 };
 
 use super::lint;
@@ -249,20 +249,30 @@ fn what_surrounds_the_policies_is_looked_at() {
 
 #[test]
 fn targets_that_are_not_verified_are_found() {
-    let group = |protocol: &str| {
+    let group = |protocol: &str, tls: Option<TargetTls>| {
         let text = format!(
             "account: \"111122223333\"\nregion: us-west-2\nvpcs: [{{name: v}}]\ntargetGroups: [{{name: group, type: IP, config: {{protocol: {protocol}, port: 1, vpcIdentifier: v}}}}]"
         );
-        let config = world::load_one(&text);
+        let mut config = world::load_one(&text);
+        config.target_groups[0].tls = tls;
         assert_eq!(
             config.target_groups[0].protocol == TargetProtocol::Https,
             protocol == "HTTPS"
         );
         findings(&config)
     };
-    assert_eq!(group("HTTP"), Vec::<String>::new());
+    let trusting = TargetTls {
+        authorities: "".into(),
+        server_name: None,
+        alternative_names: Vec::new(),
+        certificate: None,
+        minimum_version: TlsVersion::Tls12,
+        place: Place::default(),
+    };
+    assert_eq!(group("HTTP", None), Vec::<String>::new());
+    assert_eq!(group("HTTPS", Some(trusting)), Vec::<String>::new());
     assert_eq!(
-        group("HTTPS"),
+        group("HTTPS", None),
         [
             " targetGroups[0] unverified-tls: targets of `group` are reached over TLS, and their certificates are not verified"
         ]

@@ -90,6 +90,7 @@ fn config(targets: impl IntoIterator<Item = u16>) -> TargetGroup {
         balancing: Balancing::default(),
         outlier_detection: None,
         connection_pool: trellis_model::config::ConnectionPool::default(),
+        tls: None,
         tags: BTreeMap::new(),
         place: trellis_model::problem::Place::default(),
     }

@@ -27,5 +27,6 @@ mod reloads;
 mod retries;
 mod rollouts;
 mod sts;
+mod target_tls;
 mod tenants;
 mod tls;

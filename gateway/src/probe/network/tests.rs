@@ -47,6 +47,7 @@ async fn probe(address: SocketAddr, check: &HealthCheck) -> Result<(), ProbeErro
         vpc: &vpc,
         address,
         check,
+        tls: None,
     };
     let probe = checker.check(&asked);
     timeout(DEADLINE, probe).await.unwrap()
@@ -420,6 +421,7 @@ async fn a_probe_given_up_leaves_no_connection() {
             vpc: &vpc,
             address,
             check: &check,
+            tls: None,
         };
         let mut probe = checker.check(&asked);
         let mut silent = tokio::select! {

@@ -12,7 +12,7 @@ use std::{
 
 use bytes::Bytes;
 use http::{Method, StatusCode, Version, header};
-use pingora_core::{connectors::http::Connector, protocols::http::HttpTask};
+use pingora_core::protocols::http::HttpTask;
 use pingora_error::{Error, ErrorType, Result};
 use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::Session;
@@ -22,14 +22,16 @@ use super::{
     clock::{Clock, Due},
     rival::{self, Rival},
 };
-use crate::proxy::{exchange::Exchange, failure, outcome, respond, upstream::Event};
+use crate::proxy::{
+    connections::Connections, exchange::Exchange, failure, outcome, respond, upstream::Event,
+};
 
 /// Parts of an answer that are sent to the client in one go, if they are there already: mostly the head and a whole small body.
 const BATCH: usize = 4;
 
 /// Carries one exchange between its client and its target.
 pub(super) struct Carrier<'a> {
-    connector: &'a Connector,
+    connections: &'a Connections,
     session: &'a mut Session,
     exchange: &'a mut Exchange,
     route: &'a mut Route,
@@ -46,14 +48,14 @@ pub(super) struct Carrier<'a> {
 
 impl<'a> Carrier<'a> {
     pub(super) fn new(
-        connector: &'a Connector,
+        connections: &'a Connections,
         session: &'a mut Session,
         exchange: &'a mut Exchange,
         route: &'a mut Route,
         clock: Clock,
     ) -> Self {
         Self {
-            connector,
+            connections,
             request_done: session.as_mut().is_body_done(),
             session,
             exchange,
@@ -101,7 +103,7 @@ impl<'a> Carrier<'a> {
                     Due::Hedge => {
                         self.clock.hedged();
                         if self.request_done {
-                            rival = rival::begin(self.connector, self.session, self.exchange, &self.clock);
+                            rival = rival::begin(self.connections, self.session, self.exchange, &self.clock);
                         }
                         wake = self.clock.next();
                         timer.as_mut().reset(at(wake));

@@ -2,7 +2,6 @@
 
 use std::pin::Pin;
 
-use pingora_core::connectors::http::Connector;
 use pingora_error::Result;
 use pingora_proxy::Session;
 use trellis_target_groups::Lease;
@@ -10,7 +9,9 @@ use trellis_target_groups::Lease;
 use super::{Clock, Route, connect};
 use crate::{
     pools::Place,
-    proxy::{exchange::Exchange, forward, repeat, request, upstream::Event},
+    proxy::{
+        connections::Connections, exchange::Exchange, forward, repeat, request, upstream::Event,
+    },
 };
 
 /// An attempt that runs until the first part of its answer is there.
@@ -26,7 +27,7 @@ pub(super) struct Won {
 
 /// Begins a second attempt at another target, if the request may be sent twice and its whole body is there to be sent.
 pub(super) fn begin<'a>(
-    connector: &'a Connector,
+    connections: &'a Connections,
     session: &mut Session,
     exchange: &mut Exchange,
     clock: &Clock,
@@ -35,7 +36,7 @@ pub(super) fn begin<'a>(
         return None;
     }
     let tried: Vec<_> = exchange.reached.into_iter().collect();
-    let (peer, lease) = forward::choose_target(exchange, exchange.repeats.roll, &tried).ok()?;
+    let (to, lease) = forward::choose_target(exchange, exchange.repeats.roll, &tried).ok()?;
     if tried.contains(&lease.address()) || !exchange.allow_repeat() {
         return None;
     }
@@ -51,11 +52,11 @@ pub(super) fn begin<'a>(
     let bodiless = session.as_mut().is_body_empty();
     // Which version the connection speaks shows when it is there.
     let http1 = request::in_http1(session.req_header(), exchange, !bodiless).ok()?;
-    let http2 = request::in_http2(session.req_header(), exchange, peer.is_tls()).ok()?;
+    let http2 = request::in_http2(session.req_header(), exchange, to.tls.is_some()).ok()?;
     let body = session.as_ref().get_retry_buffer();
     let clock = clock.clone();
     Some(Box::pin(async move {
-        let mut route = connect(connector, peer, &clock).await?;
+        let mut route = connect(connections, to, &clock).await?;
         let upstream = &mut route.upstream;
         let over_http2 = upstream.is_http2();
         let head = if over_http2 { http2 } else { http1 };

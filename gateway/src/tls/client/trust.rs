@@ -49,8 +49,8 @@ pub enum AuthoritiesError {
     #[error("is not PEM: {0}")]
     Pem(String),
     /// There are too many.
-    #[error("holds more than {MOST_AUTHORITIES} certificates")]
-    TooMany,
+    #[error("holds more than {0} certificates")]
+    TooMany(usize),
     /// One of them cannot be read.
     #[error("holds something that is not an X.509 certificate of version 3, as number {0}")]
     NotX509(usize),
@@ -80,14 +80,23 @@ impl Authorities {
     ///
     /// They are not those of authorities; the author of the file must act.
     pub fn read(pem: &str, now: SystemTime) -> Result<Self, AuthoritiesError> {
+        Self::read_up_to(MOST_AUTHORITIES, pem, now)
+    }
+
+    /// The same for authorities that stand for targets, whose names are sent to nobody: this many at most.
+    pub(in crate::tls) fn read_up_to(
+        most: usize,
+        pem: &str,
+        now: SystemTime,
+    ) -> Result<Self, AuthoritiesError> {
         let certificates = CertificateDer::pem_slice_iter(pem.as_bytes())
-            .take(MOST_AUTHORITIES + 1)
+            .take(most + 1)
             .collect::<Result<Vec<_>, _>>()
             .map_err(|error| AuthoritiesError::Pem(error.to_string()))?;
         match certificates.len() {
             0 => return Err(AuthoritiesError::Empty),
-            1..=MOST_AUTHORITIES => {}
-            _ => return Err(AuthoritiesError::TooMany),
+            number if number > most => return Err(AuthoritiesError::TooMany(most)),
+            _ => {}
         }
         let mut roots = RootCertStore::empty();
         let mut ended = Vec::new();
@@ -104,6 +113,11 @@ impl Authorities {
             roots: Arc::new(roots),
             ended,
         })
+    }
+
+    /// What chains are held against.
+    pub(in crate::tls) fn roots(&self) -> &Arc<RootCertStore> {
+        &self.roots
     }
 
     /// Those whose own certificates have ended, counted from one. They are trusted all the same: their being in the file says so.

@@ -134,6 +134,9 @@ impl<'a> Builder<'a> {
         let in_pool = at.member("connectionPool");
         let pool = written.connection_pool.as_ref();
         let pool = pool.map(|written| self.connection_pool(&in_pool, written, version));
+        let in_tls = at.member("tls");
+        let tls = written.tls.as_ref();
+        let tls = tls.map(|written| self.target_tls(&in_tls, file, protocol, written));
         let tags = self.tags(&at.member("tags"), &written.tags);
         let home = Home {
             kind,
@@ -164,6 +167,7 @@ impl<'a> Builder<'a> {
             balancing: balancing?,
             outlier_detection: given(outliers)?,
             connection_pool: given(pool)?.unwrap_or_default(),
+            tls: given(tls)?,
             targets: targets?,
             tags,
             place: self.place(at),

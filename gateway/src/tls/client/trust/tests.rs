@@ -31,7 +31,11 @@ fn files_hold_authorities_and_nothing_else_that_is_a_certificate() {
         ("two with words between", commented, Ok(())),
         ("one twice", good.repeat(2), Ok(())),
         ("many", good.repeat(MOST_AUTHORITIES), Ok(())),
-        ("too many", good.repeat(MOST_AUTHORITIES + 1), Err(TooMany)),
+        (
+            "too many",
+            good.repeat(MOST_AUTHORITIES + 1),
+            Err(TooMany(MOST_AUTHORITIES)),
+        ),
         ("nothing", String::new(), Err(Empty)),
         ("words", "authorities".to_owned(), Err(Empty)),
         ("a key", key, Err(Empty)),
