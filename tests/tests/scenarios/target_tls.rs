@@ -74,11 +74,11 @@ async fn is_refused(gateway: &mut Gateway, answer: &Answer) {
 /// One certificate under one set of terms: is the request sent? In both versions of HTTP, and without terms it always is.
 async fn check(what: &str, issuer: &Issuer, target: &Target, terms: Value, passes: bool) {
     for version in ["HTTP1", "HTTP2"] {
-        println!("{what}, {version}");
         let before = target.count();
         let get = || Request::get("orders.test", "/");
         let mut gateway = trusting(target, version, issuer, &terms).await;
         let answer = gateway.send(via(version), get()).await;
+        assert_eq!(answer.status == 200, passes, "{what}, {version}");
         if passes {
             answer.is(200, "fine");
         } else {
@@ -311,5 +311,6 @@ async fn health_checks_over_tls_verify_as_requests_do() {
             (both == ("HEALTHY".to_owned(), "UNHEALTHY".to_owned())).then_some(())
         })
         .await;
+        gateway.expect_log("the TLS handshake failed").await;
     }
 }
