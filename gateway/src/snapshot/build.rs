@@ -1,5 +1,7 @@
 //! From a validated configuration to a snapshot.
 
+mod services;
+
 use std::{
     collections::{BTreeSet, HashMap},
     net::SocketAddr,
@@ -8,7 +10,7 @@ use std::{
 
 use trellis_access_logs::{Destinations, Subscriptions};
 use trellis_model::{
-    config::{self, Algorithm, Config},
+    config::{self, Config},
     id::{ServiceId, TargetGroupId, VpcId},
     name::{DomainName, generated_zone},
     problem::{Place, Problem, Problems},
@@ -17,14 +19,12 @@ use trellis_policy::{
     self as policy, Identities, Policies,
     sigv4::{KeyRing, Verifier},
 };
-use trellis_routing::{DuplicateHost, HostTable, RuleTable, ServiceIndex};
-use trellis_target_groups::WeightedChoice;
+use trellis_routing::{DuplicateHost, HostTable, ServiceIndex};
 
 use super::{
-    Action, Attachments, Listener, Names, Network, PortProtocols, Rule, Service, Snapshot, Takers,
-    TargetGroup, Targets, View,
+    Attachments, Names, Network, PortProtocols, Service, Snapshot, Takers, TargetGroup, View,
     certificates::{TlsTerms, terminator},
-    clients::{self, Clients, Trusts},
+    clients::{self, Trusts},
     targets,
     texts::header_value,
 };
@@ -33,10 +33,10 @@ use crate::{
     jwks::PublishedKeys,
     registry::{Registry, TargetSecurity},
     session_keys,
-    stickiness::{Cookies, Key},
     telemetry::Telemetry,
     tls::{Resumption, store::Certificates},
 };
+use services::{Membership, compile_service, target_groups};
 
 /// What a snapshot refers to and does not own.
 #[derive(Debug)]
@@ -406,123 +406,6 @@ impl World {
             services: members.into_iter().map(|(position, _)| position).collect(),
             ports,
         })
-    }
-}
-
-/// The networks that a service is in, and where its records go for each.
-struct Membership {
-    networks: Box<[usize]>,
-    destinations: Box<[(usize, Destinations)]>,
-}
-
-fn compile_service(
-    service: &config::Service,
-    (clients, policy): (Option<&Clients>, policy::ServiceIndex),
-    membership: Membership,
-    groups: &HashMap<TargetGroupId, Arc<TargetGroup>>,
-    telemetry: &Arc<Telemetry>,
-) -> Service {
-    Service {
-        id: service.id,
-        arn: service.arn.clone(),
-        name: service.name.clone(),
-        account: service.account.clone(),
-        clients: clients.cloned(),
-        auth_type: service.auth_type,
-        policy,
-        domain: service
-            .custom_domain
-            .as_ref()
-            .unwrap_or(&service.generated_domain)
-            .clone(),
-        idle: service.idle_timeout,
-        listeners: service
-            .listeners
-            .iter()
-            .map(|listener| compile_listener(listener, groups))
-            .collect(),
-        networks: membership.networks,
-        destinations: membership.destinations,
-        metrics: telemetry.service(service.name.as_str(), service.id),
-    }
-}
-
-fn target_groups(
-    config: &Config,
-    around: &Surroundings<'_>,
-) -> HashMap<TargetGroupId, Arc<TargetGroup>> {
-    let secret = config.gateway.stickiness_key.as_ref();
-    let key = secret.map_or_else(|| around.tls.ca.stickiness_key(), Key::of_secret);
-    let group = |group: &config::TargetGroup| {
-        let compiled = TargetGroup {
-            id: group.id,
-            arn: group.arn.clone(),
-            name: group.name.clone(),
-            takers: Takers::Targets(Targets {
-                protocol: group.protocol,
-                version: group.version,
-                tls: around.registry.tls(group.id),
-                vpc: group.vpc.clone(),
-                live: around.registry.group(group.id)?,
-                alarm: Arc::clone(around.registry.alarm()),
-                connections: group.connection_pool,
-                pool: around.registry.pool(group.id),
-                hash: match &group.balancing.algorithm {
-                    Algorithm::Maglev(key) => Some(key.clone()),
-                    Algorithm::RoundRobin
-                    | Algorithm::LeastRequest
-                    | Algorithm::RandomTwoChoices => None,
-                },
-                stickiness: Cookies::of(group, &key),
-            }),
-            target_headers: OnceLock::new(),
-        };
-        Some((group.id, Arc::new(compiled)))
-    };
-    config.target_groups.iter().filter_map(group).collect()
-}
-
-fn compile_listener(
-    listener: &config::Listener,
-    groups: &HashMap<TargetGroupId, Arc<TargetGroup>>,
-) -> Listener {
-    Listener {
-        id: listener.id,
-        protocol: listener.protocol,
-        port: listener.port,
-        table: RuleTable::compile(listener.rules.iter().map(|rule| &rule.condition)),
-        rules: listener
-            .rules
-            .iter()
-            .map(|rule| Rule {
-                id: rule.id,
-                priority: Some(rule.priority),
-                action: compile_action(&rule.action, groups),
-            })
-            .collect(),
-        default: Rule {
-            id: listener.default_rule,
-            priority: None,
-            action: compile_action(&listener.default_action, groups),
-        },
-    }
-}
-
-fn compile_action(
-    action: &config::Action,
-    groups: &HashMap<TargetGroupId, Arc<TargetGroup>>,
-) -> Action {
-    match action {
-        config::Action::FixedResponse(status) => Action::FixedResponse(*status),
-        config::Action::Forward(forward) => Action::Forward {
-            choice: WeightedChoice::new(forward.groups.iter().map(|entry| entry.weight)),
-            traffic: Arc::clone(&forward.traffic),
-            groups: forward
-                .groups
-                .iter()
-                .filter_map(|entry| groups.get(&entry.group).cloned())
-                .collect(),
-        },
     }
 }
 
