@@ -160,7 +160,9 @@ def test_a_change_that_wants_a_port_in_use_is_refused_whole(tmp_path):
         write(running.config, changed)
         eventually(lambda: running.rejected == 1, "the change is refused")
         assert running.request()[0] == 404
-        assert f"cannot listen on 127.0.0.1:{port} for listener `more` of service `only`" in running.log.read_text()
+        # Counted first, logged then.
+        reason = f"cannot listen on 127.0.0.1:{port} for listener `more` of service `only`"
+        eventually(lambda: reason in running.log.read_text(), "the reason is logged")
         assert running.metric("gateway_listener_failures_total") == 1
 
 

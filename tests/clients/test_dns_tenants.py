@@ -8,6 +8,7 @@ import urllib.request
 
 import pytest
 from conftest import TRELLIS, PortTaken, free_port, process, run, wait_until_ready
+from operating import eventually
 
 ADDRESSES = {"blue": "127.0.0.1", "red": "127.0.0.2"}
 
@@ -121,7 +122,8 @@ def test_a_port_in_use_refuses_the_change_and_names_continue(running):
         other.bind(("127.0.0.1", 0))
         taken = f"127.0.0.1:{other.getsockname()[1]}"
         running.reload([*own, taken], {"blue": ["new"], "red": []}, metric='gateway_config_reloads_total{outcome="rejected"}')
-    log = (running.folder / "gateway.log").read_text()
-    assert f"cannot answer DNS on {taken}/udp" in log
+    # Counted first, logged then.
+    reason = f"cannot answer DNS on {taken}/udp"
+    eventually(lambda: reason in (running.folder / "gateway.log").read_text(), "the reason is logged")
     assert running.ask("127.0.0.1", "sky.test") == ("NOERROR", [(7, "127.0.0.1")])
     assert running.ask("127.0.0.1", "new.test") == ("REFUSED", [])
