@@ -135,7 +135,6 @@ fn destination(
     let options = &mut peer.options;
     options.connection_timeout = Some(limits.connect_timeout);
     options.total_connection_timeout = Some(limits.connect_timeout * 2);
-    options.read_timeout = exchange.idle();
     options.write_timeout = exchange.idle();
     options.idle_timeout = Some(targets.connections.keep_alive);
     let http = match targets.version {
