@@ -25,3 +25,4 @@ pub mod snapshot;
 pub mod stickiness;
 pub mod telemetry;
 pub mod tls;
+pub mod trace;

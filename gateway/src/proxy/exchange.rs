@@ -25,6 +25,7 @@ use crate::{
         Action, CallerTexts, Listener, Network, Rule, Service, Snapshot, TargetGroup, View,
     },
     telemetry::Counted,
+    trace::{self, Incoming, TraceId},
 };
 
 /// Longest request id taken over from a client, in bytes. Source: VPC Lattice user guide, "Request tracking".
@@ -89,6 +90,8 @@ pub struct Exchange {
     pub facts: Option<Arc<Facts>>,
     /// Its id.
     pub request_id: HeaderValue,
+    /// What it says about the trace that it belongs to.
+    pub incoming: Option<Incoming>,
     /// Who sent it; none until that is settled, or when the signature was wrong.
     pub caller: Option<Caller>,
     /// What is told about the caller, when it is a session: nobody else shares that.
@@ -185,6 +188,7 @@ impl Exchange {
             snapshot: None,
             facts: None,
             request_id: HeaderValue::from_static("-"),
+            incoming: None,
             caller: None,
             session_texts: OnceLock::new(),
             known_by: Proof::None,
@@ -236,6 +240,7 @@ impl Exchange {
     /// Takes in what the head itself says about the exchange.
     pub(super) fn see_head(&mut self, head: &RequestHeader) {
         self.request_id = request_id(head.headers.get("x-amzn-requestid"));
+        self.incoming = trace::read(&head.headers);
         self.grpc = head
             .headers
             .get(http::header::CONTENT_TYPE)
@@ -249,6 +254,11 @@ impl Exchange {
         if retired && !self.http2 {
             session.set_keepalive(None);
         }
+    }
+
+    /// The trace that the request belongs to, for records and exemplars.
+    pub fn trace_id(&self) -> Option<TraceId> {
+        self.incoming?.trace
     }
 
     /// What the request matched, if it came so far.
