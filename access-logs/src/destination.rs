@@ -53,7 +53,7 @@ pub struct Subscriptions {
 }
 
 impl Subscriptions {
-    pub(crate) fn new(subscriptions: &[AccessLogSubscription], sinks: &Sinks) -> Self {
+    pub(crate) fn new(subscriptions: &[Arc<AccessLogSubscription>], sinks: &Sinks) -> Self {
         let mut this = Self::default();
         for subscription in subscriptions {
             let sink = sinks.sink(&subscription.destination);

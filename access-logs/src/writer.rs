@@ -162,7 +162,7 @@ impl Writer {
 
     /// The destinations of a configuration, for its snapshot. New ones are opened soon after, so that a destination that cannot
     /// be opened is reported before the first record. Those that no snapshot refers to any more are closed once they are empty.
-    pub fn subscribe(&self, subscriptions: &[AccessLogSubscription]) -> Subscriptions {
+    pub fn subscribe(&self, subscriptions: &[Arc<AccessLogSubscription>]) -> Subscriptions {
         let compiled = Subscriptions::new(subscriptions, &self.shared.sinks);
         self.shared.wake();
         compiled

@@ -98,7 +98,7 @@ fn config(balancing: &str, weights: bool, targets: usize) -> TargetGroup {
         text: Ok(text),
     };
     match load(&[source], &NoFiles) {
-        Ok(loaded) => loaded.config.target_groups.into_iter().next().unwrap(),
+        Ok(loaded) => TargetGroup::clone(loaded.config.target_groups.first().unwrap()),
         Err(problems) => panic!("{problems}"),
     }
 }

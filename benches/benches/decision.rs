@@ -16,6 +16,7 @@
 use std::{
     hint::black_box,
     path::Path,
+    sync::Arc,
     time::{Duration, Instant, SystemTime},
 };
 
@@ -74,11 +75,11 @@ fn config(network: PolicyText, service: PolicyText) -> Config {
         Ok(loaded) => loaded.config,
         Err(problems) => panic!("{problems}"),
     };
-    config.service_networks[0].auth_type = AuthType::AwsIam;
-    config.service_networks[0].auth_policy = Some(network);
-    config.services[0].auth_type = AuthType::AwsIam;
-    config.services[0].auth_policy = Some(service);
-    config.users[0].policies = vec![policy(
+    Arc::make_mut(&mut config.service_networks[0]).auth_type = AuthType::AwsIam;
+    Arc::make_mut(&mut config.service_networks[0]).auth_policy = Some(network);
+    Arc::make_mut(&mut config.services[0]).auth_type = AuthType::AwsIam;
+    Arc::make_mut(&mut config.services[0]).auth_policy = Some(service);
+    Arc::make_mut(&mut config.users[0]).policies = vec![policy(
         r#"{"Effect":"Allow","Action":"vpc-lattice-svcs:*","Resource":"*"}"#,
     )];
     config
@@ -273,13 +274,13 @@ fn start(_: &mut Criterion) {
         let service = config.services[0].clone();
         config.services = (0..10_000)
             .map(|number| {
-                let mut service = service.clone();
+                let mut service = Arc::clone(&service);
                 if different {
                     let statement = |part| format!(
                         r#"{{"Effect":"Allow","Principal":{{"AWS":"111122223333"}},"Action":"vpc-lattice-svcs:Invoke","Resource":"*/{number}/{part}/*","Condition":{{"StringEquals":{{"vpc-lattice-svcs:RequestMethod":"GET"}}}}}}"#
                     );
                     let statements: Vec<String> = (0..number_of).map(statement).collect();
-                    service.auth_policy = Some(policy(&statements.join(",")));
+                    Arc::make_mut(&mut service).auth_policy = Some(policy(&statements.join(",")));
                 }
                 service
             })

@@ -51,7 +51,7 @@ pub struct Full;
 impl Pools {
     /// Takes over the groups of an accepted configuration. A pool whose limits changed begins anew: the requests that have places are
     /// not counted in it, so that for their rest there may be more.
-    pub fn apply(&self, configs: &[TargetGroup]) {
+    pub fn apply(&self, configs: &[Arc<TargetGroup>]) {
         let mut pools = self.0.lock();
         let mut before = std::mem::take(&mut *pools);
         pools.extend(configs.iter().filter_map(|config| {

@@ -94,7 +94,7 @@ struct Groups {
 /// The target groups named by a rule or default action of any of these services: those in use.
 ///
 /// Weight does not matter: a group of weight zero is about to get traffic, and is checked so that it is ready.
-pub fn groups_in_use(services: &[Service]) -> HashSet<TargetGroupId> {
+pub fn groups_in_use(services: &[Arc<Service>]) -> HashSet<TargetGroupId> {
     let actions = services
         .iter()
         .flat_map(|service| &service.listeners)
@@ -145,7 +145,7 @@ impl Registry {
     /// Groups that stay keep the state of the targets that stay. Groups that left, or lost their last target, drain: running
     /// requests finish, and requests of earlier snapshots can still choose. A group that comes back before it has drained is the
     /// same group again.
-    pub fn apply(&self, configs: &[TargetGroup], used: &HashSet<TargetGroupId>, now: Instant) {
+    pub fn apply(&self, configs: &[Arc<TargetGroup>], used: &HashSet<TargetGroupId>, now: Instant) {
         let changes = self.groups.lock().apply(configs, used, now);
         self.pools.apply(configs);
         self.report(&changes);
@@ -157,7 +157,7 @@ impl Registry {
     /// configured meanwhile.
     pub fn apply_functions(
         &self,
-        configs: &[FunctionGroup],
+        configs: &[Arc<FunctionGroup>],
         used: &HashSet<TargetGroupId>,
         now: Instant,
     ) {
@@ -275,7 +275,7 @@ impl Registry {
 impl Groups {
     fn apply(
         &mut self,
-        configs: &[TargetGroup],
+        configs: &[Arc<TargetGroup>],
         used: &HashSet<TargetGroupId>,
         now: Instant,
     ) -> Vec<Change> {

@@ -48,26 +48,29 @@ use crate::{
 };
 
 /// Everything the gateway was told, validated.
-#[derive(Debug, Clone)]
+///
+/// What one configuration has in common with the next, both hold: a resource that did not change is the same allocation, so that
+/// whoever compiles the next one sees at a glance what is new. Resources of which there can be thousands are shared one by one.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Config {
     /// Settings of the gateway itself.
     pub gateway: GatewaySettings,
     /// The region: part of every ARN and of the scope of every signature. One gateway serves one region.
     pub region: Region,
     /// Tenant networks.
-    pub vpcs: Vec<Vpc>,
+    pub vpcs: Vec<Arc<Vpc>>,
     /// Service networks.
-    pub service_networks: Vec<ServiceNetwork>,
+    pub service_networks: Vec<Arc<ServiceNetwork>>,
     /// Services with their listeners and rules.
-    pub services: Vec<Service>,
+    pub services: Vec<Arc<Service>>,
     /// Target groups with their targets, but for functions.
-    pub target_groups: Vec<TargetGroup>,
+    pub target_groups: Vec<Arc<TargetGroup>>,
     /// Target groups of type LAMBDA.
-    pub function_groups: Vec<FunctionGroup>,
+    pub function_groups: Vec<Arc<FunctionGroup>>,
     /// IAM users that may sign requests.
-    pub users: Vec<User>,
+    pub users: Vec<Arc<User>>,
     /// IAM roles.
-    pub roles: Vec<Role>,
+    pub roles: Vec<Arc<Role>>,
     /// Issuers whose tokens say who is calling.
     pub identity_providers: Vec<IdentityProvider>,
     /// Certificate authorities that may say who is calling.
@@ -77,7 +80,7 @@ pub struct Config {
     /// The organization each account belongs to.
     pub organizations: BTreeMap<AccountId, Organization>,
     /// Where access records go.
-    pub access_log_subscriptions: Vec<AccessLogSubscription>,
+    pub access_log_subscriptions: Vec<Arc<AccessLogSubscription>>,
 }
 
 /// Does an auth policy count?

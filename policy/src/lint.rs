@@ -36,7 +36,7 @@ pub fn lint(config: &Config) -> Vec<Problem> {
     for service in &config.services {
         linter.service(service);
     }
-    let all: Vec<&Service> = config.services.iter().collect();
+    let all: Vec<&Service> = config.services.iter().map(|service| &**service).collect();
     for user in &config.users {
         linter.user(user, &all);
     }
@@ -101,7 +101,7 @@ impl<'a> Linter<'a> {
             services: config
                 .services
                 .iter()
-                .map(|service| (service.id, service))
+                .map(|service| (service.id, &**service))
                 .collect(),
             vpcs: config.vpcs.iter().map(|vpc| vpc.id.as_str()).collect(),
             policed: networks

@@ -138,16 +138,17 @@ impl Given<'_> {
 /// The configuration with policies: of the network, of the service `orders`, and of every caller.
 pub(crate) fn config_with(network: Given<'_>, service: Given<'_>, identity: Given<'_>) -> Config {
     let mut config = config();
-    (
-        config.service_networks[0].auth_type,
-        config.service_networks[0].auth_policy,
-    ) = network.auth();
-    (config.services[0].auth_type, config.services[0].auth_policy) = service.auth();
+    let guarded = Arc::make_mut(&mut config.service_networks[0]);
+    (guarded.auth_type, guarded.auth_policy) = network.auth();
+    let guarded = Arc::make_mut(&mut config.services[0]);
+    (guarded.auth_type, guarded.auth_policy) = service.auth();
     let (_, identity) = identity.auth();
     for user in &mut config.users {
+        let user = Arc::make_mut(user);
         user.policies = identity.iter().cloned().collect();
     }
     for role in &mut config.roles {
+        let role = Arc::make_mut(role);
         role.policies = identity.iter().cloned().collect();
     }
     config

@@ -29,7 +29,7 @@ fn service(name: &str) -> ServiceId {
 /// `subscribed` is a list of `network:<name> <file>` and `service:<name> <file>`; `wanted` are files in the order of numbering.
 #[track_caller]
 fn check(subscribed: &[&str], asked: (Option<&str>, Option<&str>), wanted: &[&str]) {
-    let subscriptions: Vec<AccessLogSubscription> = subscribed
+    let subscriptions: Vec<Arc<AccessLogSubscription>> = subscribed
         .iter()
         .map(|text| {
             let (resource, file) = text.split_once(' ').unwrap();
@@ -37,7 +37,7 @@ fn check(subscribed: &[&str], asked: (Option<&str>, Option<&str>), wanted: &[&st
                 ("network", name) => LoggedResource::ServiceNetwork(network(name)),
                 (_, name) => LoggedResource::Service(service(name)),
             };
-            AccessLogSubscription {
+            Arc::new(AccessLogSubscription {
                 id: AccessLogSubscriptionId::derive(&account(), &region(), &[text]),
                 arn: Arn::lattice(
                     &account(),
@@ -47,7 +47,7 @@ fn check(subscribed: &[&str], asked: (Option<&str>, Option<&str>), wanted: &[&st
                 resource,
                 destination: LogDestination::File(file.into()),
                 place: Place::default(),
-            }
+            })
         })
         .collect();
     let sinks = Sinks::default();

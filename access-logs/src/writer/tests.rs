@@ -134,8 +134,8 @@ fn service() -> ServiceId {
     ServiceId::derive(&account(), &region(), &["orders"])
 }
 
-fn subscription(resource: LoggedResource, file: &Path) -> AccessLogSubscription {
-    AccessLogSubscription {
+fn subscription(resource: LoggedResource, file: &Path) -> Arc<AccessLogSubscription> {
+    Arc::new(AccessLogSubscription {
         id: AccessLogSubscriptionId::derive(&account(), &region(), &[&file.to_string_lossy()]),
         arn: Arn::lattice(
             &account(),
@@ -145,7 +145,7 @@ fn subscription(resource: LoggedResource, file: &Path) -> AccessLogSubscription 
         resource,
         destination: LogDestination::File(file.to_owned()),
         place: Place::default(),
-    }
+    })
 }
 
 fn source() -> SocketAddr {

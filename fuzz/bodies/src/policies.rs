@@ -1,6 +1,9 @@
 //! Policies: whatever their author writes, they are refused, or decide the same in every way that there is to ask them.
 
-use std::{net::IpAddr, sync::LazyLock};
+use std::{
+    net::IpAddr,
+    sync::{Arc, LazyLock},
+};
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::Value;
@@ -106,7 +109,7 @@ fn decide(
     mut see: impl FnMut(Result<(), Refusal>),
 ) {
     let mut config = CONFIG.clone();
-    config.services[0].auth_policy = Some(policy_text(language, policy));
+    Arc::make_mut(&mut config.services[0]).auth_policy = Some(policy_text(language, policy));
     let Ok(policies) = compile(&config) else {
         return;
     };
@@ -249,7 +252,8 @@ pub(crate) fn trust(data: &[u8]) {
     };
     let trusted = |policy: &str| -> Vec<bool> {
         let mut config = CONFIG.clone();
-        config.roles[0].trust_policy = Some(policy_text(PolicyLanguage::Iam, policy));
+        Arc::make_mut(&mut config.roles[0]).trust_policy =
+            Some(policy_text(PolicyLanguage::Iam, policy));
         let Ok(policies) = compile(&config) else {
             return Vec::new();
         };

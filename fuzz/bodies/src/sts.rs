@@ -37,7 +37,8 @@ const TRUST: &str = r#"{"Version":"2012-10-17","Statement":[
 
 static SERVICE: LazyLock<Service> = LazyLock::new(|| {
     let mut config = world::config();
-    config.roles[0].trust_policy = Some(world::text(PolicyLanguage::Iam, TRUST));
+    Arc::make_mut(&mut config.roles[0]).trust_policy =
+        Some(world::text(PolicyLanguage::Iam, TRUST));
     let policies = compile(&config).unwrap();
     let ring = KeyRing::for_config(&config, &policies).unwrap();
     Service {

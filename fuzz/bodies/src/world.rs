@@ -2,6 +2,7 @@
 
 use std::{
     path::Path,
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 
@@ -75,10 +76,10 @@ pub(crate) fn config() -> Config {
     let mut config = load(&sources, &NoFiles).unwrap().config;
     let everything = text(PolicyLanguage::Iam, EVERYTHING);
     for user in &mut config.users {
-        user.policies = vec![everything.clone()];
+        Arc::make_mut(user).policies = vec![everything.clone()];
     }
     for role in &mut config.roles {
-        role.policies = vec![everything.clone()];
+        Arc::make_mut(role).policies = vec![everything.clone()];
     }
     config
 }

@@ -12,7 +12,7 @@ mod health;
 mod identities;
 mod target_tls;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use serde_json::{Map, Value, json};
 use trellis_model::config::{
@@ -37,29 +37,33 @@ pub fn redacted(config: &Config) -> Value {
     json!({
         "region": config.region.as_str(),
         "gateway": gateway(&config.gateway),
-        "vpcs": list(&config.vpcs, vpc),
-        "serviceNetworks": list(&config.service_networks, service_network),
-        "services": list(&config.services, |of| service(of, config)),
+        "vpcs": shared(&config.vpcs, vpc),
+        "serviceNetworks": shared(&config.service_networks, service_network),
+        "services": shared(&config.services, |of| service(of, config)),
         "targetGroups": config
             .target_groups
             .iter()
-            .map(target_group)
-            .chain(config.function_groups.iter().map(functions::group))
+            .map(|group| target_group(group))
+            .chain(config.function_groups.iter().map(|group| functions::group(group)))
             .collect::<Value>(),
         "principals": {
-            "users": list(&config.users, user),
-            "roles": list(&config.roles, role),
+            "users": shared(&config.users, user),
+            "roles": shared(&config.roles, role),
             "identityProviders": list(&config.identity_providers, identities::provider),
             "trustStores": list(&config.trust_stores, identities::trust_store),
             "mappings": list(&config.mappings, |mapping| identities::mapping(mapping, config)),
         },
         "organizations": organizations,
-        "accessLogSubscriptions": list(&config.access_log_subscriptions, subscription),
+        "accessLogSubscriptions": shared(&config.access_log_subscriptions, subscription),
     })
 }
 
 fn list<T>(items: &[T], show: impl Fn(&T) -> Value) -> Value {
     items.iter().map(show).collect()
+}
+
+fn shared<T>(items: &[Arc<T>], show: impl Fn(&T) -> Value) -> Value {
+    items.iter().map(|item| show(item)).collect()
 }
 
 fn gateway(settings: &GatewaySettings) -> Value {

@@ -65,7 +65,7 @@ pub struct TargetState {
 /// The state of all groups at `now`, in the order of the configuration; removed ones that still drain come last. A group that lost
 /// all its targets is among `groups` twice: as it is, and with the targets that drain.
 pub fn group_statuses(
-    named: &[TargetGroup],
+    named: &[Arc<TargetGroup>],
     groups: &[Arc<Group>],
     now: Instant,
 ) -> Vec<GroupStatus> {

@@ -89,7 +89,8 @@ pub(crate) fn group(name: &str, targets: impl IntoIterator<Item = u16>) -> Targe
 /// Makes all these groups the configured ones, all in use.
 pub(crate) fn apply_used(registry: &Registry, groups: &[TargetGroup], now: Instant) {
     let used = groups.iter().map(|group| group.id).collect();
-    registry.apply(groups, &used, now);
+    let groups: Vec<_> = groups.iter().cloned().map(Arc::new).collect();
+    registry.apply(&groups, &used, now);
 }
 
 /// What a listener was told, as `group target before>after (cause)`.
@@ -258,18 +259,18 @@ fn forward(groups: &[(&str, u16)]) -> Action {
 
 #[test]
 fn groups_of_rules_and_default_actions_are_in_use_whatever_their_weight() {
-    let services = [service(
+    let services = [Arc::new(service(
         forward(&[("orders", 100), ("next", 0)]),
         forward(&[("canary", 1)]),
-    )];
+    ))];
     assert_eq!(
         groups_in_use(&services),
         HashSet::from([group_id("orders"), group_id("next"), group_id("canary")])
     );
-    let fixed = [service(
+    let fixed = [Arc::new(service(
         Action::FixedResponse(404),
         Action::FixedResponse(500),
-    )];
+    ))];
     assert_eq!(groups_in_use(&fixed), HashSet::new());
 }
 
@@ -277,7 +278,8 @@ fn groups_of_rules_and_default_actions_are_in_use_whatever_their_weight() {
 fn groups_that_no_service_names_are_unused() {
     let (listener, events) = listener();
     let registry = Registry::new(listener);
-    registry.apply(&[group("orders", [1])], &HashSet::new(), Instant::now());
+    let groups = [Arc::new(group("orders", [1]))];
+    registry.apply(&groups, &HashSet::new(), Instant::now());
     assert_eq!(take(&events), ["10.0.0.1 none>UNUSED -"]);
     assert!(
         registry

@@ -188,7 +188,7 @@ fn unavailable(place: Place, what: &str, cause: &io::Error) -> Problem {
 
 /// Whose port an address has, for a message: the first listener whose callers arrive there.
 fn wanted_by(config: &Config, address: SocketAddr) -> String {
-    let arrives = |network: &&trellis_model::config::ServiceNetwork| {
+    let arrives = |network: &&Arc<trellis_model::config::ServiceNetwork>| {
         let vpcs = config
             .vpcs
             .iter()

@@ -161,12 +161,12 @@ fn compile_texts(
 
 /// Every address and port to listen on: each VPC's attachments with the ports of the services that it may meet.
 pub fn sockets(config: &Config) -> BTreeSet<SocketAddr> {
-    let services: HashMap<ServiceId, &config::Service> = config
+    let services: HashMap<ServiceId, &Arc<config::Service>> = config
         .services
         .iter()
         .map(|service| (service.id, service))
         .collect();
-    let vpcs: HashMap<&VpcId, &config::Vpc> =
+    let vpcs: HashMap<&VpcId, &Arc<config::Vpc>> =
         config.vpcs.iter().map(|vpc| (&vpc.id, vpc)).collect();
     let mut sockets = BTreeSet::new();
     for network in &config.service_networks {
@@ -266,7 +266,7 @@ impl Compiled {
         groups.extend(self.function_groups(config, around.registry));
         let memberships = memberships(config);
         let service =
-            |(index, (service, policy)): (u32, (&config::Service, &policy::ServiceIndex))| {
+            |(index, (service, policy)): (u32, (&Arc<config::Service>, &policy::ServiceIndex))| {
                 let networks = memberships.get(&service.id);
                 let networks = networks.map(Vec::as_slice).unwrap_or_default();
                 let membership = Membership {
@@ -305,7 +305,7 @@ impl Compiled {
 
     fn networks(&self, config: &Config, subscriptions: &mut Subscriptions) -> Vec<Network> {
         let network =
-            |(network, policy): (&config::ServiceNetwork, &policy::NetworkIndex)| Network {
+            |(network, policy): (&Arc<config::ServiceNetwork>, &policy::NetworkIndex)| Network {
                 id: network.id,
                 arn: network.arn.clone(),
                 name: network.name.clone(),
@@ -331,7 +331,7 @@ impl Compiled {
                     .map(|association| (&association.vpc, position)),
             );
         }
-        let view = |(vpc, resumption): (&config::Vpc, &Resumption)| {
+        let view = |(vpc, resumption): (&Arc<config::Vpc>, &Resumption)| {
             let network = network_of.get(&vpc.id).copied();
             let world = network
                 .and_then(|position| self.worlds.get(position))
@@ -377,7 +377,7 @@ impl World {
         config: &Config,
         index: &HashMap<ServiceId, ServiceIndex>,
     ) -> Result<Self, DuplicateHost> {
-        let members: Vec<(ServiceIndex, &config::Service)> = associations
+        let members: Vec<(ServiceIndex, &Arc<config::Service>)> = associations
             .iter()
             .filter_map(|association| {
                 let position = *index.get(&association.service)?;

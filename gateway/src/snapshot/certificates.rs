@@ -40,7 +40,7 @@ impl TlsTerms {
     pub(super) fn resumption(&self, config: &Config) -> Result<Vec<Resumption>, TicketError> {
         let known = self.resumption.lock();
         let of_vpc =
-            |vpc: &config::Vpc| known.get(&vpc.id).cloned().map_or_else(Resumption::new, Ok);
+            |vpc: &Arc<config::Vpc>| known.get(&vpc.id).cloned().map_or_else(Resumption::new, Ok);
         config.vpcs.iter().map(of_vpc).collect()
     }
 

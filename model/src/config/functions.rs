@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// A target group of type LAMBDA: one function. It has no port, no VPC and no health.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct FunctionGroup {
     /// Its id.
     pub id: TargetGroupId,

@@ -9,7 +9,7 @@ use std::{
 use super::Secret;
 
 /// Settings of the gateway process.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct GatewaySettings {
     /// Address of metrics, health and the running configuration; none means no admin listener.
     pub admin: Option<SocketAddr>,
@@ -35,7 +35,7 @@ pub struct GatewaySettings {
 }
 
 /// A key that session tokens are sealed with.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct SessionKey {
     /// Its name.
     pub id: Box<str>,
@@ -86,7 +86,7 @@ pub enum Upgrades {
 }
 
 /// The DNS server.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct DnsSettings {
     /// Addresses to answer on, UDP and TCP.
     pub listen: Vec<SocketAddr>,

@@ -8,7 +8,7 @@ use super::Secret;
 use crate::{arn::Arn, id::VpcId, name::AccountId, problem::Place};
 
 /// An issuer of JSON Web Tokens.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct IdentityProvider {
     /// Its name, unique among the account's.
     pub name: Box<str>,
@@ -41,7 +41,7 @@ pub enum ProviderKeys {
 }
 
 /// Certificate authorities that an account believes.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct TrustStore {
     /// Its name, unique among the account's.
     pub name: Box<str>,
@@ -54,7 +54,7 @@ pub struct TrustStore {
 }
 
 /// A rule that gives callers a principal.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Mapping {
     /// Its name, unique among the account's; also the name of the session.
     pub name: Box<str>,
@@ -67,7 +67,7 @@ pub struct Mapping {
 }
 
 /// What must be shown for a mapping to fit.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Evidence {
     /// A token.
     Jwt {

@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// A subscription to the access records of a service network or service.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct AccessLogSubscription {
     /// Its id.
     pub id: AccessLogSubscriptionId,

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// A tenant network.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Vpc {
     /// Its id, given or derived.
     pub id: VpcId,
@@ -39,7 +39,7 @@ pub struct Attachment {
 }
 
 /// Boundary within which associated services and clients may meet.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ServiceNetwork {
     /// Its id.
     pub id: ServiceNetworkId,
@@ -68,7 +68,7 @@ pub struct ServiceNetwork {
 }
 
 /// Membership of a VPC in a service network.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct VpcAssociation {
     /// Its id.
     pub id: VpcAssociationId,
@@ -77,7 +77,7 @@ pub struct VpcAssociation {
 }
 
 /// Membership of a service in a service network.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ServiceAssociation {
     /// Its id.
     pub id: ServiceAssociationId,

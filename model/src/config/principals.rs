@@ -6,7 +6,7 @@ use super::PolicyText;
 use crate::{arn::Arn, name::AccountId, problem::Place};
 
 /// An IAM user.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct User {
     /// `arn:aws:iam::<account>:user/<name>`.
     pub arn: Arn,
@@ -27,7 +27,7 @@ pub struct User {
 }
 
 /// An IAM role.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Role {
     /// `arn:aws:iam::<account>:role/<name>`.
     pub arn: Arn,
@@ -52,7 +52,7 @@ pub struct Role {
 }
 
 /// An access key and its secret.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct AccessKey {
     /// Public part, unique over all accounts.
     pub id: Box<str>,
@@ -61,7 +61,7 @@ pub struct AccessKey {
 }
 
 /// An access key of a role: whoever signs with it is the session `session_name` of the role.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct RoleAccessKey {
     /// The key.
     pub key: AccessKey,

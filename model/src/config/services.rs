@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// A named application.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Service {
     /// Its id.
     pub id: ServiceId,
@@ -86,7 +86,7 @@ pub enum ListenerProtocol {
 }
 
 /// Protocol and port of a service, with its rules.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Listener {
     /// Its id.
     pub id: ListenerId,
@@ -107,7 +107,7 @@ pub struct Listener {
 }
 
 /// Priority, match, action.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Rule {
     /// Its id.
     pub id: RuleId,

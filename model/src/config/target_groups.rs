@@ -42,7 +42,7 @@ pub enum ProtocolVersion {
 }
 
 /// Targets sharing protocol and health check.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct TargetGroup {
     /// Its id.
     pub id: TargetGroupId,

@@ -6,7 +6,7 @@ use super::Secret;
 use crate::problem::Place;
 
 /// How targets are verified, and what they are shown.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct TargetTls {
     /// Certificates in PEM of those who may stand for targets.
     pub authorities: Arc<str>,
@@ -34,7 +34,7 @@ pub enum PeerName {
 }
 
 /// A certificate chain and its key.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ShownCertificate {
     /// The chain in PEM, leaf first.
     pub chain: Arc<str>,

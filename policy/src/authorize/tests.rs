@@ -236,7 +236,8 @@ fn a_policy_that_fails_to_evaluate_refuses_although_another_allows() {
 #[test]
 fn a_policy_counts_only_while_its_auth_type_says_so() {
     let mut config = crate::world::config_with(Policy(DENY), Policy(ALLOW), NoPolicy);
-    config.service_networks[0].auth_type = trellis_model::config::AuthType::None;
+    Arc::make_mut(&mut config.service_networks[0]).auth_type =
+        trellis_model::config::AuthType::None;
     let policies = crate::compile(&config).unwrap();
     assert_eq!(Call::default().ask(&policies), Ok(()));
 }

@@ -52,7 +52,7 @@ fn ask(
     let identity = statement(identity);
     let mut config = config_with(Given::None, service, Given::Policy(&identity));
     for role in &mut config.roles {
-        role.permissions_boundary = boundary.map(|body| policy(&statement(body)));
+        Arc::make_mut(role).permissions_boundary = boundary.map(|body| policy(&statement(body)));
     }
     let policies = compile(&config).unwrap();
     let bound = policies.bearers.bind(session).unwrap();
@@ -128,7 +128,7 @@ fn the_texts_name_the_boundary_and_the_session() {
         Given::Policy(&service),
         Given::Policy(&identity),
     );
-    config.users[0].permissions_boundary = Some(policy(&statement(ALLOW_POST)));
+    Arc::make_mut(&mut config.users[0]).permissions_boundary = Some(policy(&statement(ALLOW_POST)));
     let policies = compile(&config).unwrap();
     let text = |call: &Call| call.explain(&policies).public_text.unwrap();
     let of_user = text(&Call::by(CHECKOUT));
@@ -254,7 +254,7 @@ fn what_a_session_may_do_by_a_candidate_is_not_what_it_may_do() {
         Given::Policy(&everybody),
         Given::Policy(&allow),
     );
-    config.services[0].shadow_auth_policy = Some(policy(&deny));
+    Arc::make_mut(&mut config.services[0]).shadow_auth_policy = Some(policy(&deny));
     let policies = compile(&config).unwrap();
     let bound = policies.bearers.bind(&session(&[])).unwrap();
     let call = Call {

@@ -1,6 +1,6 @@
 //! What trust policies may say, and what they mean for one caller. Whole calls are tested with the service that takes them.
 
-use std::time::UNIX_EPOCH;
+use std::{sync::Arc, time::UNIX_EPOCH};
 
 use super::*;
 use crate::{
@@ -11,7 +11,7 @@ use crate::{
 /// The problems of a configuration in which the role `reader` has this trust policy.
 fn problems(trust: &str) -> Vec<String> {
     let mut config = world::config();
-    config.roles[0].trust_policy = Some(policy(trust));
+    Arc::make_mut(&mut config.roles[0]).trust_policy = Some(policy(trust));
     match compile(&config) {
         Ok(policies) => policies
             .warnings()
@@ -94,7 +94,7 @@ fn what_a_trust_policy_cannot_mean_is_refused_with_its_place() {
 fn may(trust: &str, caller: &str) -> Result<(), CallRefusal> {
     let mut config = world::config();
     let text = format!(r#"{{"Version":"2012-10-17","Statement":[{trust}]}}"#);
-    config.roles[0].trust_policy = Some(policy(&text));
+    Arc::make_mut(&mut config.roles[0]).trust_policy = Some(policy(&text));
     let policies = compile(&config).unwrap_or_else(|problems| panic!("{problems}"));
     let calls = policies.calls();
     let role = calls.role(READER_ROLE).unwrap();

@@ -13,9 +13,9 @@ fn what_is_wrong_with_the_policy_of_a_principal_is_reported_once() {
     let with = |text: &str, of_user: bool| {
         let mut config = config_with(Given::None, Given::None, Given::NoPolicy);
         if of_user {
-            config.users[0].policies = vec![policy(text)];
+            Arc::make_mut(&mut config.users[0]).policies = vec![policy(text)];
         } else {
-            config.roles[0].policies = vec![policy(text)];
+            Arc::make_mut(&mut config.roles[0]).policies = vec![policy(text)];
         }
         config
     };

@@ -1,6 +1,6 @@
 //! Findings by policy, each with a twin that is not one.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use trellis_model::{
     config::{AuthType, Config, TargetProtocol, TargetTls, TlsVersion},
@@ -32,7 +32,7 @@ fn findings(config: &Config) -> Vec<String> {
 /// Findings about a policy of the service `orders`.
 fn of_service(text: &str, auth_type: AuthType) -> Vec<String> {
     let mut config = world::config();
-    let service = &mut config.services[0];
+    let service = Arc::make_mut(&mut config.services[0]);
     service.auth_type = auth_type;
     service.auth_policy = Some(policy(text));
     findings(&config)
@@ -184,16 +184,16 @@ fn values_that_no_request_has_are_found() {
 /// A network whose policy is open, and what changes about the rest of the configuration.
 fn changed(change: impl FnOnce(&mut Config)) -> BTreeSet<String> {
     let mut config = world::config();
-    config.service_networks[0].auth_type = AuthType::AwsIam;
-    config.service_networks[0].auth_policy = Some(policy(&statement("")));
+    Arc::make_mut(&mut config.service_networks[0]).auth_type = AuthType::AwsIam;
+    Arc::make_mut(&mut config.service_networks[0]).auth_policy = Some(policy(&statement("")));
     for user in &mut config.users {
-        user.policies = vec![policy(
+        Arc::make_mut(user).policies = vec![policy(
             r#"{"Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}"#,
         )];
     }
     let users = config.users[0].policies.clone();
     for role in &mut config.roles {
-        role.policies.clone_from(&users);
+        Arc::make_mut(role).policies.clone_from(&users);
     }
     change(&mut config);
     let told = lint(&config).into_iter();
@@ -209,26 +209,26 @@ fn what_surrounds_the_policies_is_looked_at() {
     };
     check(&|_| {}, &[]);
     check(
-        &|config| config.service_networks[0].vpcs.clear(),
+        &|config| Arc::make_mut(&mut config.service_networks[0]).vpcs.clear(),
         &["never-consulted: no VPC is in service network `net`: its policy is never consulted"],
     );
     check(
-        &|config| config.users[0].access_keys.clear(),
+        &|config| Arc::make_mut(&mut config.users[0]).access_keys.clear(),
         &["no-credentials: user `checkout` has no access key: nobody can sign as it"],
     );
     check(
-        &|config| config.roles[0].access_keys.clear(),
+        &|config| Arc::make_mut(&mut config.roles[0]).access_keys.clear(),
         &["no-credentials: role `reader` has no access key: nobody can sign as it"],
     );
     check(
         &|config| {
-            config.roles[0].access_keys.clear();
-            config.roles[0].trust_policy = Some(policy(&statement("")));
+            Arc::make_mut(&mut config.roles[0]).access_keys.clear();
+            Arc::make_mut(&mut config.roles[0]).trust_policy = Some(policy(&statement("")));
         },
         &[],
     );
     check(
-        &|config| config.roles[1].policies.clear(),
+        &|config| Arc::make_mut(&mut config.roles[1]).policies.clear(),
         &[
             "no-identity-policy: role `writer` has no policy: what it signs is refused wherever a policy counts",
         ],
@@ -240,8 +240,8 @@ fn what_surrounds_the_policies_is_looked_at() {
     };
     check(
         &|config| {
-            config.service_networks[0].auth_type = AuthType::None;
-            config.services[0].auth_type = AuthType::AwsIam;
+            Arc::make_mut(&mut config.service_networks[0]).auth_type = AuthType::None;
+            Arc::make_mut(&mut config.services[0]).auth_type = AuthType::AwsIam;
         },
         &[&open("catalog")],
     );
@@ -254,7 +254,7 @@ fn targets_that_are_not_verified_are_found() {
             "account: \"111122223333\"\nregion: us-west-2\nvpcs: [{{name: v}}]\ntargetGroups: [{{name: group, type: IP, config: {{protocol: {protocol}, port: 1, vpcIdentifier: v}}}}]"
         );
         let mut config = world::load_one(&text);
-        config.target_groups[0].tls = tls;
+        Arc::make_mut(&mut config.target_groups[0]).tls = tls;
         assert_eq!(
             config.target_groups[0].protocol == TargetProtocol::Https,
             protocol == "HTTPS"

@@ -1,5 +1,7 @@
 //! The same comparison for trust policies: with the caller and all that is known of a request as the context of a call.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use super::{Says, context, generator, says};
@@ -37,7 +39,7 @@ fn written(policy: &Value) -> String {
 /// What the trust policy says about each call, as far as the answer shows it: callers here have no policies of their own.
 fn asked(text: &str, calls: &[Call]) -> Vec<Says> {
     let mut config = world::config();
-    config.roles[0].trust_policy = Some(policy(text));
+    Arc::make_mut(&mut config.roles[0]).trust_policy = Some(policy(text));
     let policies = compile(&config).unwrap_or_else(|problems| panic!("{problems} {text}"));
     let role = policies.calls().role(READER_ROLE).unwrap();
     let ask = |call: &Call| {

@@ -1,5 +1,7 @@
 //! What policies in audit and candidates would have decided, beside what was decided.
 
+use std::sync::Arc;
+
 use trellis_model::config::{AuthPolicyMode, AuthType, Config};
 
 use crate::{
@@ -67,13 +69,13 @@ fn without_audit_and_candidates_nothing_is_rehearsed() {
 #[test]
 fn a_policy_in_audit_refuses_nothing_and_is_rehearsed() {
     let mut config = world(ALL, GETS);
-    config.services[0].auth_policy_mode = AuthPolicyMode::Audit;
+    Arc::make_mut(&mut config.services[0]).auth_policy_mode = AuthPolicyMode::Audit;
     check(
         "anonymous",
         &config,
         [("allow", Some("allow")), ("allow", Some("Service -"))],
     );
-    config.services[0].auth_policy = Some(policy(&statement(NO_POST)));
+    Arc::make_mut(&mut config.services[0]).auth_policy = Some(policy(&statement(NO_POST)));
     check(
         "anonymous",
         &config,
@@ -87,7 +89,7 @@ fn a_policy_in_audit_refuses_nothing_and_is_rehearsed() {
 #[test]
 fn what_is_enforced_beside_an_audit_still_refuses() {
     let mut config = world(GETS, NO_POST);
-    config.services[0].auth_policy_mode = AuthPolicyMode::Audit;
+    Arc::make_mut(&mut config.services[0]).auth_policy_mode = AuthPolicyMode::Audit;
     check(
         "anonymous",
         &config,
@@ -102,15 +104,15 @@ fn what_is_enforced_beside_an_audit_still_refuses() {
 fn identities_are_asked_only_where_something_is_enforced() {
     let mut config = world(ALL, ALL);
     for user in &mut config.users {
-        user.policies.clear();
+        Arc::make_mut(user).policies.clear();
     }
     let audited = |config: &mut Config| {
-        config.services[0].auth_policy_mode = AuthPolicyMode::Audit;
+        Arc::make_mut(&mut config.services[0]).auth_policy_mode = AuthPolicyMode::Audit;
     };
     audited(&mut config);
     let refused = ("Identity -", Some("Identity -"));
     check(CHECKOUT, &config, [refused, refused]);
-    config.service_networks[0].auth_policy_mode = AuthPolicyMode::Audit;
+    Arc::make_mut(&mut config.service_networks[0]).auth_policy_mode = AuthPolicyMode::Audit;
     let passes = ("allow", Some("Identity -"));
     check(CHECKOUT, &config, [passes, passes]);
 }
@@ -118,7 +120,7 @@ fn identities_are_asked_only_where_something_is_enforced() {
 #[test]
 fn a_candidate_is_rehearsed_in_the_place_of_its_policy() {
     let mut config = world(ALL, ALL);
-    config.services[0].shadow_auth_policy = Some(policy(&statement(GETS)));
+    Arc::make_mut(&mut config.services[0]).shadow_auth_policy = Some(policy(&statement(GETS)));
     check(
         "anonymous",
         &config,
@@ -126,7 +128,7 @@ fn a_candidate_is_rehearsed_in_the_place_of_its_policy() {
     );
     // The other way round: what is refused now would be allowed.
     let mut config = world(ALL, GETS);
-    config.services[0].shadow_auth_policy = Some(policy(&statement(ALL)));
+    Arc::make_mut(&mut config.services[0]).shadow_auth_policy = Some(policy(&statement(ALL)));
     check(
         "anonymous",
         &config,
@@ -138,12 +140,13 @@ fn a_candidate_is_rehearsed_in_the_place_of_its_policy() {
 fn a_candidate_counts_also_where_no_policy_does() {
     let mut config = world(ALL, ALL);
     for auth_type in [
-        &mut config.service_networks[0].auth_type,
-        &mut config.services[0].auth_type,
+        &mut Arc::make_mut(&mut config.service_networks[0]).auth_type,
+        &mut Arc::make_mut(&mut config.services[0]).auth_type,
     ] {
         *auth_type = AuthType::None;
     }
-    config.service_networks[0].shadow_auth_policy = Some(policy(&statement(GETS)));
+    Arc::make_mut(&mut config.service_networks[0]).shadow_auth_policy =
+        Some(policy(&statement(GETS)));
     check(
         "anonymous",
         &config,
@@ -154,7 +157,7 @@ fn a_candidate_counts_also_where_no_policy_does() {
 #[test]
 fn a_candidate_that_is_wrong_is_a_problem() {
     let mut config = world(ALL, ALL);
-    config.services[0].shadow_auth_policy =
+    Arc::make_mut(&mut config.services[0]).shadow_auth_policy =
         Some(policy(r#"{"Statement": [{"Effect": "Permit"}]}"#));
     let problems = compile(&config).unwrap_err().to_string();
     assert!(problems.contains("`Permit` is not an effect"), "{problems}");
@@ -164,7 +167,7 @@ fn a_candidate_that_is_wrong_is_a_problem() {
 fn requests_that_meet_neither_are_not_rehearsed() {
     let mut config = world(ALL, ALL);
     // That of the other service, in the same network.
-    config.services[1].shadow_auth_policy = Some(policy(&statement(GETS)));
+    Arc::make_mut(&mut config.services[1]).shadow_auth_policy = Some(policy(&statement(GETS)));
     check("anonymous", &config, [("allow", None), ("allow", None)]);
     assert!(compile(&config).unwrap().has_rehearsals());
 }
@@ -177,7 +180,7 @@ fn explanations_say_that_a_policy_is_in_audit() {
         explanation.layers[1].reason.clone()
     };
     assert_eq!(reason(&config), "the auth type of the service is AWS_IAM");
-    config.services[0].auth_policy_mode = AuthPolicyMode::Audit;
+    Arc::make_mut(&mut config.services[0]).auth_policy_mode = AuthPolicyMode::Audit;
     assert_eq!(
         reason(&config),
         "the auth policy of the service is in audit"

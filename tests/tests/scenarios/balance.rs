@@ -1,6 +1,6 @@
 //! Choosing a target: weights, round robin, health, fail-open, draining (specification §5).
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use serde_json::{Value, json};
 use trellis_tests::{Gateway, Reply, Request, Setup, Target, Via, eventually, forward};
@@ -65,7 +65,7 @@ fn probed<'t>(targets: impl IntoIterator<Item = &'t Target>) -> Setup {
         .set("targetGroups.orders-targets.config.healthCheck", check)
         .adjust(|config| {
             for group in &mut config.target_groups {
-                let check = group.health_check.as_mut().unwrap();
+                let check = Arc::make_mut(group).health_check.as_mut().unwrap();
                 check.interval = Duration::from_millis(50);
             }
         })

@@ -50,7 +50,11 @@ async fn turns_follow_the_weights_of_targets_to_the_letter() {
     let targets = named(["light", "heavy"]).await;
     let gateway = Setup::with_orders(&targets)
         .adjust(|config| {
-            for (target, weight) in config.target_groups[0].targets.iter_mut().zip([1, 4]) {
+            for (target, weight) in Arc::make_mut(&mut config.target_groups[0])
+                .targets
+                .iter_mut()
+                .zip([1, 4])
+            {
                 target.weight = weight;
             }
         })
@@ -255,7 +259,11 @@ async fn requests_stay_in_the_zone_of_the_gateway() {
     let gateway = balanced(&targets, &json!({"zonePreference": {}}))
         .set("gateway.zone", json!("a"))
         .adjust(|config| {
-            for (target, zone) in config.target_groups[0].targets.iter_mut().zip(["a", "b"]) {
+            for (target, zone) in Arc::make_mut(&mut config.target_groups[0])
+                .targets
+                .iter_mut()
+                .zip(["a", "b"])
+            {
                 target.zone = Some(zone.into());
             }
         })

@@ -499,7 +499,7 @@ async fn a_target_that_flaps_harms_nobody() {
 /// The least interval of documents would take the suite minutes.
 fn probe_often(config: &mut Config) {
     for group in &mut config.target_groups {
-        if let Some(check) = &mut group.health_check {
+        if let Some(check) = &mut Arc::make_mut(group).health_check {
             check.interval = Duration::from_millis(50);
         }
     }

@@ -51,8 +51,8 @@ fn shown(groups: &[GroupStatus]) -> String {
 fn groups_come_in_the_order_of_the_configuration_and_removed_ones_last() {
     let now = Instant::now();
     let (first, second, gone) = (
-        group_config("zulu", [1, 2]),
-        group_config("alpha", [3]),
+        Arc::new(group_config("zulu", [1, 2])),
+        Arc::new(group_config("alpha", [3])),
         group_config("gone", [4]),
     );
     let retired = group(&gone, 1, now);
@@ -74,7 +74,7 @@ fn groups_come_in_the_order_of_the_configuration_and_removed_ones_last() {
 #[test]
 fn a_configured_group_that_does_not_live_yet_is_left_out() {
     assert_eq!(
-        group_statuses(&[group_config("new", [1])], &[], Instant::now()),
+        group_statuses(&[Arc::new(group_config("new", [1]))], &[], Instant::now()),
         []
     );
 }
@@ -82,7 +82,7 @@ fn a_configured_group_that_does_not_live_yet_is_left_out() {
 #[test]
 fn the_page_spells_members_as_the_api_does() {
     let now = Instant::now();
-    let config = group_config("orders", [1]);
+    let config = Arc::new(group_config("orders", [1]));
     let statuses = group_statuses(
         std::slice::from_ref(&config),
         &[group(&config, 0, now)],
@@ -113,7 +113,7 @@ fn the_page_spells_members_as_the_api_does() {
 #[test]
 fn metrics_count_every_status_of_every_group_and_only_those() {
     let now = Instant::now();
-    let config = group_config("orders", [1, 2, 3]);
+    let config = Arc::new(group_config("orders", [1, 2, 3]));
     let statuses = group_statuses(
         std::slice::from_ref(&config),
         &[group(&config, 2, now)],

@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    sync::Arc,
     time::SystemTime,
 };
 
@@ -172,10 +173,10 @@ fn find_vpc<'a>(config: &'a Config, text: Option<&str>) -> Result<&'a Vpc, Calle
             _ => Err(CallerError::WhichVpc { known: known() }),
         };
     };
-    let named = |vpc: &&Vpc| {
+    let named = |vpc: &&Arc<Vpc>| {
         vpc.name.as_str() == text || vpc.id.as_str() == text || vpc.arn.as_str() == text
     };
-    let found: Vec<&Vpc> = config.vpcs.iter().filter(named).collect();
+    let found: Vec<&Arc<Vpc>> = config.vpcs.iter().filter(named).collect();
     match found.as_slice() {
         [only] => Ok(only),
         [] => Err(CallerError::UnknownVpc {
@@ -214,7 +215,7 @@ pub(super) fn caller(
 /// The role and the name of the session that `ROLE/SESSION` or the ARN of a session means.
 fn session_of<'a>(config: &'a Config, text: &'a str) -> Option<(&'a Role, &'a str)> {
     let (role, session) = text.rsplit_once('/')?;
-    let named = |of: &&Role| {
+    let named = |of: &&Arc<Role>| {
         let beginning = Arn::assumed_role(&of.account, &config.region, &of.name, "");
         *of.name == *role || beginning.as_str().strip_suffix('/') == Some(role)
     };

@@ -192,9 +192,10 @@ async fn groups_are_probed_only_while_in_use() {
     let bench = Bench::new(10, |_| Answer::Pass);
     let origin = Instant::now();
     let config = [group("orders", [1])];
+    let unused = [Arc::new(group("orders", [1]))];
     bench
         .registry
-        .apply(&config, &HashSet::new(), origin.into_std());
+        .apply(&unused, &HashSet::new(), origin.into_std());
     pass(60).await;
     assert_eq!(bench.starts(1, origin), []);
 
@@ -203,7 +204,7 @@ async fn groups_are_probed_only_while_in_use() {
     assert_eq!(bench.starts(1, origin), [60_000]);
 
     let now = Instant::now().into_std();
-    bench.registry.apply(&config, &HashSet::new(), now);
+    bench.registry.apply(&unused, &HashSet::new(), now);
     pass(60).await;
     assert_eq!(bench.starts(1, origin), [60_000]);
 }

@@ -65,7 +65,7 @@ pub(super) fn target_groups(
 ) -> HashMap<TargetGroupId, Arc<TargetGroup>> {
     let secret = config.gateway.stickiness_key.as_ref();
     let key = secret.map_or_else(|| around.tls.ca.stickiness_key(), Key::of_secret);
-    let group = |group: &config::TargetGroup| {
+    let group = |group: &Arc<config::TargetGroup>| {
         let compiled = TargetGroup {
             id: group.id,
             arn: group.arn.clone(),

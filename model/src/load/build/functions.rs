@@ -31,7 +31,7 @@ struct Api {
 
 impl<'a> Builder<'a> {
     /// The target groups of type LAMBDA; the others are [`Self::build_target_groups`]'.
-    pub(super) fn build_function_groups(&mut self) -> Vec<FunctionGroup> {
+    pub(super) fn build_function_groups(&mut self) -> Vec<Arc<FunctionGroup>> {
         let api = self.function_api();
         let mut groups = Vec::new();
         for (position, file) in self.files.iter().enumerate() {
@@ -40,12 +40,9 @@ impl<'a> Builder<'a> {
             for (index, written) in file.document.target_groups.iter().enumerate() {
                 if written.kind == document::TargetGroupType::Lambda {
                     let at = list.index(index);
-                    groups.extend(self.function_group(
-                        &at,
-                        (position, index),
-                        written,
-                        api.as_ref(),
-                    ));
+                    let place = (position, index);
+                    let group = self.function_group(&at, place, written, api.as_ref());
+                    groups.extend(group.map(Arc::new));
                 }
             }
         }

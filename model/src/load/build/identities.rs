@@ -1,6 +1,6 @@
 //! Identity providers and mappings.
 
-use std::{collections::HashSet, net::IpAddr};
+use std::{collections::HashSet, net::IpAddr, sync::Arc};
 
 use super::{AccountIndex, Builder};
 use crate::{
@@ -149,7 +149,7 @@ impl<'a> Builder<'a> {
         &mut self,
         providers: &[IdentityProvider],
         trust_stores: &[TrustStore],
-        (users, roles): (&[User], &[Role]),
+        (users, roles): (&[Arc<User>], &[Arc<Role>]),
     ) -> Vec<Mapping> {
         let mut built = Vec::new();
         let mut taken = Taken::new();
@@ -276,8 +276,8 @@ impl<'a> Builder<'a> {
         at: &At<'_>,
         file: usize,
         written: &document::Mapping,
-        users: &[User],
-        roles: &[Role],
+        users: &[Arc<User>],
+        roles: &[Arc<Role>],
     ) -> Option<(Arn, Arn)> {
         let account = self.account(file).clone();
         let (kind, name) = match &written.principal {

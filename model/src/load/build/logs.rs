@@ -1,6 +1,6 @@
 //! Access log subscriptions.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, sync::Arc};
 
 use super::Builder;
 use crate::{
@@ -12,7 +12,7 @@ use crate::{
 };
 
 impl Builder<'_> {
-    pub(super) fn build_subscriptions(&mut self) -> Vec<AccessLogSubscription> {
+    pub(super) fn build_subscriptions(&mut self) -> Vec<Arc<AccessLogSubscription>> {
         let mut seen = HashSet::new();
         let mut subscriptions = Vec::new();
         for (position, file) in self.files.iter().enumerate() {
@@ -24,7 +24,7 @@ impl Builder<'_> {
                     continue;
                 };
                 if seen.insert((subscription.resource, subscription.destination.clone())) {
-                    subscriptions.push(subscription);
+                    subscriptions.push(Arc::new(subscription));
                 } else {
                     self.error(
                         &at,

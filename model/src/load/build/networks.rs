@@ -1,6 +1,9 @@
 //! Service networks and their associations.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use super::{Builder, references::Declared};
 use crate::{
@@ -51,7 +54,7 @@ impl<'a> Builder<'a> {
         }
     }
 
-    pub(super) fn build_networks(&mut self, services: &[Service]) -> Vec<ServiceNetwork> {
+    pub(super) fn build_networks(&mut self, services: &[Arc<Service>]) -> Vec<Arc<ServiceNetwork>> {
         let domains = services
             .iter()
             .filter_map(|service| Some((service.id, service.custom_domain.as_ref()?)))
@@ -65,13 +68,9 @@ impl<'a> Builder<'a> {
             let root = At::file(position);
             let list = root.member("serviceNetworks");
             for (index, written) in file.document.service_networks.iter().enumerate() {
-                networks.extend(self.network_of(
-                    &list.index(index),
-                    position,
-                    index,
-                    written,
-                    &mut members,
-                ));
+                let at = list.index(index);
+                let network = self.network_of(&at, position, index, written, &mut members);
+                networks.extend(network.map(Arc::new));
             }
         }
         networks

@@ -1,6 +1,6 @@
 //! Users, roles and access keys.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, sync::Arc};
 
 use super::{AccountIndex, Builder};
 use crate::{
@@ -15,7 +15,7 @@ use crate::{
 type Taken = HashSet<(AccountIndex, String)>;
 
 impl<'a> Builder<'a> {
-    pub(super) fn build_principals(&mut self) -> (Vec<User>, Vec<Role>) {
+    pub(super) fn build_principals(&mut self) -> (Vec<Arc<User>>, Vec<Arc<Role>>) {
         let (mut users, mut roles) = (Vec::new(), Vec::new());
         let (mut user_names, mut role_names) = (Taken::new(), Taken::new());
         for (position, file) in self.files.iter().enumerate() {
@@ -26,11 +26,13 @@ impl<'a> Builder<'a> {
             let at = root.member("principals");
             let list = at.member("users");
             for (index, user) in principals.users.iter().enumerate() {
-                users.extend(self.user(&list.index(index), position, user, &mut user_names));
+                let user = self.user(&list.index(index), position, user, &mut user_names);
+                users.extend(user.map(Arc::new));
             }
             let list = at.member("roles");
             for (index, role) in principals.roles.iter().enumerate() {
-                roles.extend(self.role(&list.index(index), position, role, &mut role_names));
+                let role = self.role(&list.index(index), position, role, &mut role_names);
+                roles.extend(role.map(Arc::new));
             }
         }
         (users, roles)

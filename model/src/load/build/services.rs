@@ -66,7 +66,7 @@ impl<'a> Builder<'a> {
         }
     }
 
-    pub(super) fn build_services(&mut self, trust_stores: &[TrustStore]) -> Vec<Service> {
+    pub(super) fn build_services(&mut self, trust_stores: &[TrustStore]) -> Vec<Arc<Service>> {
         let mut services = Vec::new();
         let mut users = Users::new();
         for (position, file) in self.files.iter().enumerate() {
@@ -80,7 +80,7 @@ impl<'a> Builder<'a> {
                 };
                 service.client_certificates =
                     self.client_certificates(&at, position, written, trust_stores);
-                services.push(service);
+                services.push(Arc::new(service));
             }
         }
         services

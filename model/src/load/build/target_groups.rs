@@ -3,6 +3,7 @@
 use std::{
     collections::{HashMap, HashSet},
     net::{IpAddr, SocketAddr},
+    sync::Arc,
 };
 
 use ipnet::IpNet;
@@ -64,9 +65,9 @@ impl<'a> Builder<'a> {
 
     pub(super) fn build_target_groups(
         &mut self,
-        vpcs: &[Vpc],
+        vpcs: &[Arc<Vpc>],
         books: &HashMap<VpcId, AddressBook<'a>>,
-    ) -> Vec<TargetGroup> {
+    ) -> Vec<Arc<TargetGroup>> {
         let vpcs: HashMap<_, _> = vpcs
             .iter()
             .filter_map(|vpc| Some((vpc.id.clone(), (vpc.cidrs.as_slice(), books.get(&vpc.id)?))))
@@ -76,13 +77,9 @@ impl<'a> Builder<'a> {
             let root = At::file(position);
             let list = root.member("targetGroups");
             for (index, written) in file.document.target_groups.iter().enumerate() {
-                groups.extend(self.target_group(
-                    &list.index(index),
-                    position,
-                    index,
-                    written,
-                    &vpcs,
-                ));
+                let at = list.index(index);
+                let group = self.target_group(&at, position, index, written, &vpcs);
+                groups.extend(group.map(Arc::new));
             }
         }
         groups

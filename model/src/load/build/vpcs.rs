@@ -3,6 +3,7 @@
 use std::{
     collections::HashMap,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    sync::Arc,
 };
 
 use ipnet::IpNet;
@@ -80,7 +81,7 @@ impl<'a> Builder<'a> {
     }
 
     /// The VPCs, and the address book of each.
-    pub(super) fn build_vpcs(&mut self) -> (Vec<Vpc>, HashMap<VpcId, AddressBook<'a>>) {
+    pub(super) fn build_vpcs(&mut self) -> (Vec<Arc<Vpc>>, HashMap<VpcId, AddressBook<'a>>) {
         let (mut vpcs, mut books) = (Vec::new(), HashMap::new());
         let mut claims = HashMap::new();
         for (position, file) in self.files.iter().enumerate() {
@@ -91,7 +92,7 @@ impl<'a> Builder<'a> {
                     self.vpc(&list.index(index), position, index, written, &mut claims)
                 {
                     books.insert(vpc.id.clone(), book);
-                    vpcs.push(vpc);
+                    vpcs.push(Arc::new(vpc));
                 }
             }
         }

@@ -1,6 +1,6 @@
 //! Endpoints of functions that say nonsense, hang up, fall silent or are not there.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use serde_json::json;
 use trellis_tests::{Request, Setup, Target, Via, eventually, forward};
@@ -233,8 +233,8 @@ fn impatient(target: &Target) -> Setup {
     let short = Duration::from_millis(300);
     Setup::with_function(target).adjust(move |config| {
         config.gateway.limits.connect_timeout = short;
-        config.function_groups[0].timeout = Some(short);
-        config.services[0].idle_timeout = Some(Duration::from_secs(60));
+        Arc::make_mut(&mut config.function_groups[0]).timeout = Some(short);
+        Arc::make_mut(&mut config.services[0]).idle_timeout = Some(Duration::from_secs(60));
     })
 }
 

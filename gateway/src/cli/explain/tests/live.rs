@@ -63,7 +63,7 @@ fn config(world: &World) -> Config {
 /// The groups of a configuration; every target of `open` has passed so many checks.
 fn groups(config: &Config, passes: usize) -> Vec<Arc<Group>> {
     let now = Instant::now();
-    let group = |group: &trellis_model::config::TargetGroup| {
+    let group = |group: &Arc<trellis_model::config::TargetGroup>| {
         let live = Group::new(group, Use::Used, now);
         if group.name.as_str() == "open" {
             let epoch = live.check_plan().unwrap().epoch;
