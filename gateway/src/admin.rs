@@ -4,6 +4,7 @@
 //! a network of the operators' own. It is bounded in connections and times, reads no bodies, and is served beside the data plane,
 //! never on a worker: a slow scrape delays no request.
 
+mod accounts;
 mod config;
 mod pages;
 mod serve;

@@ -10,7 +10,7 @@ use std::{
     collections::{HashMap, HashSet},
     fmt,
     sync::Arc,
-    time::Instant,
+    time::{Instant, SystemTime},
 };
 
 use parking_lot::Mutex;
@@ -138,6 +138,17 @@ impl Registry {
     /// How connections to the targets of a group are secured, if they are.
     pub fn tls(&self, group: TargetGroupId) -> Option<Arc<TargetTls>> {
         self.tls.lock().get(&group).cloned()
+    }
+
+    /// When the certificates end that groups show their targets.
+    pub fn client_certificates(&self) -> Vec<(TargetGroupId, SystemTime)> {
+        let tls = self.tls.lock();
+        let shown = tls.iter();
+        let mut shown: Vec<_> = shown
+            .filter_map(|(group, tls)| Some((*group, tls.shown_until()?)))
+            .collect();
+        shown.sort_unstable_by_key(|(group, _)| *group);
+        shown
     }
 
     /// Takes over the target groups of an accepted configuration.

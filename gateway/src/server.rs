@@ -39,7 +39,7 @@ use crate::{
     shared::Shared,
     snapshot::{Compiled, Snapshot, Surroundings},
     telemetry::{
-        Telemetry, collect_decisions, collect_records,
+        CertificateKind, Expiry, Telemetry, collect_age, collect_decisions, collect_records,
         events::{
             CertificateExpiring, CertificateFailed, CertificateLoaded, ListenerClosed,
             ListenerOpened, SessionKeyFailed, SessionKeyRotated, SnapshotApplied, SnapshotRejected,
@@ -277,6 +277,7 @@ impl Server {
     }
 
     fn tell_applied(&self, generation: u64, services: usize, warnings: Problems, began: Instant) {
+        self.tell_expiries();
         let warnings = &self.locator.locate(warnings);
         self.shared.telemetry.emit(&SnapshotApplied {
             generation,
@@ -287,10 +288,38 @@ impl Server {
         });
     }
 
+    /// Tells the metrics when the certificates in use end.
+    fn tell_expiries(&self) {
+        let ca = &self.terms.tls.ca;
+        let mut expiries = vec![Expiry {
+            kind: CertificateKind::Ca,
+            name: "internal".into(),
+            not_after: ca.root_expires(),
+        }];
+        let services = self.certificates.iter();
+        expiries.extend(services.map(|(_, certificate)| Expiry {
+            kind: CertificateKind::Service,
+            name: certificate.domain().as_str().into(),
+            not_after: certificate.expires(),
+        }));
+        expiries.extend(self.registry.client_certificates().into_iter().map(
+            |(group, not_after)| Expiry {
+                kind: CertificateKind::TargetClient,
+                name: group.to_string().into(),
+                not_after,
+            },
+        ));
+        self.shared.telemetry.certificates(expiries);
+    }
+
     /// Looks for changed certificate files and takes what is usable.
     pub fn refresh_certificates(&self) {
         let telemetry = &self.shared.telemetry;
-        for event in self.certificates.refresh(SystemTime::now()) {
+        let events = self.certificates.refresh(SystemTime::now());
+        if !events.is_empty() {
+            self.tell_expiries();
+        }
+        for event in events {
             match event {
                 CertificateEvent::Replaced { domain, warnings } => {
                     telemetry.emit(&CertificateLoaded {
@@ -384,7 +413,9 @@ fn collect(shared: &Arc<Shared>) {
     let running = Arc::downgrade(shared);
     shared.telemetry.collect(move |samples| {
         if let Some(shared) = running.upgrade() {
-            collect_decisions(shared.snapshot.load().policies.decision_lookups(), samples);
+            let snapshot = shared.snapshot.load();
+            collect_decisions(snapshot.policies.decision_lookups(), samples);
+            collect_age(snapshot.built, samples);
         }
     });
 }
@@ -406,7 +437,9 @@ fn realize(
         .registry
         .apply_functions(&config.function_groups, &used, Instant::now());
     let subscriptions = writer.subscribe(&config.access_log_subscriptions);
-    compiled.build(config, generation, subscriptions, around)
+    let snapshot = compiled.build(config, generation, subscriptions, around);
+    around.telemetry.settle();
+    snapshot
 }
 
 fn destinations(config: &Config) -> std::collections::BTreeSet<LogDestination> {

@@ -23,7 +23,7 @@ use std::{
     collections::{HashMap, HashSet},
     net::IpAddr,
     sync::{Arc, OnceLock},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use http::HeaderValue;
@@ -48,7 +48,7 @@ use crate::{
     functions::Function,
     pools::Pool,
     stickiness::Cookies,
-    telemetry::ServiceMetrics,
+    telemetry::{AccountMetrics, GroupMetrics, PlaceMetrics, ServiceMetrics},
     tls::{TargetTls, Terminator},
 };
 
@@ -57,6 +57,8 @@ use crate::{
 pub struct Snapshot {
     /// Counts the configurations that ran, from one.
     pub generation: u64,
+    /// When it was put together.
+    pub built: Instant,
     /// Limits and timeouts.
     pub limits: Limits,
     /// Principals, keys and policies.
@@ -111,6 +113,8 @@ pub struct View {
     pub vpc_header: HeaderValue,
     /// Addresses that its attachments listen on; may hold the unspecified address.
     pub addresses: Vec<IpAddr>,
+    /// The metrics of its clients.
+    pub metrics: Arc<PlaceMetrics>,
     ports: HashMap<u16, PortProtocols, foldhash::fast::RandomState>,
 }
 
@@ -153,6 +157,8 @@ pub struct Network {
     pub policy: policy::NetworkIndex,
     /// Where records go of requests for which no service was found.
     pub destinations: Destinations,
+    /// Its metrics.
+    pub metrics: Arc<PlaceMetrics>,
 }
 
 /// A service.
@@ -182,8 +188,10 @@ pub struct Service {
     pub networks: Box<[usize]>,
     /// Where its records go, by the network that the request came through.
     pub destinations: Box<[(usize, Destinations)]>,
-    /// Its metrics, made at its first request.
-    pub metrics: ServiceMetrics,
+    /// Its metrics.
+    pub metrics: Arc<ServiceMetrics>,
+    /// The metrics of its owner.
+    pub account_metrics: Arc<AccountMetrics>,
 }
 
 /// A listener with its compiled rules.
@@ -241,6 +249,8 @@ pub struct TargetGroup {
     pub name: Name,
     /// What takes its requests.
     pub takers: Takers,
+    /// Its metrics.
+    pub metrics: GroupMetrics,
     /// `x-amzn-lattice-target`, for each network of the service.
     target_headers: OnceLock<Box<[(usize, HeaderValue)]>>,
 }

@@ -5,11 +5,16 @@
 //! * What happens to a request is counted from its access record ([`ServiceMetrics::observe`]), so that record and metrics agree.
 //! * What others count already is read when the metrics page is asked for ([`Telemetry::collect`]).
 //!
-//! There is no global recorder: a [`Telemetry`] is made at the start and handed to whoever needs it. Series of services are
-//! kept from their first request to the end of the process; their number is bounded by the services ever configured.
+//! There is no global recorder: a [`Telemetry`] is made at the start and handed to whoever needs it. Series of resources come with
+//! the snapshot that has the resource and go with the first that has not ([`Telemetry::settle`]), so the configuration bounds
+//! their number.
 
+mod certificates;
+mod entities;
 pub mod events;
 mod gateway;
+mod groups;
+mod histogram;
 pub mod log;
 pub mod names;
 mod page;
@@ -19,25 +24,31 @@ mod requests;
 #[cfg(test)]
 mod tests;
 
-pub use page::{Family, Samples};
-pub use requests::{Counted, ServiceMetrics};
+pub use certificates::{CertificateKind, Expiry};
+pub use groups::{ConnectFailure, GroupMetrics, ZoneMetrics};
+pub use histogram::{Counts, Exemplar};
+pub use page::{Exposition, Family, Points, Samples, Value};
+pub use requests::{AccountMetrics, Counted, Open, PlaceMetrics, ServiceMetrics, Traced};
 
 use std::{
     fmt,
-    sync::{Arc, mpsc},
-    thread,
-    time::{Duration, SystemTime},
+    sync::Arc,
+    time::{Instant, SystemTime},
 };
 
 use parking_lot::Mutex;
 use trellis_access_logs::{Counters, record::Record};
-use trellis_model::id::ServiceId;
+use trellis_model::{
+    config::{FunctionGroup, TargetGroup},
+    id::{ServiceId, ServiceNetworkId, TargetGroupId, VpcId},
+    name::{AccountId, Name},
+};
 use trellis_policy::Lookups;
 
+use entities::Entities;
 use events::Event;
 use gateway::GatewayMetrics;
 use registry::Registry;
-use requests::RequestMetrics;
 
 /// Adds samples to the page.
 type Collector = Box<dyn Fn(&mut Samples) + Send + Sync>;
@@ -47,7 +58,13 @@ pub struct Telemetry {
     registry: Registry,
     gateway: GatewayMetrics,
     /// Requests that reached no service.
-    unmatched: RequestMetrics,
+    unmatched: Arc<ServiceMetrics>,
+    services: Entities<ServiceId, ServiceMetrics>,
+    networks: Entities<ServiceNetworkId, PlaceMetrics>,
+    vpcs: Entities<VpcId, PlaceMetrics>,
+    accounts: Entities<AccountId, AccountMetrics>,
+    zones: Entities<(TargetGroupId, Box<str>), ZoneMetrics>,
+    expiries: Mutex<Vec<Expiry>>,
     collectors: Mutex<Vec<Collector>>,
     started: SystemTime,
 }
@@ -55,11 +72,17 @@ pub struct Telemetry {
 impl Telemetry {
     /// All metrics at zero; `now` is shown as the start of the process.
     pub fn new(now: SystemTime) -> Arc<Self> {
-        let registry = Registry::new();
+        let registry = Registry::default();
         Arc::new(Self {
             gateway: GatewayMetrics::new(&registry),
-            unmatched: RequestMetrics::new(&registry, "-", "-"),
+            unmatched: Arc::new(ServiceMetrics::new("-", "-")),
             registry,
+            services: Entities::default(),
+            networks: Entities::default(),
+            vpcs: Entities::default(),
+            accounts: Entities::default(),
+            zones: Entities::default(),
+            expiries: Mutex::default(),
             collectors: Mutex::default(),
             started: now,
         })
@@ -70,14 +93,71 @@ impl Telemetry {
         event.emit(self);
     }
 
-    /// Metrics of a service, for the snapshot to keep. Costs next to nothing until its first request.
-    pub fn service(self: &Arc<Self>, name: &str, id: ServiceId) -> ServiceMetrics {
-        ServiceMetrics::new(Arc::clone(self), name, id)
+    /// Metrics of a service, for the snapshot to keep.
+    pub fn service(&self, name: &str, id: ServiceId) -> Arc<ServiceMetrics> {
+        self.services
+            .want(id, || ServiceMetrics::new(name, &id.to_string()))
+    }
+
+    /// Metrics of a service network, for the snapshot to keep.
+    pub fn network(&self, name: &Name, id: ServiceNetworkId) -> Arc<PlaceMetrics> {
+        let metric = &names::NETWORK_REQUESTS;
+        self.networks.want(id, || {
+            PlaceMetrics::new(metric, name.as_str(), &id.to_string())
+        })
+    }
+
+    /// Metrics of a VPC, for the snapshot to keep.
+    pub fn vpc(&self, name: &Name, id: &VpcId) -> Arc<PlaceMetrics> {
+        let metric = &names::VPC_REQUESTS;
+        self.vpcs.want(id.clone(), || {
+            PlaceMetrics::new(metric, name.as_str(), &id.to_string())
+        })
+    }
+
+    /// Metrics of an account, for the snapshot to keep.
+    pub fn account(&self, id: &AccountId) -> Arc<AccountMetrics> {
+        self.accounts
+            .want(id.clone(), || AccountMetrics::new(id.as_str()))
+    }
+
+    /// Metrics of a target group, for the snapshot to keep.
+    pub fn target_group(&self, group: &TargetGroup) -> GroupMetrics {
+        let targets = group.targets.iter();
+        let targets = targets.map(|target| (target.address, target.zone.as_deref()));
+        GroupMetrics::new(targets, |zone| self.zone(&group.name, group.id, zone))
+    }
+
+    /// Metrics of a function's target group, for the snapshot to keep.
+    pub fn function_group(&self, group: &FunctionGroup) -> GroupMetrics {
+        GroupMetrics::new(std::iter::empty(), |zone| {
+            self.zone(&group.name, group.id, zone)
+        })
+    }
+
+    fn zone(&self, name: &Name, id: TargetGroupId, zone: &str) -> Arc<ZoneMetrics> {
+        self.zones.want((id, zone.into()), || {
+            ZoneMetrics::new(name.as_str(), &id.to_string(), zone)
+        })
+    }
+
+    /// Forgets the series of resources for which no metrics were asked since the last call: after a snapshot was built.
+    pub fn settle(&self) {
+        self.services.settle();
+        self.networks.settle();
+        self.vpcs.settle();
+        self.accounts.settle();
+        self.zones.settle();
+    }
+
+    /// Takes over when the certificates in use end.
+    pub fn certificates(&self, expiries: Vec<Expiry>) {
+        *self.expiries.lock() = expiries;
     }
 
     /// Counts a request that reached no service: unknown host, unreadable head, client outside every network.
-    pub fn observe_unmatched(&self, record: &Record<'_>) {
-        self.unmatched.observe(&self.registry, record);
+    pub fn observe_unmatched(&self, record: &Record<'_>, traced: Traced) {
+        self.unmatched.observe(record, traced);
     }
 
     /// Counts a request as running until the answer is dropped.
@@ -98,40 +178,39 @@ impl Telemetry {
 
     /// The metrics page in Prometheus' text format, version 0.0.4.
     pub fn render(&self) -> String {
-        self.render_with(|_| {})
+        self.render_with(Exposition::Prometheus, |_| {})
     }
 
-    /// The page, with what `more` adds.
-    pub fn render_with(&self, more: impl FnOnce(&mut Samples)) -> String {
-        let mut samples = Samples::default();
-        process::collect(self.started, &mut samples);
-        for collector in &*self.collectors.lock() {
-            collector(&mut samples);
-        }
+    /// The page, with what `more` adds. May take a tenth of a second with ten thousand services; no request waits for it.
+    pub fn render_with(&self, exposition: Exposition, more: impl FnOnce(&mut Samples)) -> String {
+        let mut samples = Samples::page(exposition);
+        self.fill(&mut samples);
         more(&mut samples);
-        let mut page = self.registry.render();
-        page.push_str(samples.text());
-        page
+        samples.into_page()
     }
 
-    /// Sorts observations into their buckets every few seconds, so that they do not pile up when nobody asks for the page.
-    /// Stops when the answer is dropped.
-    pub fn start_upkeep(self: &Arc<Self>) -> std::io::Result<Upkeep> {
-        /// A hundred thousand requests per second then take four megabytes.
-        const INTERVAL: Duration = Duration::from_secs(5);
-        let (stop, stopped) = mpsc::channel::<()>();
-        let telemetry = Arc::clone(self);
-        let thread = thread::Builder::new()
-            .name("metrics-upkeep".to_owned())
-            .spawn(move || {
-                while stopped.recv_timeout(INTERVAL) == Err(mpsc::RecvTimeoutError::Timeout) {
-                    telemetry.registry.upkeep();
-                }
-            })?;
-        Ok(Upkeep {
-            stop: Some(stop),
-            thread: Some(thread),
-        })
+    /// The same metrics for an export.
+    pub fn points_with(&self, more: impl FnOnce(&mut Samples)) -> Vec<Points> {
+        let mut samples = Samples::points();
+        self.fill(&mut samples);
+        more(&mut samples);
+        samples.into_points()
+    }
+
+    fn fill(&self, samples: &mut Samples) {
+        let mut services = vec![Arc::clone(&self.unmatched)];
+        services.extend(self.services.all());
+        requests::collect_services(&services, samples);
+        requests::collect_networks(&self.networks.all(), samples);
+        requests::collect_vpcs(&self.vpcs.all(), samples);
+        requests::collect_accounts(&self.accounts.all(), samples);
+        groups::collect(&self.zones.all(), samples);
+        self.registry.collect(samples);
+        certificates::collect(&self.expiries.lock(), samples);
+        process::collect(self.started, samples);
+        for collector in &*self.collectors.lock() {
+            collector(samples);
+        }
     }
 }
 
@@ -141,16 +220,16 @@ impl fmt::Debug for Telemetry {
     }
 }
 
+/// Adds how old the running snapshot is.
+pub fn collect_age(built: Instant, samples: &mut Samples) {
+    samples.single(&names::SNAPSHOT_AGE, built.elapsed().as_secs_f64());
+}
+
 /// Adds how often the running snapshot found a policy decision in its cache.
 pub fn collect_decisions(lookups: Lookups, samples: &mut Samples) {
     samples.family(&names::DECISION_CACHE_LOOKUPS, |family| {
-        // Prometheus counts in floating point; beyond 2^53 a few are lost.
-        #[expect(
-            clippy::cast_precision_loss,
-            reason = "the text format has no integers"
-        )]
         for (outcome, number) in [("hit", lookups.hits), ("miss", lookups.misses)] {
-            family.sample(&[outcome], number as f64);
+            family.count(&[outcome], number);
         }
     });
 }
@@ -163,27 +242,6 @@ pub fn collect_records(counters: &Counters, samples: &mut Samples) {
         (names::RECORDS_DROPPED, counters.dropped_records()),
         (names::RECORD_WRITE_ERRORS, counters.write_errors()),
     ] {
-        // Prometheus counts in floating point; beyond 2^53 a few are lost.
-        #[expect(
-            clippy::cast_precision_loss,
-            reason = "the text format has no integers"
-        )]
-        samples.single(&metric, value as f64);
-    }
-}
-
-/// The thread that keeps observations from piling up; dropping this ends it.
-#[derive(Debug)]
-pub struct Upkeep {
-    stop: Option<mpsc::Sender<()>>,
-    thread: Option<thread::JoinHandle<()>>,
-}
-
-impl Drop for Upkeep {
-    fn drop(&mut self) {
-        drop(self.stop.take());
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
+        samples.family(&metric, |family| family.count(&[], value));
     }
 }

@@ -2,15 +2,18 @@
 
 use std::{sync::Arc, time::Instant};
 
-use http::{HeaderValue, Method, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header, request::Parts};
 use http_body_util::Full;
 use hyper::body::Bytes;
 use serde_json::{Value, json};
 use trellis_model::config::Config;
 use trellis_target_groups::Group;
 
-use super::{config::redacted, targets};
-use crate::{registry::LiveFunction, telemetry::Telemetry};
+use super::{accounts, config::redacted, targets};
+use crate::{
+    registry::LiveFunction,
+    telemetry::{Exposition, Points, Samples, Telemetry},
+};
 
 /// What the admin pages show, from whoever runs the gateway. Called seldom; may lock, must not wait for I/O.
 pub trait Introspect: Send + Sync + 'static {
@@ -52,12 +55,14 @@ impl std::fmt::Debug for Site {
 
 /// Metrics in Prometheus' text format.
 const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+/// Metrics as `OpenMetrics`.
+const OPEN_METRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 const TEXT_TYPE: &str = "text/plain; charset=utf-8";
 const JSON_TYPE: &str = "application/json";
 
 /// The page at `/`.
 const INDEX: &str = "Trellis\n\n\
-    /metrics  metrics in Prometheus' text format\n\
+    /metrics  metrics in Prometheus' text format, or as OpenMetrics where Accept asks for it\n\
     /healthz  200 while the process lives\n\
     /readyz   200 when clients may be sent here, otherwise 503 with reasons\n\
     /config   the running configuration, without secrets, and why a later one was rejected, as JSON\n\
@@ -78,21 +83,24 @@ impl Site {
     }
 
     /// The answer to a request. May take some milliseconds with many services.
-    pub(super) fn answer(
-        &self,
-        method: &Method,
-        path: &str,
-        query: Option<&str>,
-    ) -> Response<Full<Bytes>> {
+    pub(super) fn answer(&self, request: &Parts) -> Response<Full<Bytes>> {
+        let (method, query) = (&request.method, request.uri.query());
         let output =
             if query.is_some_and(|query| query.split('&').any(|pair| pair == "output=json")) {
                 Output::Json
             } else {
                 Output::Text
             };
-        let show: fn(&Self, Output) -> Response<Full<Bytes>> = match path {
+        let show: fn(&Self, Output) -> Response<Full<Bytes>> = match request.uri.path() {
+            "/metrics" if wants_open_metrics(&request.headers) => |site, _| {
+                let page = site.metrics(Exposition::OpenMetrics);
+                self::page(StatusCode::OK, OPEN_METRICS_TYPE, page)
+            },
             "/" => |_, _| page(StatusCode::OK, TEXT_TYPE, INDEX),
-            "/metrics" => |site, _| page(StatusCode::OK, METRICS_TYPE, site.metrics()),
+            "/metrics" => |site, _| {
+                let page = site.metrics(Exposition::Prometheus);
+                self::page(StatusCode::OK, METRICS_TYPE, page)
+            },
             "/healthz" => |_, output| health(output, StatusCode::OK, "alive", &[]),
             "/readyz" => Self::readiness,
             "/config" => |site, _| site.config(),
@@ -118,10 +126,21 @@ impl Site {
         answer
     }
 
-    fn metrics(&self) -> String {
-        let statuses = self.group_statuses();
+    fn metrics(&self, exposition: Exposition) -> String {
         self.telemetry
-            .render_with(|samples| targets::collect(&statuses, samples))
+            .render_with(exposition, |samples| self.collect(samples))
+    }
+
+    /// The metrics that the page shows, for an export.
+    pub fn points(&self) -> Vec<Points> {
+        self.telemetry.points_with(|samples| self.collect(samples))
+    }
+
+    fn collect(&self, samples: &mut Samples) {
+        targets::collect(&self.group_statuses(), samples);
+        if let Some(config) = self.state.config() {
+            accounts::collect(&config, samples);
+        }
     }
 
     fn readiness(&self, output: Output) -> Response<Full<Bytes>> {
@@ -186,6 +205,39 @@ fn health(
                 format!("{word}\n{}", lines.collect::<String>()),
             )
         }
+    }
+}
+
+/// Does the client want `OpenMetrics` rather than text? Spec: RFC 9110 §12.5.1.
+fn wants_open_metrics(headers: &HeaderMap) -> bool {
+    let (mut open, mut text) = (0, 0);
+    let accepted = headers.get_all(header::ACCEPT).iter();
+    let accepted = accepted.filter_map(|value| value.to_str().ok());
+    for range in accepted.flat_map(|value| value.split(',')) {
+        let mut parts = range.split(';').map(str::trim);
+        let kind = parts.next().unwrap_or_default();
+        let weight = parts.find_map(|part| part.strip_prefix("q="));
+        let weight = weight.map_or(1000, thousandths);
+        match kind {
+            "application/openmetrics-text" => open = weight.max(open),
+            // Wildcards take whatever there is, which is text.
+            "text/plain" | "text/*" | "*/*" => text = weight.max(text),
+            _ => {}
+        }
+    }
+    open > text || open > 0 && open == text
+}
+
+/// A weight, `0.5`, in thousandths; what is none weighs nothing.
+fn thousandths(weight: &str) -> u32 {
+    match weight.parse::<f32>() {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "between 0 and 1000"
+        )]
+        Ok(weight) if (0.0..=1.0).contains(&weight) => (weight * 1000.0) as u32,
+        _ => 0,
     }
 }
 

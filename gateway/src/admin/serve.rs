@@ -122,7 +122,7 @@ async fn answer(
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     // The body is dropped unread; hyper closes the connection where that matters.
     let (head, _) = request.into_parts();
-    let page = move || site.answer(&head.method, head.uri.path(), head.uri.query());
+    let page = move || site.answer(&head);
     // Away from the reactor: a page over ten thousand services takes a while.
     let answer = tokio::task::spawn_blocking(page).await;
     Ok(answer.unwrap_or_else(|error| {

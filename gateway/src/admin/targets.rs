@@ -192,6 +192,13 @@ pub(super) fn collect(groups: &[GroupStatus], samples: &mut Samples) {
             family.sample(&[&group.name, &group.id], value);
         }
     });
+    samples.family(&names::TARGET_REQUESTS_IN_FLIGHT, |family| {
+        for group in groups {
+            let running: usize = group.targets.iter().map(|target| target.in_flight).sum();
+            let running = u32::try_from(running).unwrap_or(u32::MAX);
+            family.sample(&[&group.name, &group.id], f64::from(running));
+        }
+    });
     samples.family(&names::TARGETS_EJECTED, |family| {
         for group in groups {
             let ejected = group.targets.iter().filter(|target| target.ejected);

@@ -20,7 +20,7 @@ use crate::{
     shared::Shared,
     snapshot::PortProtocols,
     telemetry::{
-        Counted,
+        Counted, Open,
         events::{ConnectionRefused, Handshake, Refused},
     },
     tls::{Http, Negotiated, Terminator},
@@ -58,7 +58,7 @@ pub(super) struct Admitted {
     opened: Instant,
     shared: Arc<Shared>,
     /// Given back at the end.
-    slot: (Slot, Counted),
+    slot: (Slot, Counted, Open),
 }
 
 /// Decides whose connection this is. `None`: nobody's, or there are too many; it is closed without a word, because a stranger
@@ -99,7 +99,7 @@ pub(super) fn admit(
         vpc: view.vpc.clone(),
         opened: Instant::now(),
         shared: Arc::clone(shared),
-        slot: (slot, counted),
+        slot: (slot, counted, view.metrics.connection_opened()),
     })
 }
 

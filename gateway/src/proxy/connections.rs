@@ -5,6 +5,7 @@
 //! [`HttpPeer::group_key`], so it is never found again: connections of other groups, and those made before a certificate authority was
 //! taken away.
 
+mod counted;
 mod secured;
 
 use std::{sync::Arc, time::Duration};
@@ -20,11 +21,14 @@ use pingora_core::{
     },
     upstreams::peer::{HttpPeer, Scheme},
 };
-use pingora_error::{ErrorType, OkOrErr as _, OrErr as _, Result};
+use pingora_error::{Error, ErrorType, OkOrErr as _, OrErr as _, Result};
 use rustls_pki_types::ServerName;
 
-use self::secured::Secured;
-use crate::tls::{Http, TargetTls};
+use self::{counted::Counted, secured::Secured};
+use crate::{
+    telemetry::{ConnectFailure, ZoneMetrics},
+    tls::{Http, TargetTls},
+};
 
 /// Where a request is sent, and how.
 pub(super) struct Destination {
@@ -32,6 +36,8 @@ pub(super) struct Destination {
     pub(super) http: Http,
     /// How the connection is secured, if it is.
     pub(super) tls: Option<Arc<TargetTls>>,
+    /// Counts the connection.
+    pub(super) metrics: Arc<ZoneMetrics>,
 }
 
 /// The connections of one worker.
@@ -60,18 +66,35 @@ impl Connections {
                 kept.map(HttpSession::H2)
             }
         };
-        match (kept, to.http, &to.tls) {
-            (Some(kept), ..) => Ok((kept, true)),
-            (None, http, Some(tls)) => {
-                let stream = self.secure(&to.peer, http, tls).await?;
-                Ok((self.speak(stream, &to.peer).await?, false))
-            }
-            (None, Http::One, None) => {
-                let (session, reused) = self.http1.get_http_session(&to.peer).await?;
-                Ok((HttpSession::H1(session), reused))
-            }
-            (None, Http::Two, None) => Ok((self.http2.new_http_session(&to.peer).await?, false)),
+        if let Some(kept) = kept {
+            return Ok((kept, true));
         }
+        let made = self.connect(to).await;
+        if let Err(error) = &made {
+            to.metrics.connection_failed(why(error));
+        }
+        Ok((made?, false))
+    }
+
+    /// A new connection, ready for a request.
+    async fn connect(&self, to: &Destination) -> Result<HttpSession> {
+        let mut plain = to.peer.clone();
+        plain.scheme = Scheme::HTTP;
+        let stream = self.http2.transport().new_stream(&plain).await?;
+        let stream: Stream = Box::new(Counted::new(stream, &to.metrics));
+        let (stream, http2) = match &to.tls {
+            None => (stream, matches!(to.http, Http::Two)),
+            Some(tls) => {
+                let secured = secure(stream, &to.peer, to.http, tls).await;
+                to.metrics.handshake(secured.is_ok());
+                let secured = secured?;
+                // One that chose none is taken to speak HTTP/1.1. Spec: RFC 9113 §3.2.
+                let http2 = secured.chosen() == Some(b"h2");
+                (Box::new(secured) as Stream, http2)
+            }
+        };
+        to.metrics.connection_speaks(http2);
+        self.speak(stream, http2, &to.peer).await
     }
 
     /// Keeps a connection for the next request, if it can be used again, for this long.
@@ -88,25 +111,8 @@ impl Connections {
         }
     }
 
-    /// A new connection and the handshake over it, which has as long as connecting has.
-    async fn secure(&self, peer: &HttpPeer, http: Http, tls: &TargetTls) -> Result<Secured> {
-        let mut plain = peer.clone();
-        plain.scheme = Scheme::HTTP;
-        let stream = self.http2.transport().new_stream(&plain).await?;
-        let name = ServerName::try_from(peer.sni.clone())
-            .or_err(ErrorType::InternalError, "a name that cannot be asked for")?;
-        let limit = peer.options.connection_timeout.unwrap_or(Duration::MAX);
-        let secured = tokio::time::timeout(limit, tls.connect(stream, http, name)).await;
-        secured
-            .or_err(ErrorType::TLSHandshakeTimedout, "with a target")?
-            .or_err(ErrorType::TLSHandshakeFailure, "with a target")
-            .map(Secured::from)
-    }
-
-    /// HTTP of the version that the target chose. One that chose none is taken to speak HTTP/1.1. Spec: RFC 9113 §3.2.
-    async fn speak(&self, stream: Secured, peer: &HttpPeer) -> Result<HttpSession> {
-        let http2 = stream.chosen() == Some(b"h2");
-        let stream: Stream = Box::new(stream);
+    /// HTTP over a new connection.
+    async fn speak(&self, stream: Stream, http2: bool, peer: &HttpPeer) -> Result<HttpSession> {
         if !http2 {
             return Ok(HttpSession::H1(Http1::new_with_options(stream, peer)));
         }
@@ -125,5 +131,26 @@ impl Connections {
             );
         }
         Ok(HttpSession::H2(session))
+    }
+}
+
+/// The handshake over a new connection, which has as long as connecting has.
+async fn secure(stream: Stream, peer: &HttpPeer, http: Http, tls: &TargetTls) -> Result<Secured> {
+    let name = ServerName::try_from(peer.sni.clone())
+        .or_err(ErrorType::InternalError, "a name that cannot be asked for")?;
+    let limit = peer.options.connection_timeout.unwrap_or(Duration::MAX);
+    let secured = tokio::time::timeout(limit, tls.connect(stream, http, name)).await;
+    secured
+        .or_err(ErrorType::TLSHandshakeTimedout, "with a target")?
+        .or_err(ErrorType::TLSHandshakeFailure, "with a target")
+        .map(Secured::from)
+}
+
+/// What a connection that was not made is counted as.
+fn why(error: &Error) -> ConnectFailure {
+    match error.etype() {
+        ErrorType::ConnectTimedout => ConnectFailure::Timeout,
+        ErrorType::TLSHandshakeTimedout | ErrorType::TLSHandshakeFailure => ConnectFailure::Tls,
+        _ => ConnectFailure::Refused,
     }
 }

@@ -261,6 +261,12 @@ impl Exchange {
         self.incoming?.trace
     }
 
+    /// The same, if the trace is recorded somewhere.
+    pub fn recorded_trace(&self) -> Option<TraceId> {
+        let incoming = self.incoming?;
+        incoming.trace.filter(|_| incoming.sampled == Some(true))
+    }
+
     /// What the request matched, if it came so far.
     pub fn matched(&self) -> Option<Match> {
         match &self.stage {

@@ -26,6 +26,7 @@ use super::{
 };
 use crate::{
     snapshot::{Action, Takers, TargetGroup, Targets},
+    telemetry::ZoneMetrics,
     tls::Http,
 };
 
@@ -106,7 +107,8 @@ pub(super) fn choose_target(
             tried,
         })
         .map_err(|_| no_target("the target group has no targets"))?;
-    let destination = destination(exchange, group.id, targets, lease.address());
+    let metrics = Arc::clone(group.metrics.of(Some(lease.address())));
+    let destination = destination(exchange, group.id, targets, (lease.address(), metrics));
     destination
         .map(|destination| (destination, lease))
         .ok_or_else(|| Error::explain(ErrorType::InternalError, "request without a snapshot"))
@@ -116,7 +118,7 @@ fn destination(
     exchange: &Exchange,
     group: TargetGroupId,
     targets: &Targets,
-    address: SocketAddr,
+    (address, metrics): (SocketAddr, Arc<ZoneMetrics>),
 ) -> Option<Box<Destination>> {
     let service = exchange.service()?;
     let limits = &exchange.snapshot.as_ref()?.limits;
@@ -150,6 +152,7 @@ fn destination(
         peer,
         http,
         tls: targets.tls.clone(),
+        metrics,
     }))
 }
 

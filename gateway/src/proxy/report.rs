@@ -56,12 +56,34 @@ pub(super) fn record(
     describe_head(&mut record, head);
     describe_place(&mut record, exchange);
     describe_caller(&mut record, exchange);
-    match exchange.service() {
-        Some(service) => service.metrics.observe(&record),
-        None => shared.telemetry.observe_unmatched(&record),
-    }
+    count(&record, exchange, shared);
     if let Some(destinations) = destinations(exchange) {
         recorder.record(destinations, &record);
+    }
+}
+
+/// Counts a request wherever it belongs.
+fn count(record: &Record<'_>, exchange: &Exchange, shared: &Shared) {
+    let traced = exchange
+        .recorded_trace()
+        .map(|trace| (trace, exchange.start + record.duration));
+    match exchange.service() {
+        Some(service) => {
+            service.metrics.observe(record, traced);
+            service.account_metrics.observe(record);
+        }
+        None => shared.telemetry.observe_unmatched(record, traced),
+    }
+    if let (Some(view), Some(snapshot)) = (exchange.view(), &exchange.snapshot) {
+        view.metrics.observe(record, traced);
+        if let Some(network) = snapshot.network(view) {
+            network.metrics.observe(record, traced);
+        }
+    }
+    if let (Some(group), Some(_)) = (&exchange.group, exchange.sent) {
+        let answered = exchange.answered.is_some();
+        let zone = group.metrics.of(exchange.reached);
+        zone.observe(record, answered, traced);
     }
 }
 
@@ -106,7 +128,13 @@ fn record_malformed(
     record.source_vpc_arn = view.map(|view| view.vpc_arn.as_str());
     let network = view.and_then(|view| snapshot.network(view));
     record.service_network_arn = network.map(|network| network.arn.as_str());
-    shared.telemetry.observe_unmatched(&record);
+    shared.telemetry.observe_unmatched(&record, None);
+    if let Some(view) = view {
+        view.metrics.observe(&record, None);
+    }
+    if let Some(network) = network {
+        network.metrics.observe(&record, None);
+    }
     if let Some(network) = network {
         shared.early_recorder.record(&network.destinations, &record);
     }

@@ -14,7 +14,7 @@ use crate::{
     admin,
     probe::{Prober, dial::OwnNetwork, network::NetworkChecker},
     registry::{Registry, sweep::Sweep},
-    telemetry::{Telemetry, Upkeep, log},
+    telemetry::{Telemetry, log},
 };
 
 /// The thread of everything that is not a request.
@@ -24,7 +24,6 @@ pub struct Background {
     thread: thread::JoinHandle<()>,
     runtime: Handle,
     admin: Option<SocketAddr>,
-    _upkeep: Upkeep,
 }
 
 impl Background {
@@ -78,7 +77,6 @@ impl Background {
             thread,
             runtime: handle,
             admin: address,
-            _upkeep: telemetry.start_upkeep()?,
         })
     }
 

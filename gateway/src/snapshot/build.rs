@@ -6,6 +6,7 @@ use std::{
     collections::{BTreeSet, HashMap},
     net::SocketAddr,
     sync::{Arc, OnceLock},
+    time::Instant,
 };
 
 use trellis_access_logs::{Destinations, Subscriptions};
@@ -212,7 +213,7 @@ impl Compiled {
         around: &Surroundings<'_>,
     ) -> Snapshot {
         around.tls.keep(config, &self.resumption);
-        let networks = self.networks(config, &mut subscriptions);
+        let networks = self.networks(config, &mut subscriptions, around.telemetry);
         let services = self.services(config, &mut subscriptions, around);
         let views = self.views(config, around);
         let by_vpc = views
@@ -228,6 +229,7 @@ impl Compiled {
             .count();
         Snapshot {
             generation,
+            built: Instant::now(),
             limits: config.gateway.limits.clone(),
             explain_to: config.gateway.explain_to.iter().cloned().collect(),
             policies: self.policies,
@@ -263,7 +265,7 @@ impl Compiled {
         around: &Surroundings<'_>,
     ) -> Arc<[Service]> {
         let mut groups = target_groups(config, around);
-        groups.extend(self.function_groups(config, around.registry));
+        groups.extend(self.function_groups(config, around.registry, around.telemetry));
         let memberships = memberships(config);
         let service =
             |(index, (service, policy)): (u32, (&Arc<config::Service>, &policy::ServiceIndex))| {
@@ -288,6 +290,7 @@ impl Compiled {
         &self,
         config: &Config,
         registry: &Registry,
+        telemetry: &Telemetry,
     ) -> impl Iterator<Item = (TargetGroupId, Arc<TargetGroup>)> {
         config.function_groups.iter().filter_map(|group| {
             let call = Arc::clone(self.calls.get(&group.id)?);
@@ -297,13 +300,19 @@ impl Compiled {
                 arn: group.arn.clone(),
                 name: group.name.clone(),
                 takers: Takers::Function(functions::function(group, call, invocations)),
+                metrics: telemetry.function_group(group),
                 target_headers: OnceLock::new(),
             };
             Some((group.id, Arc::new(compiled)))
         })
     }
 
-    fn networks(&self, config: &Config, subscriptions: &mut Subscriptions) -> Vec<Network> {
+    fn networks(
+        &self,
+        config: &Config,
+        subscriptions: &mut Subscriptions,
+        telemetry: &Telemetry,
+    ) -> Vec<Network> {
         let network =
             |(network, policy): (&Arc<config::ServiceNetwork>, &policy::NetworkIndex)| Network {
                 id: network.id,
@@ -312,6 +321,7 @@ impl Compiled {
                 auth_type: network.auth_type,
                 policy: *policy,
                 destinations: subscriptions.destinations(Some(network.id), None),
+                metrics: telemetry.network(&network.name, network.id),
             };
         config
             .service_networks
@@ -357,6 +367,7 @@ impl Compiled {
                     .flat_map(|attachment| attachment.listen.iter().copied())
                     .collect(),
                 ports: world.ports.clone(),
+                metrics: around.telemetry.vpc(&vpc.name, &vpc.id),
             }
         };
         config.vpcs.iter().zip(&self.resumption).map(view).collect()

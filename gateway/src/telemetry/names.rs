@@ -1,7 +1,7 @@
 //! Every metric of the gateway: name, kind, labels, help. Nothing else spells a metric's name.
 //!
-//! Names end in their unit, counters in `_total`. Labels are bounded: words of ours, and names and ids of services and target
-//! groups; never a path, a host or a principal. `docs/metrics.md` is this list, and a test keeps the two the same.
+//! Names end in their unit, counters in `_total`. Labels are bounded: words of ours, and names, ids, zones and accounts of the
+//! configuration; never a path, a host or a principal. `docs/metrics.md` is this list, and a test keeps the two the same.
 
 #[cfg(test)]
 mod tests;
@@ -63,6 +63,19 @@ const fn gauge(name: &'static str, labels: &'static [&'static str], help: &'stat
     }
 }
 
+const fn histogram(
+    name: &'static str,
+    labels: &'static [&'static str],
+    help: &'static str,
+) -> Metric {
+    Metric {
+        name,
+        kind: Kind::Histogram,
+        labels,
+        help,
+    }
+}
+
 /// Upper bounds of the buckets of durations, in seconds: fine where a gateway adds its share (0.25 ms and up), coarse where
 /// only the target can be slow, and one at 60 s, the idle timeout.
 pub const DURATION_BUCKETS: [f64; 16] = [
@@ -82,12 +95,11 @@ pub const REQUESTS: Metric = counter(
 );
 
 /// Time taken by requests.
-pub const REQUEST_DURATION: Metric = Metric {
-    name: "gateway_request_duration_seconds",
-    kind: Kind::Histogram,
-    labels: &SERVICE,
-    help: "Time from the start of a request to the last byte of its answer, by service.",
-};
+pub const REQUEST_DURATION: Metric = histogram(
+    "gateway_request_duration_seconds",
+    &SERVICE,
+    "Time from the start of a request to the last byte of its answer, by service.",
+);
 
 /// Requests that failed.
 pub const REQUEST_FAILURES: Metric = counter(
@@ -124,6 +136,103 @@ pub const SENT_BYTES: Metric = counter(
     "gateway_sent_bytes_total",
     &SERVICE,
     "Bytes sent to clients, heads and bodies, by service.",
+);
+
+/// Labels that name a service network.
+const NETWORK: [&str; 2] = ["network", "network_id"];
+
+/// Requests through a network.
+pub const NETWORK_REQUESTS: Metric = counter(
+    "gateway_network_requests_total",
+    &[NETWORK[0], NETWORK[1], "code"],
+    "Requests ended, by the service network that they came through and class of the status.",
+);
+
+/// Time taken by requests through a network.
+pub const NETWORK_REQUEST_DURATION: Metric = histogram(
+    "gateway_network_request_duration_seconds",
+    &NETWORK,
+    "Time from the start of a request to the last byte of its answer, by service network.",
+);
+
+/// Bytes from clients through a network.
+pub const NETWORK_RECEIVED_BYTES: Metric = counter(
+    "gateway_network_received_bytes_total",
+    &NETWORK,
+    "Bytes received from clients, heads and bodies, by service network.",
+);
+
+/// Bytes to clients through a network.
+pub const NETWORK_SENT_BYTES: Metric = counter(
+    "gateway_network_sent_bytes_total",
+    &NETWORK,
+    "Bytes sent to clients, heads and bodies, by service network.",
+);
+
+/// Labels that name a VPC.
+const VPC: [&str; 2] = ["vpc", "vpc_id"];
+
+/// Requests from a VPC.
+pub const VPC_REQUESTS: Metric = counter(
+    "gateway_vpc_requests_total",
+    &[VPC[0], VPC[1], "code"],
+    "Requests ended, by the VPC of the client and class of the status.",
+);
+
+/// Time taken by requests from a VPC.
+pub const VPC_REQUEST_DURATION: Metric = histogram(
+    "gateway_vpc_request_duration_seconds",
+    &VPC,
+    "Time from the start of a request to the last byte of its answer, by the VPC of the client.",
+);
+
+/// Bytes from clients in a VPC.
+pub const VPC_RECEIVED_BYTES: Metric = counter(
+    "gateway_vpc_received_bytes_total",
+    &VPC,
+    "Bytes received from clients, heads and bodies, by the VPC of the client.",
+);
+
+/// Bytes to clients in a VPC.
+pub const VPC_SENT_BYTES: Metric = counter(
+    "gateway_vpc_sent_bytes_total",
+    &VPC,
+    "Bytes sent to clients, heads and bodies, by the VPC of the client.",
+);
+
+/// Connections from a VPC.
+pub const VPC_CONNECTIONS: Metric = gauge(
+    "gateway_vpc_connections",
+    &VPC,
+    "Client connections open now, by the VPC of the client.",
+);
+
+/// Requests to services of an account.
+pub const ACCOUNT_REQUESTS: Metric = counter(
+    "gateway_account_requests_total",
+    &["account"],
+    "Requests ended, by the account that owns the service.",
+);
+
+/// Bytes from clients of an account's services.
+pub const ACCOUNT_RECEIVED_BYTES: Metric = counter(
+    "gateway_account_received_bytes_total",
+    &["account"],
+    "Bytes received from clients, heads and bodies, by the account that owns the service.",
+);
+
+/// Bytes to clients of an account's services.
+pub const ACCOUNT_SENT_BYTES: Metric = counter(
+    "gateway_account_sent_bytes_total",
+    &["account"],
+    "Bytes sent to clients, heads and bodies, by the account that owns the service.",
+);
+
+/// Resources of an account.
+pub const ACCOUNT_RESOURCES: Metric = gauge(
+    "gateway_account_resources",
+    &["account", "kind"],
+    "Resources that an account owns in the running configuration, by kind: vpc, service_network, service, target_group or target.",
 );
 
 /// Requests running.
@@ -202,6 +311,13 @@ pub const CONFIG_LAST_RELOAD_SUCCESS_TIMESTAMP: Metric = gauge(
     "Unix time of the last successful load of the configuration.",
 );
 
+/// Age of the snapshot.
+pub const SNAPSHOT_AGE: Metric = gauge(
+    "gateway_snapshot_age_seconds",
+    &[],
+    "Time since the running configuration was applied.",
+);
+
 /// Attempts to change the configuration.
 pub const CONFIG_RELOADS: Metric = counter(
     "gateway_config_reloads_total",
@@ -221,6 +337,14 @@ pub const CERTIFICATE_LOADS: Metric = counter(
     "gateway_certificate_loads_total",
     &["outcome"],
     "Attempts to load a certificate from its files, by outcome: loaded or failed.",
+);
+
+/// When certificates end.
+pub const CERTIFICATE_EXPIRY: Metric = gauge(
+    "gateway_certificate_expiry_timestamp_seconds",
+    &["kind", "name"],
+    "Unix time at which a certificate in use ends, by kind: service (name: the domain), target_client (what a target group shows \
+     its targets; name: the group's id) or ca (the gateway's own authority; name: `internal`).",
 );
 
 /// Keys of session tokens made anew.
@@ -277,6 +401,80 @@ pub const TARGET_EJECTIONS: Metric = counter(
     "gateway_target_ejections_total",
     &["target_group", "target_group_id"],
     "Ejections of targets by outlierDetection, since it was switched on.",
+);
+
+/// Labels that name the targets of a group in one zone.
+const TARGET_ZONE: [&str; 3] = ["target_group", "target_group_id", "zone"];
+
+/// Requests sent to targets.
+pub const TARGET_REQUESTS: Metric = counter(
+    "gateway_target_requests_total",
+    &[TARGET_ZONE[0], TARGET_ZONE[1], TARGET_ZONE[2], "code"],
+    "Requests sent to a target or a function, by target group, zone of the target that was tried last (`-`: none) and class of the \
+     status that the target answered, or none when it did not answer.",
+);
+
+/// Time taken by targets.
+pub const TARGET_REQUEST_DURATION: Metric = histogram(
+    "gateway_target_request_duration_seconds",
+    &TARGET_ZONE,
+    "Time from a request's leaving for its target to the last byte of the answer, by target group and zone.",
+);
+
+/// Requests with targets now.
+pub const TARGET_REQUESTS_IN_FLIGHT: Metric = gauge(
+    "gateway_target_requests_in_flight",
+    &["target_group", "target_group_id"],
+    "Requests that are with the targets of a group now.",
+);
+
+/// Retries.
+pub const TARGET_RETRIES: Metric = counter(
+    "gateway_target_retries_total",
+    &TARGET_ZONE,
+    "Attempts at requests after the first one of each, by target group and zone of the target that was tried last.",
+);
+
+/// Connections to targets, ever.
+pub const TARGET_CONNECTIONS_OPENED: Metric = counter(
+    "gateway_target_connections_opened_total",
+    &[TARGET_ZONE[0], TARGET_ZONE[1], TARGET_ZONE[2], "protocol"],
+    "Connections made to targets, by target group, zone and what they speak: http1 or http2.",
+);
+
+/// Connections to targets, now.
+pub const TARGET_CONNECTIONS: Metric = gauge(
+    "gateway_target_connections",
+    &TARGET_ZONE,
+    "Connections to targets open now, those kept for further requests included, by target group and zone.",
+);
+
+/// Connections to targets that were not made.
+pub const TARGET_CONNECTION_FAILURES: Metric = counter(
+    "gateway_target_connection_failures_total",
+    &[TARGET_ZONE[0], TARGET_ZONE[1], TARGET_ZONE[2], "reason"],
+    "Connections to targets that could not be made, by target group, zone and reason: refused, timeout or tls.",
+);
+
+/// TLS handshakes with targets.
+pub const TARGET_TLS_HANDSHAKES: Metric = counter(
+    "gateway_target_tls_handshakes_total",
+    &[TARGET_ZONE[0], TARGET_ZONE[1], TARGET_ZONE[2], "outcome"],
+    "TLS handshakes with targets, by target group, zone and outcome: ok or failed.",
+);
+
+/// Bytes from targets.
+pub const TARGET_RECEIVED_BYTES: Metric = counter(
+    "gateway_target_received_bytes_total",
+    &TARGET_ZONE,
+    "Bytes received over connections to targets, TLS included, by target group and zone.",
+);
+
+/// Bytes to targets.
+pub const TARGET_SENT_BYTES: Metric = counter(
+    "gateway_target_sent_bytes_total",
+    &TARGET_ZONE,
+    "Bytes sent over connections to targets, TLS included, by target group and zone.",
 );
 
 /// Changes of target status.
@@ -357,7 +555,7 @@ pub const PROCESS_START: Metric = gauge(
 );
 
 /// All of them, in the order of the documentation.
-pub const ALL: [Metric; 40] = [
+pub const ALL: [Metric; 65] = [
     REQUESTS,
     REQUEST_DURATION,
     REQUEST_FAILURES,
@@ -365,6 +563,19 @@ pub const ALL: [Metric; 40] = [
     CANDIDATE_DECISIONS,
     RECEIVED_BYTES,
     SENT_BYTES,
+    NETWORK_REQUESTS,
+    NETWORK_REQUEST_DURATION,
+    NETWORK_RECEIVED_BYTES,
+    NETWORK_SENT_BYTES,
+    VPC_REQUESTS,
+    VPC_REQUEST_DURATION,
+    VPC_RECEIVED_BYTES,
+    VPC_SENT_BYTES,
+    VPC_CONNECTIONS,
+    ACCOUNT_REQUESTS,
+    ACCOUNT_RECEIVED_BYTES,
+    ACCOUNT_SENT_BYTES,
+    ACCOUNT_RESOURCES,
     REQUESTS_IN_FLIGHT,
     DECISION_CACHE_LOOKUPS,
     CONNECTIONS,
@@ -376,9 +587,11 @@ pub const ALL: [Metric; 40] = [
     CONFIG_GENERATION,
     CONFIG_LAST_RELOAD_SUCCESSFUL,
     CONFIG_LAST_RELOAD_SUCCESS_TIMESTAMP,
+    SNAPSHOT_AGE,
     CONFIG_RELOADS,
     CONFIG_ERRORS,
     CERTIFICATE_LOADS,
+    CERTIFICATE_EXPIRY,
     SESSION_KEY_ROTATIONS,
     IDENTITY_KEY_LOADS,
     IDENTITY_KEY_EARLY_LOADS,
@@ -387,6 +600,16 @@ pub const ALL: [Metric; 40] = [
     TARGET_GROUP_FAILING_OPEN,
     TARGETS_EJECTED,
     TARGET_EJECTIONS,
+    TARGET_REQUESTS,
+    TARGET_REQUEST_DURATION,
+    TARGET_REQUESTS_IN_FLIGHT,
+    TARGET_RETRIES,
+    TARGET_CONNECTIONS_OPENED,
+    TARGET_CONNECTIONS,
+    TARGET_CONNECTION_FAILURES,
+    TARGET_TLS_HANDSHAKES,
+    TARGET_RECEIVED_BYTES,
+    TARGET_SENT_BYTES,
     TARGET_STATUS_CHANGES,
     RECORDS_WRITTEN,
     RECORD_BYTES_WRITTEN,

@@ -1,78 +1,91 @@
-//! The registry behind the metrics page: `metrics` with the Prometheus exporter's recorder, owned rather than global.
+//! Metrics that exist as long as the process: handles of `metrics` over counters that the page is made from.
+//!
+//! Series of resources that come and go are in [`super::entities`].
 
-use metrics::{Counter, Gauge, Histogram, Key, Label, Level, Metadata, Recorder};
-use metrics_exporter_prometheus::{
-    Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder,
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
 };
 
-use super::names::{self, Kind, Metric};
+use metrics::{Counter, Gauge};
+use parking_lot::Mutex;
 
-const METADATA: Metadata<'static> = Metadata::new("trellis", Level::INFO, None);
+use super::{
+    names::{Kind, Metric},
+    page::Samples,
+};
 
-/// Makes the handles through which metrics are changed, and writes the page.
-#[derive(Debug)]
-pub(super) struct Registry {
-    recorder: PrometheusRecorder,
-    handle: PrometheusHandle,
+/// Makes the handles through which metrics are changed, and puts their values on the page.
+#[derive(Debug, Default)]
+pub(super) struct Registry(Mutex<BTreeMap<&'static str, Registered>>);
+
+/// A metric and its series.
+#[derive(Debug, Clone)]
+struct Registered {
+    metric: Metric,
+    series: Vec<Series>,
+}
+
+#[derive(Debug, Clone)]
+struct Series {
+    labels: Box<[Box<str>]>,
+    /// A whole number of a counter, the bits of a floating-point one of a gauge: what `metrics` makes of it.
+    value: Arc<AtomicU64>,
 }
 
 impl Registry {
-    pub(super) fn new() -> Self {
-        let matcher = Matcher::Full(names::REQUEST_DURATION.name.to_owned());
-        let builder = PrometheusBuilder::new();
-        // Refuses only an empty list of buckets; then histograms would be summaries, and a test would say so.
-        let recorder = builder
-            .set_buckets_for_metric(matcher, &names::DURATION_BUCKETS)
-            .unwrap_or_else(|_| PrometheusBuilder::new())
-            .build_recorder();
-        for metric in names::ALL {
-            let (name, help) = (metric.name.into(), metric.help.into());
-            match metric.kind {
-                Kind::Counter => recorder.describe_counter(name, None, help),
-                Kind::Gauge => recorder.describe_gauge(name, None, help),
-                Kind::Histogram => recorder.describe_histogram(name, None, help),
-            }
-        }
-        let handle = recorder.handle();
-        Self { recorder, handle }
-    }
-
     /// A counter; `values` are those of the metric's labels, in their order.
     pub(super) fn counter(&self, metric: &Metric, values: &[&str]) -> Counter {
-        self.recorder
-            .register_counter(&key(metric, values), &METADATA)
+        debug_assert_eq!(metric.kind, Kind::Counter, "{}", metric.name);
+        Counter::from_arc(self.series(metric, values))
     }
 
     /// A gauge; `values` are those of the metric's labels, in their order.
     pub(super) fn gauge(&self, metric: &Metric, values: &[&str]) -> Gauge {
-        self.recorder
-            .register_gauge(&key(metric, values), &METADATA)
+        debug_assert_eq!(metric.kind, Kind::Gauge, "{}", metric.name);
+        Gauge::from_arc(self.series(metric, values))
     }
 
-    /// A histogram; `values` are those of the metric's labels, in their order.
-    pub(super) fn histogram(&self, metric: &Metric, values: &[&str]) -> Histogram {
-        self.recorder
-            .register_histogram(&key(metric, values), &METADATA)
+    fn series(&self, metric: &Metric, values: &[&str]) -> Arc<AtomicU64> {
+        debug_assert_eq!(metric.labels.len(), values.len(), "{}", metric.name);
+        let mut registered = self.0.lock();
+        let registered = registered.entry(metric.name).or_insert(Registered {
+            metric: *metric,
+            series: Vec::new(),
+        });
+        let known = registered.series.iter().find(|series| {
+            let labels = series.labels.iter().map(|label| &**label);
+            labels.eq(values.iter().copied())
+        });
+        if let Some(known) = known {
+            return Arc::clone(&known.value);
+        }
+        let value = Arc::<AtomicU64>::default();
+        registered.series.push(Series {
+            labels: values.iter().map(|value| (*value).into()).collect(),
+            value: Arc::clone(&value),
+        });
+        value
     }
 
-    /// The page so far.
-    pub(super) fn render(&self) -> String {
-        self.handle.render()
+    /// Adds all of them to the page.
+    pub(super) fn collect(&self, samples: &mut Samples) {
+        // Not under the lock: whoever registers a series shall not wait for the page.
+        let registered: Vec<Registered> = self.0.lock().values().cloned().collect();
+        for Registered { metric, series } in registered {
+            samples.family(&metric, |family| {
+                for Series { labels, value } in series {
+                    let labels: Vec<&str> = labels.iter().map(|label| &**label).collect();
+                    let value = value.load(Relaxed);
+                    match metric.kind {
+                        Kind::Gauge => family.sample(&labels, f64::from_bits(value)),
+                        Kind::Counter | Kind::Histogram => family.count(&labels, value),
+                    }
+                }
+            });
+        }
     }
-
-    /// Sorts observations that came since the last time into their buckets; until then each takes eight bytes.
-    pub(super) fn upkeep(&self) {
-        self.handle.run_upkeep();
-    }
-}
-
-fn key(metric: &Metric, values: &[&str]) -> Key {
-    debug_assert_eq!(metric.labels.len(), values.len(), "{}", metric.name);
-    let labels: Vec<Label> = metric
-        .labels
-        .iter()
-        .zip(values)
-        .map(|(name, value)| Label::new(*name, (*value).to_owned()))
-        .collect();
-    Key::from_parts(metric.name, labels)
 }

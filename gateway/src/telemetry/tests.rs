@@ -11,7 +11,12 @@ use proptest::prelude::*;
 use trellis_access_logs::record::{AuthDeniedReason, FailureReason, Record};
 use trellis_model::{id::ServiceId, name::Region};
 
-use super::{Telemetry, names};
+use super::{
+    Exposition, Telemetry,
+    histogram::{BUCKETS, Histogram},
+    names,
+};
+use crate::trace::TraceId;
 
 fn telemetry() -> Arc<Telemetry> {
     Telemetry::new(SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000))
@@ -98,7 +103,7 @@ fn a_service_that_nobody_calls_has_no_series() {
     let telemetry = telemetry();
     let service = telemetry.service("orders", service_id("orders"));
     assert!(!telemetry.render().contains("orders"));
-    service.observe(&record());
+    service.observe(&record(), None);
     assert!(telemetry.render().contains("service=\"orders\""));
 }
 
@@ -125,9 +130,9 @@ fn requests_are_counted_as_their_records_have_them() {
         record.duration = Duration::from_millis(20);
         record.bytes_received = 100;
         record.bytes_sent = 1000;
-        service.observe(&record);
+        service.observe(&record, None);
     }
-    telemetry.observe_unmatched(&record());
+    telemetry.observe_unmatched(&record(), None);
     let samples = parse(&telemetry.render());
     let orders = "service=\"orders\"";
     for (name, label, expected) in [
@@ -176,7 +181,7 @@ fn two_snapshots_of_one_service_count_on() {
     for _ in 0..2 {
         telemetry
             .service("orders", service_id("orders"))
-            .observe(&record());
+            .observe(&record(), None);
     }
     let samples = parse(&telemetry.render());
     assert_eq!(
@@ -205,7 +210,7 @@ fn gauges_of_what_runs_fall_again() {
 
 #[test]
 fn label_values_cannot_break_out_of_their_quotes() {
-    let page = telemetry().render_with(|samples| {
+    let page = telemetry().render_with(Exposition::Prometheus, |samples| {
         samples.family(&names::BUILD_INFO, |family| {
             family.sample(&["a\"} 1\ngateway_evil 2\\"], 1.0);
         });
@@ -221,13 +226,78 @@ fn label_values_cannot_break_out_of_their_quotes() {
 }
 
 #[test]
-fn upkeep_ends_when_its_owner_is_gone() {
+fn series_go_with_their_resources() {
     let telemetry = telemetry();
-    let upkeep = telemetry.start_upkeep().unwrap();
-    assert!(Arc::strong_count(&telemetry) > 1);
-    // Waits for the thread.
-    drop(upkeep);
-    assert_eq!(Arc::strong_count(&telemetry), 1);
+    let (orders, gone) = (service_id("orders"), service_id("gone"));
+    let kept = telemetry.service("orders", orders);
+    let removed = telemetry.service("gone", gone);
+    telemetry.settle();
+    for service in [&kept, &removed] {
+        service.observe(&record(), None);
+    }
+    assert!(telemetry.render().contains("service=\"gone\""));
+    // The next configuration has only one of them.
+    telemetry.service("orders", orders).observe(&record(), None);
+    telemetry.settle();
+    // A request that ends late adds to nothing that is shown.
+    removed.observe(&record(), None);
+    let samples = parse(&telemetry.render());
+    let count = |labels: &str| {
+        let all = sum(&samples, "gateway_requests_total", &[labels]);
+        let any = samples.keys().any(|series| series.contains(labels));
+        (any, all)
+    };
+    assert_eq!(count("service=\"orders\""), (true, 2));
+    assert_eq!(count("service=\"gone\""), (false, 0));
+    // Should it come back, it starts again.
+    telemetry.service("gone", gone).observe(&record(), None);
+    let samples = parse(&telemetry.render());
+    let again = sum(&samples, "gateway_requests_total", &["service=\"gone\""]);
+    assert_eq!(again, 1);
+}
+
+#[test]
+fn buckets_hold_what_is_at_most_their_bound() {
+    let histogram = Histogram::default();
+    let mut expected = [0; BUCKETS];
+    for (index, bound) in names::DURATION_BUCKETS.into_iter().enumerate() {
+        let bound = Duration::from_secs_f64(bound);
+        histogram.observe(bound, None);
+        expected[index] += 1;
+        histogram.observe(bound + Duration::from_nanos(1), None);
+        expected[index + 1] += 1;
+    }
+    histogram.observe(Duration::ZERO, None);
+    expected[0] += 1;
+    let counts = histogram.counts();
+    assert_eq!(counts.buckets, expected);
+    let sum: f64 = names::DURATION_BUCKETS.iter().sum();
+    assert!((counts.sum - 2.0 * sum).abs() < 1e-6, "{}", counts.sum);
+}
+
+/// Spec: `OpenMetrics` 1.0: counters lose `_total` in their family's name, exemplars follow values, the page says where it ends.
+#[test]
+fn open_metrics_have_traces_beside_buckets() {
+    let telemetry = telemetry();
+    let service = telemetry.service("orders", service_id("orders"));
+    let trace = TraceId::new([7; 16]).unwrap();
+    let at = SystemTime::UNIX_EPOCH + Duration::from_millis(1_700_000_000_250);
+    let mut record = record();
+    record.duration = Duration::from_millis(20);
+    service.observe(&record, Some((trace, at)));
+    let open = telemetry.render_with(Exposition::OpenMetrics, |_| {});
+    for part in [
+        "# TYPE gateway_requests counter\n",
+        "gateway_requests_total{service=\"orders\"",
+        ",le=\"0.025\"} 1 # {trace_id=\"07070707070707070707070707070707\"} 0.02 1700000000.250\n",
+        ",le=\"0.05\"} 1\n",
+    ] {
+        assert!(open.contains(part), "`{part}` is not in {open}");
+    }
+    assert!(open.ends_with("\n# EOF\n") && !open.contains("\n\n"));
+    let plain = telemetry.render();
+    assert!(plain.contains("# TYPE gateway_requests_total counter\n"));
+    assert!(!plain.contains("trace_id") && !plain.contains("# EOF"));
 }
 
 /// Two texts of a client, the status of the answer and which failure it was.
@@ -254,8 +324,8 @@ proptest! {
                 known.failure = Some(failure);
                 for denied in [None, Some(AuthDeniedReason::Network), Some(AuthDeniedReason::Service), Some(AuthDeniedReason::Identity)] {
                     known.auth_denied = denied;
-                    service.observe(&known);
-                    telemetry.observe_unmatched(&known);
+                    service.observe(&known, None);
+                    telemetry.observe_unmatched(&known, None);
                 }
             }
         }
@@ -268,8 +338,8 @@ proptest! {
             record.request_id = Some(path);
             record.response_code = *code;
             record.failure = Some(FailureReason::ALL[*failure]);
-            service.observe(&record);
-            telemetry.observe_unmatched(&record);
+            service.observe(&record, None);
+            telemetry.observe_unmatched(&record, None);
         }
         let series: Vec<String> = parse(&telemetry.render()).into_keys().collect();
         prop_assert_eq!(series, bound);

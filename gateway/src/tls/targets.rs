@@ -42,6 +42,7 @@ pub struct TargetTls {
     http1: TlsConnector,
     http2: TlsConnector,
     name: Option<ServerName<'static>>,
+    shown_until: Option<SystemTime>,
 }
 
 impl TargetTls {
@@ -58,6 +59,7 @@ impl TargetTls {
             http1: made(Http::One)?,
             http2: made(Http::Two)?,
             name: None,
+            shown_until: None,
         })
     }
 
@@ -94,9 +96,9 @@ impl TargetTls {
         } else {
             Arc::new(OneOf::new(Arc::clone(roots), &terms.alternative_names))
         };
-        let (key, mut warnings) = match shown {
-            Some((key, warnings)) => (Some(key), warnings),
-            None => (None, Vec::new()),
+        let (key, shown_until, mut warnings) = match shown {
+            Some((leaf, warnings)) => (Some(leaf.key), Some(leaf.not_after), warnings),
+            None => (None, None, Vec::new()),
         };
         warnings.extend(authorities.ended().iter().map(|number| {
             let message = format!("the certificate of authority {number} has expired");
@@ -117,8 +119,14 @@ impl TargetTls {
             http1: made(Http::One)?,
             http2: made(Http::Two)?,
             name,
+            shown_until,
         };
         Ok((tls, warnings))
+    }
+
+    /// When the certificate ends that is shown to targets, if one is.
+    pub fn shown_until(&self) -> Option<SystemTime> {
+        self.shown_until
     }
 
     /// Tells connections made under these terms from those made under others, of this group or another one. Zero: nothing is verified.
@@ -195,10 +203,7 @@ fn server_name(name: &PeerName) -> Option<ServerName<'static>> {
 }
 
 /// Reads the certificate that targets are shown.
-fn read(
-    shown: &ShownCertificate,
-    now: SystemTime,
-) -> Result<(Arc<CertifiedKey>, Vec<Problem>), Problem> {
+fn read(shown: &ShownCertificate, now: SystemTime) -> Result<(Leaf, Vec<Problem>), Problem> {
     let leaf = Leaf::from_pem(shown.chain.as_bytes(), shown.key.expose().as_bytes());
     let leaf = leaf.map_err(|error| {
         let (what, member) = if error.is_about_key() {
@@ -214,7 +219,7 @@ fn read(
         Problem::warning(shown.place.clone(), message)
             .hint("replace the files; the gateway reads them again by itself")
     });
-    Ok((leaf.key, ended.into_iter().collect()))
+    Ok((leaf, ended.into_iter().collect()))
 }
 
 /// The part of a problem that a file of authorities has.

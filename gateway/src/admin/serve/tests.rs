@@ -192,6 +192,45 @@ async fn every_page_has_its_status_its_type_and_its_text() {
     down.stop().await;
 }
 
+/// What scrapers accept, and whether they get `OpenMetrics`. Spec: RFC 9110 §12.5.1.
+const ACCEPTED: &[(&str, bool)] = &[
+    ("", false),
+    ("*/*", false),
+    ("text/plain", false),
+    ("application/openmetrics-text", true),
+    ("application/openmetrics-text; version=1.0.0", true),
+    // Prometheus 2.53's own.
+    (
+        "application/openmetrics-text;version=1.0.0;q=0.5,application/openmetrics-text;version=0.0.1;q=0.4,\
+         text/plain;version=0.0.4;q=0.3,*/*;q=0.2",
+        true,
+    ),
+    (
+        "text/plain;version=0.0.4, application/openmetrics-text;q=0.9",
+        false,
+    ),
+    ("application/openmetrics-text;q=0", false),
+    ("application/openmetrics-text;q=nan", false),
+    ("application/openmetrics-text;q=2, text/plain;q=0.1", false),
+    ("application/json", false),
+];
+
+#[tokio::test(start_paused = true)]
+async fn metrics_have_the_form_that_scrapers_ask_for() {
+    let served = Served::of(ready());
+    for (accept, open) in ACCEPTED {
+        let line = "GET /metrics HTTP/1.1\r\nhost: admin\r\nconnection: close";
+        let answer = served
+            .ask(&format!("{line}\r\naccept: {accept}\r\n\r\n"))
+            .await;
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        let kind = "content-type: application/openmetrics-text; version=1.0.0; charset=utf-8\r\n";
+        assert_eq!(head.contains(kind), *open, "{accept}: {head}");
+        assert_eq!(body.ends_with("# EOF\n"), *open, "{accept}");
+    }
+    served.stop().await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn head_gets_the_head_alone_and_bodies_are_not_read() {
     let served = Served::of(ready());

@@ -11,7 +11,7 @@ use trellis_target_groups::{Group, ProbeOutcome, TargetKey, Use, Wanted};
 use super::{GroupStatus, collect, group_statuses};
 use crate::{
     registry::tests::{address, group as group_config},
-    telemetry::Telemetry,
+    telemetry::{Exposition, Telemetry},
 };
 
 /// A group of these targets, the first ones of which have become healthy.
@@ -119,7 +119,9 @@ fn metrics_count_every_status_of_every_group_and_only_those() {
         &[group(&config, 2, now)],
         now,
     );
-    let page = Telemetry::new(SystemTime::now()).render_with(|samples| collect(&statuses, samples));
+    let page = Telemetry::new(SystemTime::now()).render_with(Exposition::Prometheus, |samples| {
+        collect(&statuses, samples);
+    });
     let id = config.id.to_string();
     let mut lines: Vec<String> = page
         .lines()
@@ -136,6 +138,8 @@ fn metrics_count_every_status_of_every_group_and_only_those() {
         "gateway_target_ejections_total{target_group=\"orders\",target_group_id=\"ID\"} 0"
             .to_owned(),
         "gateway_target_group_failing_open{target_group=\"orders\",target_group_id=\"ID\"} 0"
+            .to_owned(),
+        "gateway_target_requests_in_flight{target_group=\"orders\",target_group_id=\"ID\"} 0"
             .to_owned(),
         "gateway_targets_ejected{target_group=\"orders\",target_group_id=\"ID\"} 0".to_owned(),
         count("draining", 0),

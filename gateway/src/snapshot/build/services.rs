@@ -56,6 +56,7 @@ pub(super) fn compile_service(
         networks: membership.networks,
         destinations: membership.destinations,
         metrics: telemetry.service(service.name.as_str(), service.id),
+        account_metrics: telemetry.account(&service.account),
     }
 }
 
@@ -87,6 +88,7 @@ pub(super) fn target_groups(
                 },
                 stickiness: Cookies::of(group, &key),
             }),
+            metrics: around.telemetry.target_group(group),
             target_headers: OnceLock::new(),
         };
         Some((group.id, Arc::new(compiled)))

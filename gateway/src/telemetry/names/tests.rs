@@ -44,11 +44,13 @@ fn page() -> String {
     let mut page = "\
 # Metrics
 
-`http://<gateway.admin>/metrics` shows them in Prometheus' text format, version 0.0.4. This page is made from
-[names.rs](../gateway/src/telemetry/names.rs); a test keeps the two the same.
+`http://<gateway.admin>/metrics` shows them in Prometheus' text format, version 0.0.4, or as OpenMetrics 1.0 where the `Accept` field
+asks for `application/openmetrics-text`; the latter has traces beside buckets ([observability](observability.md)). This page is made
+from [names.rs](../gateway/src/telemetry/names.rs); a test keeps the two the same.
 
-Labels are bounded: words of ours, and names and ids of services and target groups; never a path, a host or a principal. Metrics of
-a service appear with its first request and stay until the process ends; requests that reached no service have `-` for both its labels.
+Labels are bounded: words of ours, and names, ids, zones and accounts of the configuration; never a path, a host or a principal.
+Metrics of a resource appear with its first request, and go with the configuration that no longer has it; should it come back, its
+counters start again at zero. Requests that reached no service have `-` for both labels of the service.
 
 | metric | kind | labels | meaning |
 |---|---|---|---|
