@@ -252,6 +252,7 @@ impl Server {
         let services = snapshot.services.len();
         self.terms.keychain.commit(session_keys);
         self.shared.snapshot.store(Arc::new(snapshot));
+        self.shared.telemetry.settle();
         self.open(sockets, dns);
         self.certificates = certificates;
         self.state.replace_config(Arc::new(config));
@@ -353,6 +354,11 @@ impl Server {
         }
     }
 
+    /// Lets go of the metrics of resources that the last request under an older configuration has left.
+    pub fn settle_metrics(&self) {
+        self.shared.telemetry.settle();
+    }
+
     /// Closes and opens the files of access records again, after a rotation.
     pub fn reopen_records(&self) {
         self.shared.writer.reopen();
@@ -437,9 +443,7 @@ fn realize(
         .registry
         .apply_functions(&config.function_groups, &used, Instant::now());
     let subscriptions = writer.subscribe(&config.access_log_subscriptions);
-    let snapshot = compiled.build(config, generation, subscriptions, around);
-    around.telemetry.settle();
-    snapshot
+    compiled.build(config, generation, subscriptions, around)
 }
 
 fn destinations(config: &Config) -> std::collections::BTreeSet<LogDestination> {

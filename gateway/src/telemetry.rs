@@ -141,7 +141,8 @@ impl Telemetry {
         })
     }
 
-    /// Forgets the series of resources for which no metrics were asked since the last call: after a snapshot was built.
+    /// Forgets the series of resources that no snapshot has any more. For whoever replaces snapshots, now and then: requests keep an
+    /// old one to their end.
     pub fn settle(&self) {
         self.services.settle();
         self.networks.settle();

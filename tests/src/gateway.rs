@@ -63,6 +63,8 @@ pub struct Gateway {
     looked_at: BTreeSet<Position>,
     expected_metrics: BTreeSet<&'static str>,
     unrecorded: usize,
+    /// Requests of services that were removed.
+    uncounted: u64,
 }
 
 impl Gateway {
@@ -92,6 +94,7 @@ impl Gateway {
             looked_at: BTreeSet::new(),
             expected_metrics: BTreeSet::new(),
             unrecorded: 0,
+            uncounted: 0,
         }
     }
 
@@ -306,6 +309,11 @@ impl Gateway {
         self.unrecorded += requests;
     }
 
+    /// So many requests are no longer counted, because their service was removed.
+    pub fn expect_uncounted(&mut self, requests: u64) {
+        self.uncounted += requests;
+    }
+
     /// What every scenario checks at its end.
     fn check(&mut self) {
         let problems = self.witness.rest();
@@ -335,7 +343,7 @@ impl Gateway {
             unseen.is_empty(),
             "failures that nobody expected: {unseen:#?}"
         );
-        let counted = sum(&page, names::REQUESTS.name);
+        let counted = sum(&page, names::REQUESTS.name) + self.uncounted;
         let recorded = (records.len() + self.unrecorded) as u64;
         assert_eq!(
             counted, recorded,

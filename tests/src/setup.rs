@@ -110,6 +110,17 @@ impl Setup {
         self.folder.path().join(name)
     }
 
+    /// Without this service.
+    #[must_use]
+    pub fn without_service(mut self, name: &str) -> Self {
+        let services = self.list("services");
+        services.retain(|service| service["name"] != name);
+        let members = self.at("serviceNetworks.commerce.serviceAssociations");
+        let members = members.as_array_mut().expect("a list");
+        members.retain(|member| member["serviceIdentifier"] != name);
+        self
+    }
+
     /// A service `<name>.test` in the network, with an HTTP and an HTTPS listener that do `action` unless a rule says otherwise.
     #[must_use]
     pub fn service(mut self, name: &str, action: &Value) -> Self {

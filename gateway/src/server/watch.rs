@@ -108,6 +108,7 @@ async fn run(
             _ = looks.tick() => {
                 server.refresh_certificates();
                 server.rotate_session_keys();
+                server.settle_metrics();
                 if !on_own_thread(|| known.changed(configuration)) {
                     continue;
                 }

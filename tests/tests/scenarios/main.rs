@@ -26,6 +26,7 @@ mod rehearsals;
 mod reloads;
 mod retries;
 mod rollouts;
+mod signals;
 mod sts;
 mod target_tls;
 mod tenants;
