@@ -12,11 +12,12 @@
 
 mod answer;
 mod directory;
+pub(crate) mod exchange;
 mod forward;
 mod listeners;
 mod query;
 mod server;
-mod tcp;
+pub(crate) mod tcp;
 #[cfg(test)]
 mod tests;
 mod udp;
@@ -42,7 +43,7 @@ use crate::telemetry::{
 };
 
 /// Largest answer over UDP, and the size we announce. Source: DNS flag day 2020; fits every path without fragments.
-const LARGEST_DATAGRAM: u16 = 1232;
+pub(crate) const LARGEST_DATAGRAM: u16 = 1232;
 
 /// Answers what a name is for a client. Implemented over the running snapshot; must not block.
 pub trait Directory: Send + Sync {

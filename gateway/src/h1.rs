@@ -9,6 +9,7 @@
 //! HTTP/1.0 by chunks, several or missing `Host`, a `Host` that differs from the authority of an absolute target, control
 //! characters anywhere.
 
+mod answer;
 mod body;
 #[cfg(test)]
 mod desync;
@@ -16,6 +17,7 @@ mod head;
 #[cfg(test)]
 mod tests;
 
+pub use answer::check_answer;
 pub use body::{Body, ChunkScanner};
 pub use head::{Head, HeadEnd, HeadLimits, Version, check, find_end, is_disguised, is_target_text};
 pub(crate) use head::{is_field_text, is_token, parse_length};

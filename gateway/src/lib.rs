@@ -5,6 +5,7 @@ mod check;
 pub mod cli;
 pub mod conn;
 pub mod control;
+pub mod discovery;
 pub mod dns;
 pub mod echo;
 mod files;

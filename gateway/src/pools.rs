@@ -59,15 +59,26 @@ impl Pools {
             let kept = before.remove(&config.id);
             let kept = kept.filter(|pool| pool.limits == limits);
             let pool = kept.unwrap_or_else(|| Arc::new(Pool::new(limits)));
-            pool.keep(&config.targets.iter().map(|target| target.address).collect());
+            pool.keep(&addresses(config));
             Some((config.id, pool))
         }));
+    }
+
+    /// Takes over the targets of one group.
+    pub fn follow(&self, config: &TargetGroup) {
+        if let Some(pool) = self.of(config.id) {
+            pool.keep(&addresses(config));
+        }
     }
 
     /// The pool of this group, if it has one.
     pub fn of(&self, id: TargetGroupId) -> Option<Arc<Pool>> {
         self.0.lock().get(&id).cloned()
     }
+}
+
+fn addresses(config: &TargetGroup) -> HashSet<SocketAddr> {
+    config.targets.iter().map(|target| target.address).collect()
 }
 
 impl Pool {

@@ -29,7 +29,10 @@ use crate::{
     tls::TargetTls,
 };
 
+mod discovered;
 pub mod sweep;
+
+pub use discovered::{News, Outcome, Standing};
 
 /// Told about every change of a target's status, on the thread that found it: must not block.
 pub type StatusListener = Arc<dyn Fn(&StatusEvent<'_>) + Send + Sync>;
@@ -68,6 +71,8 @@ pub struct Registry {
     /// How connections to targets are secured, for probes.
     tls: Mutex<TargetSecurity>,
     functions: Mutex<HashMap<TargetGroupId, Arc<LiveFunction>>>,
+    /// Addresses for the next configuration.
+    seeds: Mutex<discovered::Seeds>,
     pools: Pools,
     /// Counts calls of `apply`; the prober and the sweep look again when it moves.
     generation: watch::Sender<u64>,
@@ -85,10 +90,12 @@ type Change = (Arc<Group>, StatusChange);
 #[derive(Debug, Default)]
 struct Groups {
     current: HashMap<TargetGroupId, Arc<Group>>,
-    /// Groups with draining targets that were removed, or emptied: then there is an empty one of the same id in `current`, so that
-    /// requests of earlier snapshots still choose from the old one and later requests find nobody.
-    /// INVARIANT: of two groups with one id, this one only has targets.
+    /// Groups with draining targets that were removed, or emptied: then there is another one of the same id in `current`, so that
+    /// requests of earlier snapshots still choose from the old one and later requests find nobody. That one has no targets, unless
+    /// they were found by a name since.
     retired: HashMap<TargetGroupId, Arc<Group>>,
+    /// What belongs to those of `current` whose targets are found by a name.
+    discovered: HashMap<TargetGroupId, discovered::Discovered>,
 }
 
 /// The target groups named by a rule or default action of any of these services: those in use.
@@ -118,6 +125,7 @@ impl Registry {
             groups: Mutex::default(),
             tls: Mutex::default(),
             functions: Mutex::default(),
+            seeds: Mutex::default(),
             pools: Pools::default(),
             generation: watch::Sender::new(0),
             listener,
@@ -157,8 +165,12 @@ impl Registry {
     /// requests finish, and requests of earlier snapshots can still choose. A group that comes back before it has drained is the
     /// same group again.
     pub fn apply(&self, configs: &[Arc<TargetGroup>], used: &HashSet<TargetGroupId>, now: Instant) {
-        let changes = self.groups.lock().apply(configs, used, now);
-        self.pools.apply(configs);
+        let seeds = std::mem::take(&mut *self.seeds.lock());
+        let mut groups = self.groups.lock();
+        let configs = groups.effective(configs, |id| used.contains(&id), seeds);
+        let changes = groups.apply(&configs, used, now);
+        self.pools.apply(&configs);
+        drop(groups);
         self.report(&changes);
         self.generation
             .send_modify(|count| *count = count.wrapping_add(1));
@@ -300,7 +312,9 @@ impl Groups {
                 if let Some(emptied) = known.take_if(|group| !group.is_empty()) {
                     changes.extend(self.retire(emptied, now));
                 }
-            } else if let Some(drained) = self.retired.remove(&id) {
+            } else if known.as_ref().is_none_or(|group| group.is_empty())
+                && let Some(drained) = self.retired.remove(&id)
+            {
                 known = Some(drained);
             }
             let (group, news) = if let Some(group) = known {

@@ -32,7 +32,7 @@ use self::plan::{Foundation, Plan, Running, Terms};
 
 use crate::{
     control::Control,
-    dns, functions,
+    discovery, dns, functions,
     listen::{Listeners, Prepared, Worker},
     registry::{self, Registry},
     session_keys::Rotation,
@@ -140,6 +140,7 @@ impl Server {
             warnings,
         } = plan;
         terms.keychain.commit(session_keys);
+        let names = look_up(&config, &terms, &registry);
         let around = Surroundings {
             registry: &registry,
             telemetry: &telemetry,
@@ -186,7 +187,7 @@ impl Server {
             control,
         };
         server.open(sockets, dns);
-        server.follow_keys();
+        server.follow(names);
         server.shared.telemetry.emit(&Started {
             version: env!("CARGO_PKG_VERSION"),
             workers,
@@ -242,6 +243,7 @@ impl Server {
             session_keys,
             warnings,
         } = plan;
+        let names = look_up(&config, &self.terms, &self.registry);
         let around = Surroundings {
             registry: &self.registry,
             telemetry: &self.shared.telemetry,
@@ -256,7 +258,7 @@ impl Server {
         self.open(sockets, dns);
         self.certificates = certificates;
         self.state.replace_config(Arc::new(config));
-        self.follow_keys();
+        self.follow(names);
         self.tell_applied(generation, services, warnings, began);
         Ok(generation)
     }
@@ -269,12 +271,18 @@ impl Server {
             .commit(names, self.background.runtime(), &self.names, telemetry);
     }
 
-    /// Reads the keys of the running configuration's identity providers.
-    fn follow_keys(&self) {
-        let telemetry = &self.shared.telemetry;
-        self.terms
-            .published
-            .follow(&self.state.config(), self.background.runtime(), telemetry);
+    /// Reads the keys of the running configuration's identity providers, and asks for the names of its targets.
+    fn follow(&self, names: discovery::Prepared) {
+        let (config, telemetry) = (self.state.config(), &self.shared.telemetry);
+        let runtime = self.background.runtime();
+        self.terms.published.follow(&config, runtime, telemetry);
+        let around = discovery::Around {
+            runtime,
+            registry: &self.registry,
+            telemetry,
+            seed: self.shared.seed,
+        };
+        self.terms.discoverer.follow(&config, names, &around);
     }
 
     fn tell_applied(&self, generation: u64, services: usize, warnings: Problems, began: Instant) {
@@ -403,6 +411,7 @@ impl Server {
         }
         let cut = self.listeners.stop(grace);
         self.terms.published.stop();
+        self.terms.discoverer.stop();
         self.background.stop();
         let records = self.shared.writer.stop(RECORDS_GRACE);
         self.shared.telemetry.emit(&Stopped { cut, records });
@@ -444,6 +453,13 @@ fn realize(
         .apply_functions(&config.function_groups, &used, Instant::now());
     let subscriptions = writer.subscribe(&config.access_log_subscriptions);
     compiled.build(config, generation, subscriptions, around)
+}
+
+/// Asks for names of targets that nobody has asked for yet, so that their groups have targets from the beginning.
+fn look_up(config: &Config, terms: &Terms, registry: &Registry) -> discovery::Prepared {
+    let names = discovery::prepare(config, &terms.discoverer.known());
+    registry.seed(names.addresses());
+    names
 }
 
 fn destinations(config: &Config) -> std::collections::BTreeSet<LogDestination> {

@@ -286,7 +286,9 @@ pub struct Targets {
     /// What the group's algorithm hashes.
     pub hash: Option<HashKey>,
     /// Cookies that keep clients at their targets.
-    pub stickiness: Option<Cookies>,
+    pub stickiness: Option<Arc<Cookies>>,
+    /// The name that they are found by, if they are.
+    pub found_by: Option<DomainName>,
 }
 
 impl TargetGroup {

@@ -8,12 +8,13 @@
 #[cfg(test)]
 mod tests;
 
-use std::{collections::HashMap, fmt, time::Duration};
+use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 
+use arc_swap::ArcSwap;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use http::HeaderValue;
 use ring::hmac;
-use trellis_model::config::{Secret, TargetGroup};
+use trellis_model::config::{Secret, Target, TargetGroup};
 use trellis_target_groups::TargetKey;
 
 /// Bytes of a hash that make a label.
@@ -30,6 +31,15 @@ type Label = Box<str>;
 pub struct Cookies {
     name: Box<str>,
     duration: Option<Duration>,
+    key: Arc<Key>,
+    group: String,
+    /// Replaced where targets are found by a name, which changes while a snapshot runs.
+    table: ArcSwap<Table>,
+}
+
+/// The targets of a group and their labels.
+#[derive(Debug, Default)]
+struct Table {
     targets: HashMap<Label, TargetKey>,
     labels: HashMap<TargetKey, Label>,
 }
@@ -70,25 +80,35 @@ impl fmt::Debug for Key {
 
 impl Cookies {
     /// The cookies of a group; `None` when it keeps nobody.
-    pub fn of(group: &TargetGroup, key: &Key) -> Option<Self> {
+    pub fn of(group: &TargetGroup, key: &Arc<Key>) -> Option<Self> {
         let settings = group.balancing.stickiness.as_ref()?;
-        let id = group.id.to_string();
-        let keys = group.targets.iter().map(TargetKey::from);
+        let this = Self {
+            name: settings.cookie_name.clone(),
+            duration: settings.duration,
+            key: Arc::clone(key),
+            group: group.id.to_string(),
+            table: ArcSwap::default(),
+        };
+        this.know(&group.targets);
+        Some(this)
+    }
+
+    /// Knows these targets from now on, and no others.
+    pub fn know(&self, targets: &[Target]) {
+        let keys = targets.iter().map(TargetKey::from);
         let labels: HashMap<TargetKey, Label> = keys
             .map(|target| {
-                let label = key.label(&id, &target);
+                let label = self.key.label(&self.group, &target);
                 (target, label)
             })
             .collect();
-        Some(Self {
-            name: settings.cookie_name.clone(),
-            duration: settings.duration,
+        self.table.store(Arc::new(Table {
             targets: labels
                 .iter()
                 .map(|(target, label)| (label.clone(), target.clone()))
                 .collect(),
             labels,
-        })
+        }));
     }
 
     /// Name of the cookie.
@@ -102,15 +122,17 @@ impl Cookies {
     }
 
     /// The target that a value of the cookie names, if it is one of ours.
-    pub fn target(&self, value: &[u8]) -> Option<&TargetKey> {
-        self.targets.get(std::str::from_utf8(value).ok()?)
+    pub fn target(&self, value: &[u8]) -> Option<TargetKey> {
+        let table = self.table.load();
+        table.targets.get(std::str::from_utf8(value).ok()?).cloned()
     }
 
     /// The `Set-Cookie` field that keeps a client at a target; `None` for a target that is no longer configured.
     ///
     /// Spec: RFC 6265 §4.1. Not readable for scripts, and on connections with TLS not sent over others.
     pub fn set(&self, target: &TargetKey, tls: bool) -> Option<HeaderValue> {
-        let label = self.labels.get(target)?;
+        let table = self.table.load();
+        let label = table.labels.get(target)?;
         let mut field = format!("{}={label}; Path=/; HttpOnly", self.name);
         if let Some(duration) = self.duration {
             field.push_str("; Max-Age=");

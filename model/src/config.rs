@@ -5,6 +5,7 @@
 //! compiles them reports their problems in the same form.
 
 mod balancing;
+mod discovery;
 mod functions;
 mod gateway;
 mod health;
@@ -18,6 +19,7 @@ mod target_tls;
 mod traffic;
 
 pub use balancing::{Algorithm, Balancing, HashKey, OutlierDetection, Stickiness, ZonePreference};
+pub use discovery::{Discovery, DiscoverySettings, DnsResponseType, IpPreference};
 pub use functions::{
     EventVersion, FunctionArn, FunctionCall, FunctionEndpoint, FunctionGroup, FunctionNames,
     FunctionParts, FunctionSigner,

@@ -6,6 +6,7 @@
 //! here checks anything beyond shape; that is [`crate::load`]'s work.
 
 mod balancing;
+mod discovery;
 mod function;
 mod gateway;
 mod health;
@@ -22,6 +23,7 @@ pub use self::{
     balancing::{
         Balancing, BalancingAlgorithm, HashKey, OutlierDetection, Stickiness, ZonePreference,
     },
+    discovery::{Discovery, DiscoverySettings, DnsDiscovery, DnsResponseType, IpPreference},
     function::{FunctionApi, FunctionCall, FunctionCredentials, FunctionMode, FunctionNames},
     gateway::{Dns, Explain, Gateway, GatewayLimits, SessionKey, Upgrades},
     health::{BodyMatch, HealthCheck, Matcher, ProbeProtocol, ProbeVersion},

@@ -168,6 +168,12 @@ pub const CLOCK_SKEW: Range = 0..=3600;
 pub const KEY_REFRESH: Range = 10..=86_400;
 /// Time to live of DNS answers, in seconds.
 pub const TTL: Range = 0..=86_400;
+/// Bounds of the time for which the addresses of a name count, in seconds. Zero would have the gateway ask without pause.
+pub const DISCOVERY_TTL: Range = 1..=86_400;
+/// Longest wait for the addresses of a name, in milliseconds.
+pub const DISCOVERY_TIMEOUT: Range = 100..=30_000;
+/// Most DNS servers that are asked about one name.
+pub const RESOLVERS: usize = 8;
 /// Longest wait for a function's answer, in seconds: as long as functions may run. Source: AWS Lambda developer guide, "Quotas".
 pub const FUNCTION_TIMEOUT: Range = 1..=900;
 /// Most requests that are with one function at a time.

@@ -167,6 +167,11 @@ impl Group {
         changes
     }
 
+    /// The VPC that its targets live in.
+    pub fn vpc(&self) -> VpcId {
+        self.state.lock().vpc().clone()
+    }
+
     /// The requests that run on it, as far as they are counted: those that may be sent more than once.
     pub fn running(&self) -> &Arc<Running> {
         &self.running

@@ -26,6 +26,7 @@
 
 mod address;
 mod client;
+mod dns;
 mod gateway;
 mod message;
 mod raw;
@@ -39,6 +40,7 @@ mod witness;
 
 pub use address::Address;
 pub use client::{Answer, Broken, Connection, Pending, Streaming, Via};
+pub use dns::{DnsServer, Says};
 pub use gateway::{Caller, Gateway, UNKNOWN_NAME};
 pub use message::{Payload, Request};
 pub use raw::Raw;

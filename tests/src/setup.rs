@@ -170,6 +170,13 @@ impl Setup {
         self
     }
 
+    /// A group as the document has it.
+    #[must_use]
+    pub fn add_group(mut self, group: Value) -> Self {
+        self.list("targetGroups").push(group);
+        self
+    }
+
     /// A group of a function that is called as `call` says, and given events of this version.
     #[must_use]
     pub fn function(mut self, name: &str, version: &str, call: &Value) -> Self {

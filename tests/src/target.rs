@@ -328,6 +328,13 @@ impl Target {
         self.serving = tokio::spawn(serve(listener, service, self.stop.subscribe()));
     }
 
+    /// Moves to this port of its address, which nobody else has.
+    pub async fn move_to(&mut self, port: u16) {
+        self.retire().await;
+        self.address.set_port(port);
+        self.resume().await;
+    }
+
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address

@@ -7,6 +7,7 @@
 mod tests;
 
 mod balancing;
+mod discovery;
 mod functions;
 mod health;
 mod identities;
@@ -72,6 +73,7 @@ fn gateway(settings: &GatewaySettings) -> Value {
         "control": settings.control,
         "sessionKeys": list(&settings.session_keys, |key| json!({"id": key.id, "secret": REDACTED})),
         "dns": settings.dns.as_ref().map(dns),
+        "discovery": discovery::settings(&settings.discovery),
         "dataDir": settings.data_dir,
         "workers": settings.workers,
         "limits": limits(&settings.limits),
@@ -119,6 +121,7 @@ fn vpc(vpc: &Vpc) -> Value {
         "name": vpc.name.as_str(),
         "account": vpc.account.as_str(),
         "cidrs": vpc.cidrs,
+        "resolvers": *vpc.resolvers,
         "attachments": list(&vpc.attachments, |attachment| {
             json!({"listen": attachment.listen, "sources": attachment.sources})
         }),
@@ -313,6 +316,7 @@ fn target_group(group: &TargetGroup) -> Value {
         "outlierDetection": group.outlier_detection.as_ref().map(balancing::outlier_detection),
         "connectionPool": connection_pool(group),
         "tls": group.tls.as_ref().map(target_tls::target_tls),
+        "discovery": group.discovery.as_ref().map(discovery::discovery),
         "targets": list(&group.targets, |target| {
             json!({
                 "id": target.id,

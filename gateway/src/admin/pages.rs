@@ -1,17 +1,17 @@
 //! Which pages there are and what they say.
 
-use std::{sync::Arc, time::Instant};
+use std::{collections::HashMap, sync::Arc, time::Instant};
 
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header, request::Parts};
 use http_body_util::Full;
 use hyper::body::Bytes;
 use serde_json::{Value, json};
-use trellis_model::config::Config;
+use trellis_model::{config::Config, id::TargetGroupId};
 use trellis_target_groups::Group;
 
 use super::{accounts, config::redacted, targets};
 use crate::{
-    registry::LiveFunction,
+    registry::{LiveFunction, Standing},
     telemetry::{Exposition, Points, Samples, Telemetry},
 };
 
@@ -27,6 +27,8 @@ pub trait Introspect: Send + Sync + 'static {
     fn rejected(&self) -> Arc<[String]>;
     /// Live state of the target groups, those that are draining after their removal included.
     fn groups(&self) -> Vec<Arc<Group>>;
+    /// Where the discovery of targets stands, by group.
+    fn standings(&self) -> HashMap<TargetGroupId, Standing>;
     /// Live state of the functions.
     fn functions(&self) -> Vec<Arc<LiveFunction>>;
 }
@@ -180,6 +182,7 @@ impl Site {
             .map_or(&[][..], |config| &config.target_groups);
         let now = Instant::now();
         let mut statuses = targets::group_statuses(named, &self.state.groups(), now);
+        targets::add_standings(&mut statuses, &self.state.standings(), now);
         statuses.extend(targets::function_statuses(&self.state.functions(), now));
         statuses
     }

@@ -12,7 +12,7 @@ use trellis_model::{
 };
 use trellis_target_groups::{Group, ReasonCode, TargetStatus, Use};
 
-use crate::registry::LiveFunction;
+use crate::registry::{LiveFunction, Standing};
 use crate::telemetry::{Samples, events::status_label, names};
 
 /// A target group and the state of its targets.
@@ -26,12 +26,34 @@ pub struct GroupStatus {
     /// How its targets are chosen, `ROUND_ROBIN`; absent for functions.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub algorithm: Option<&'static str>,
+    /// Where the discovery of its targets stands, where a name finds them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub discovery: Option<DiscoveryStatus>,
     /// Does everybody get requests, because too few are healthy?
     pub failing_open: bool,
     /// How often targets were ejected, since the group was made or its outlier detection was switched on.
     pub ejections: u64,
     /// Its targets, in the order of the configuration, then those that drain.
     pub targets: Vec<TargetState>,
+}
+
+/// Where the discovery of a group's targets stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DiscoveryStatus {
+    /// The name.
+    pub hostname: String,
+    /// How many targets it gave.
+    pub targets: usize,
+    /// Why the last question had no answer; absent when it had one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// How long ago the last answer came; absent before the first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seconds_since_answer: Option<u64>,
+    /// In how many seconds the next question is asked; absent while the first is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seconds_to_next: Option<u64>,
 }
 
 /// The state of a target.
@@ -96,6 +118,31 @@ pub(super) fn function_statuses(functions: &[Arc<LiveFunction>], now: Instant) -
     functions.iter().map(status).collect()
 }
 
+/// Adds where discovery stands to the groups that have one.
+pub(super) fn add_standings(
+    groups: &mut [GroupStatus],
+    standings: &HashMap<TargetGroupId, Standing>,
+    now: Instant,
+) {
+    let standings: HashMap<String, &Standing> = standings
+        .iter()
+        .map(|(id, standing)| (id.to_string(), standing))
+        .collect();
+    for group in groups {
+        group.discovery = standings.get(&group.id).map(|standing| DiscoveryStatus {
+            hostname: standing.of.hostname.to_string(),
+            targets: standing.targets,
+            error: standing.error.as_deref().map(str::to_owned),
+            seconds_since_answer: standing
+                .answered
+                .map(|answered| now.saturating_duration_since(answered).as_secs()),
+            seconds_to_next: standing
+                .next
+                .map(|next| next.saturating_duration_since(now).as_secs()),
+        });
+    }
+}
+
 impl GroupStatus {
     /// A group whose only target is a function.
     pub fn of_function(id: TargetGroupId, name: &str, function: TargetState) -> Self {
@@ -103,6 +150,7 @@ impl GroupStatus {
             id: id.to_string(),
             name: name.to_owned(),
             algorithm: None,
+            discovery: None,
             ejections: 0,
             failing_open: false,
             targets: vec![function],
@@ -155,6 +203,7 @@ fn group_status(parts: &[&Group], now: Instant) -> Option<GroupStatus> {
         id: group.id().to_string(),
         name: group.name().to_owned(),
         algorithm: Some(algorithm(&group.algorithm())),
+        discovery: None,
         ejections: parts.iter().map(|part| part.ejections()).sum(),
         failing_open: parts.iter().any(|part| part.is_failing_open()),
         targets: targets.collect(),
@@ -199,6 +248,7 @@ pub(super) fn collect(groups: &[GroupStatus], samples: &mut Samples) {
             family.sample(&[&group.name, &group.id], f64::from(running));
         }
     });
+    collect_discoveries(groups, samples);
     samples.family(&names::TARGETS_EJECTED, |family| {
         for group in groups {
             let ejected = group.targets.iter().filter(|target| target.ejected);
@@ -210,6 +260,29 @@ pub(super) fn collect(groups: &[GroupStatus], samples: &mut Samples) {
         for group in groups {
             let number = u32::try_from(group.ejections).unwrap_or(u32::MAX);
             family.sample(&[&group.name, &group.id], f64::from(number));
+        }
+    });
+}
+
+fn collect_discoveries(groups: &[GroupStatus], samples: &mut Samples) {
+    samples.family(&names::TARGET_DISCOVERY_FAILING, |family| {
+        for group in groups {
+            if let Some(discovery) = &group.discovery {
+                let value = f64::from(u8::from(discovery.error.is_some()));
+                family.sample(&[&group.name, &group.id], value);
+            }
+        }
+    });
+    samples.family(&names::TARGET_DISCOVERY_AGE, |family| {
+        for group in groups {
+            let age = group
+                .discovery
+                .as_ref()
+                .and_then(|of| of.seconds_since_answer);
+            if let Some(age) = age {
+                let age = u32::try_from(age).unwrap_or(u32::MAX);
+                family.sample(&[&group.name, &group.id], f64::from(age));
+            }
         }
     });
 }

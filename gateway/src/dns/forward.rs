@@ -1,27 +1,14 @@
-//! Asking other resolvers about foreign names.
-//!
-//! Each question leaves from a socket of its own, so with a port that the system draws, under a random id; what comes back must
-//! be from the resolver asked, carry that id and repeat the question. The answer is handed on as it came, except for its id.
+//! Asking other resolvers about foreign names. The answer is handed on as it came, except for its id.
 
-use std::{
-    io,
-    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
-    time::Duration,
-};
+use std::{io, net::SocketAddr, time::Duration};
 
-use hickory_proto::{
-    op::{Edns, Header, Message, MessageType, Metadata, OpCode, Query, ResponseCode},
-    serialize::binary::{BinDecodable as _, BinDecoder},
-};
-use tokio::{
-    net::{TcpStream, UdpSocket},
-    time::{Instant, timeout_at},
-};
+use hickory_proto::op::{Edns, Message, MessageType, OpCode, ResponseCode};
+use tokio::time::Instant;
 
 use super::{
     Observer,
+    exchange::{self, Answer, Request, Truncated},
     query::{Question, Transport},
-    tcp,
 };
 
 /// Longest wait for one resolver.
@@ -52,12 +39,6 @@ pub(super) async fn forward(
     finish(question, second_best?)
 }
 
-/// A resolver's answer.
-struct Answer {
-    bytes: Vec<u8>,
-    metadata: Metadata,
-}
-
 /// Gives an answer the client's id, and cuts it to what the client takes.
 fn finish(question: &Question, mut answer: Answer) -> Option<Vec<u8>> {
     if answer.bytes.len() > question.limit() {
@@ -69,26 +50,18 @@ fn finish(question: &Question, mut answer: Answer) -> Option<Vec<u8>> {
 }
 
 async fn ask(question: &Question, resolver: SocketAddr, deadline: Instant) -> io::Result<Answer> {
-    let (id, request) = request(question)?;
-    let answer = timeout_at(
-        deadline,
-        by_datagram(&request, id, &question.query, resolver),
-    )
-    .await
-    .map_err(|_| io::ErrorKind::TimedOut)??;
+    let request = request(question)?;
     // A client that came by UDP is told of the truncation and comes back by TCP.
-    if answer.metadata.truncation && question.transport == Transport::Tcp {
-        let whole = by_stream(&request, id, &question.query, resolver);
-        return timeout_at(deadline, whole)
-            .await
-            .map_err(|_| io::ErrorKind::TimedOut)?;
-    }
-    Ok(answer)
+    let truncated = match question.transport {
+        Transport::Tcp => Truncated::AskAgain,
+        Transport::Udp => Truncated::Stands,
+    };
+    exchange::ask(&request, resolver, truncated, deadline).await
 }
 
 /// The question as we ask it: the client's name and flags, an id of our own, none of its options.
-fn request(question: &Question) -> io::Result<(u16, Vec<u8>)> {
-    let id = random_id()?;
+fn request(question: &Question) -> io::Result<Request> {
+    let id = exchange::random_id()?;
     let mut request = Message::new(id, MessageType::Query, OpCode::Query);
     request.metadata.recursion_desired = true;
     request.metadata.checking_disabled = question.metadata.checking_disabled;
@@ -102,73 +75,9 @@ fn request(question: &Question) -> io::Result<(u16, Vec<u8>)> {
         request.set_edns(edns);
     }
     let bytes = request.to_vec().map_err(io::Error::other)?;
-    Ok((id, bytes))
-}
-
-fn random_id() -> io::Result<u16> {
-    let mut id = [0; 2];
-    let random = crate::tls::provider().secure_random;
-    random
-        .fill(&mut id)
-        .map_err(|_| io::Error::other("no random numbers"))?;
-    Ok(u16::from_be_bytes(id))
-}
-
-async fn by_datagram(
-    request: &[u8],
-    id: u16,
-    query: &Query,
-    resolver: SocketAddr,
-) -> io::Result<Answer> {
-    let any: SocketAddr = match resolver {
-        SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
-        SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
-    };
-    let socket = UdpSocket::bind(any).await?;
-    // From here on the system drops what comes from anybody else.
-    socket.connect(resolver).await?;
-    socket.send(request).await?;
-    let mut buffer = vec![0; 4096];
-    loop {
-        let length = socket.recv(&mut buffer).await?;
-        if let Some(answer) = buffer
-            .get(..length)
-            .and_then(|bytes| check(bytes, id, query))
-        {
-            return Ok(answer);
-        }
-        // Forged, late or damaged: the right one may still come.
-    }
-}
-
-async fn by_stream(
-    request: &[u8],
-    id: u16,
-    query: &Query,
-    resolver: SocketAddr,
-) -> io::Result<Answer> {
-    let mut stream = TcpStream::connect(resolver).await?;
-    tcp::send(&mut stream, request).await?;
-    let bytes = tcp::receive(&mut stream).await?;
-    check(&bytes, id, query)
-        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "an answer to something else"))
-}
-
-/// Is this the answer to what was asked?
-fn check(bytes: &[u8], id: u16, query: &Query) -> Option<Answer> {
-    let mut decoder = BinDecoder::new(bytes);
-    let header = Header::read(&mut decoder).ok()?;
-    let metadata = header.metadata;
-    let ours = metadata.id == id
-        && metadata.message_type == MessageType::Response
-        && metadata.op_code == OpCode::Query
-        && header.counts.queries == 1;
-    let repeated = Query::read(&mut decoder).ok()?;
-    let same = repeated.name() == query.name()
-        && repeated.query_type() == query.query_type()
-        && repeated.query_class() == query.query_class();
-    (ours && same).then(|| Answer {
-        bytes: bytes.to_vec(),
-        metadata,
+    Ok(Request {
+        bytes,
+        id,
+        query: question.query.clone(),
     })
 }

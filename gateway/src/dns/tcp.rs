@@ -98,7 +98,7 @@ async fn converse(
 }
 
 /// Reads one message. Spec: RFC 1035 §4.2.2.
-pub(super) async fn receive(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
+pub(crate) async fn receive(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
     let length = stream.read_u16().await?;
     let mut bytes = vec![0; usize::from(length)];
     stream.read_exact(&mut bytes).await?;
@@ -106,7 +106,7 @@ pub(super) async fn receive(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
 }
 
 /// Writes one message, its length and itself in one piece.
-pub(super) async fn send(stream: &mut TcpStream, message: &[u8]) -> io::Result<()> {
+pub(crate) async fn send(stream: &mut TcpStream, message: &[u8]) -> io::Result<()> {
     let length = u16::try_from(message.len()).map_err(io::Error::other)?;
     let mut framed = Vec::with_capacity(message.len() + 2);
     framed.extend(length.to_be_bytes());

@@ -245,3 +245,66 @@ fn chunked_bodies() {
     let endless = format!("0\r\n{}", "T: v\r\n".repeat(3000));
     assert_eq!(feed(&[endless.as_bytes()]), Err(Violation::Chunk));
 }
+
+#[test]
+fn the_head_of_an_answer_can_be_taken_one_way_only() {
+    use Violation::{ContentLength, Field, Folding, TransferEncoding};
+    for (fields, expected) in [
+        ("", Ok(())),
+        ("X: y\r\n", Ok(())),
+        ("X:\r\nY: \t a\tb \r\n", Ok(())),
+        ("Content-Length: 5\r\n", Ok(())),
+        ("Transfer-Encoding: chunked\r\n", Ok(())),
+        ("Content-Length : 5\r\nX-Content-Length: 6\r\n", Ok(())),
+        ("X: y\nContent-Length: 5\n", Ok(())),
+        (
+            "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n",
+            Err(TransferEncoding),
+        ),
+        (
+            "transfer-encoding : chunked\r\nX: y\r\nCONTENT-LENGTH\t: 5\r\n",
+            Err(TransferEncoding),
+        ),
+        (
+            "Content-Length:\r\nTransfer-Encoding: chunked\r\n",
+            Err(TransferEncoding),
+        ),
+        (
+            "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
+            Err(TransferEncoding),
+        ),
+        (
+            "Content-Length: 5\r\nContent-Length: 6\r\n",
+            Err(ContentLength),
+        ),
+        (
+            "Content-Length: 5\r\ncontent-length: 5\r\n",
+            Err(ContentLength),
+        ),
+        ("X: a\r\n b\r\n", Err(Folding)),
+        ("X: a\r\n\tContent-Length: 5\r\n", Err(Folding)),
+        (" X: a\r\n", Err(Folding)),
+        ("X: a\rSet-Cookie: b\r\n", Err(Field)),
+        ("X: a\0\r\n", Err(Field)),
+        ("X: a\x1b\r\n", Err(Field)),
+        ("X: a\x7f\r\n", Err(Field)),
+        ("X\r\n", Err(Field)),
+    ] {
+        for (status, end) in [
+            ("HTTP/1.1 200 OK\r\n", "\r\n"),
+            ("\r\nHTTP/1.1 200\n", "\n"),
+        ] {
+            let head = format!("{status}{fields}{end}");
+            assert_eq!(check_answer(head.as_bytes()), expected, "{head:?}");
+        }
+    }
+    for status in ["HTTP/1.1 200 O\rK", "HTTP/1.1 200 O\0K"] {
+        let head = format!("{status}\r\n\r\n");
+        assert_eq!(check_answer(head.as_bytes()), Err(Field), "{head:?}");
+    }
+    // Latin-1 was good enough once.
+    assert_eq!(
+        check_answer(b"HTTP/1.1 200 \xd6k\r\nX: \xe4\r\n\r\n"),
+        Ok(())
+    );
+}

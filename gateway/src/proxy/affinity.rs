@@ -25,7 +25,7 @@ impl Affinity {
     /// What the request has to do with this group's targets.
     pub(super) fn of(headers: &HeaderMap, exchange: &Exchange, group: &TargetGroup) -> Self {
         Self {
-            sticky: kept(headers, group).cloned(),
+            sticky: kept(headers, group),
             hash: group
                 .targets()
                 .and_then(|targets| match targets.hash.as_ref()? {
@@ -61,7 +61,7 @@ pub(super) fn kept_group<'g>(
 }
 
 /// The target that a client's cookie names. A client may have several cookies of the name, of groups of one domain.
-fn kept<'g>(headers: &HeaderMap, group: &'g TargetGroup) -> Option<&'g TargetKey> {
+fn kept(headers: &HeaderMap, group: &TargetGroup) -> Option<TargetKey> {
     let stickiness = group.targets()?.stickiness.as_ref()?;
     cookies(headers, stickiness.name()).find_map(|value| stickiness.target(value))
 }

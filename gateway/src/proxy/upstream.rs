@@ -17,6 +17,8 @@ use pingora_core::protocols::http::{
 use pingora_error::{Error, ErrorType, OkOrErr as _, OrErr as _, Result};
 use pingora_http::RequestHeader;
 
+use crate::h1;
+
 /// How much earlier than the target a connection is given up whose end it has announced, so that no request meets that end. Targets
 /// announce whole seconds.
 const BEFORE_TARGET: Duration = Duration::from_secs(1);
@@ -183,8 +185,7 @@ impl Upstream {
     /// The next part of the answer, or the departure of a queued part of the body. May be dropped and called again.
     pub(super) async fn next(&mut self) -> Result<Event> {
         match self {
-            Self::One(session) => session
-                .read_response_task()
+            Self::One(session) => read_http1(session)
                 .await
                 .map(Event::Answer)
                 .map_err(Error::into_up),
@@ -285,6 +286,16 @@ impl Sending {
         }
         Ok(())
     }
+}
+
+/// Reads the next part of an HTTP/1 answer. Its head can be taken one way only, or is refused.
+async fn read_http1(session: &mut Http1) -> Result<HttpTask> {
+    let task = session.read_response_task().await?;
+    if matches!(task, HttpTask::Header(..)) {
+        h1::check_answer(&session.get_headers_raw_bytes())
+            .or_err(ErrorType::InvalidHTTPHeader, "in the head of an answer")?;
+    }
+    Ok(task)
 }
 
 /// Reads the next part of an HTTP/2 answer.

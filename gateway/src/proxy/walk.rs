@@ -400,10 +400,14 @@ impl Walk {
 /// How a request ends for which this group is chosen.
 fn forward_to(exchange: &mut Exchange, head: &RequestHeader, group: Arc<TargetGroup>) -> End {
     let is_function = group.function().is_some();
+    let is_found = group
+        .targets()
+        .is_some_and(|targets| targets.found_by.is_some());
     if let Err(halt) = forward::take_group(head, exchange, group) {
         return stopped(halt);
     }
-    if is_function {
+    // Nobody asks for names here: there are targets, as far as anybody knows.
+    if is_function || is_found {
         return End::Forwarded;
     }
     match forward::choose_target(exchange, 0, &[]) {

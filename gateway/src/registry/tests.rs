@@ -81,6 +81,7 @@ pub(crate) fn group(name: &str, targets: impl IntoIterator<Item = u16>) -> Targe
         outlier_detection: None,
         connection_pool: trellis_model::config::ConnectionPool::default(),
         tls: None,
+        discovery: None,
         tags: std::collections::BTreeMap::default(),
         place: trellis_model::problem::Place::default(),
     }

@@ -15,7 +15,9 @@ use trellis_model::{
 };
 
 use crate::{
-    check, dns,
+    check,
+    discovery::Discoverer,
+    dns,
     jwks::{Pace, PublishedKeys},
     listen::{self, Prepared},
     reason::{Chain, reason},
@@ -47,12 +49,13 @@ pub(super) struct Running {
     pub(super) destinations: BTreeSet<LogDestination>,
 }
 
-/// What outlives configurations: of TLS, and the keys of session tokens.
+/// What outlives configurations: of TLS, the keys of session tokens and of identity providers, the names of targets.
 #[derive(Debug)]
 pub(super) struct Terms {
     pub(super) tls: TlsTerms,
     pub(super) keychain: Keychain,
     pub(super) published: PublishedKeys,
+    pub(super) discoverer: Discoverer,
 }
 
 /// What a gateway has from its start to its end.
@@ -276,6 +279,7 @@ fn open_ca(config: &Config) -> Result<(Terms, String), Problems> {
             tls: TlsTerms::new(Arc::new(ca)),
             keychain: Keychain::new(&config.gateway.data_dir),
             published: PublishedKeys::new(Pace::default()),
+            discoverer: Discoverer::default(),
         },
         path.to_string_lossy().into_owned(),
     ))

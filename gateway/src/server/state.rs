@@ -1,18 +1,21 @@
 //! What the admin pages may look at.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
-use trellis_model::config::Config;
+use trellis_model::{config::Config, id::TargetGroupId};
 use trellis_target_groups::Group;
 
 use crate::{
     admin::{Introspect, Readiness},
-    registry::{LiveFunction, Registry},
+    registry::{LiveFunction, Registry, Standing},
     shared::Shared,
     snapshot::Snapshot,
 };
@@ -86,6 +89,10 @@ impl Introspect for State {
         let mut groups = self.registry.groups();
         groups.extend(self.registry.retired());
         groups
+    }
+
+    fn standings(&self) -> HashMap<TargetGroupId, Standing> {
+        self.registry.standings()
     }
 
     fn functions(&self) -> Vec<Arc<LiveFunction>> {

@@ -1,6 +1,6 @@
 //! Cookies: which say what, and what nobody can learn or make.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, sync::Arc};
 
 use trellis_model::config::Stickiness;
 use trellis_target_groups::TargetKey;
@@ -8,7 +8,7 @@ use trellis_target_groups::TargetKey;
 use super::{Cookies, Key};
 use crate::registry::tests::{address, group};
 
-fn cookies(name: &str, duration: Option<u64>, key: &Key) -> Cookies {
+fn cookies(name: &str, duration: Option<u64>, key: &Arc<Key>) -> Cookies {
     let mut config = group(name, 1..=50);
     config.balancing.stickiness = Some(Stickiness {
         cookie_name: "session".into(),
@@ -17,8 +17,8 @@ fn cookies(name: &str, duration: Option<u64>, key: &Key) -> Cookies {
     Cookies::of(&config, key).unwrap()
 }
 
-fn key() -> Key {
-    Key::of_bytes(b"a secret")
+fn key() -> Arc<Key> {
+    Arc::new(Key::of_bytes(b"a secret"))
 }
 
 fn target(number: u16) -> TargetKey {
@@ -43,7 +43,7 @@ fn a_cookie_leads_back_to_its_target() {
     let cookies = cookies("orders", None, &key());
     for number in 1..=50 {
         let value = value(&cookies, number);
-        assert_eq!(cookies.target(value.as_bytes()), Some(&target(number)));
+        assert_eq!(cookies.target(value.as_bytes()), Some(target(number)));
     }
 }
 
@@ -92,7 +92,7 @@ fn nothing_but_a_whole_label_of_the_group_leads_anywhere() {
 /// Another group, another key: each makes labels that say nothing elsewhere, although the target is the same.
 #[test]
 fn labels_are_of_one_group_and_one_key() {
-    let other = Key::of_bytes(b"another secret");
+    let other = Arc::new(Key::of_bytes(b"another secret"));
     let all = [
         cookies("orders", None, &key()),
         cookies("stock", None, &key()),

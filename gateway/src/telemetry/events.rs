@@ -6,6 +6,7 @@
 mod certificates;
 mod connections;
 mod control;
+mod discovery;
 mod dns;
 mod identities;
 mod lifecycle;
@@ -21,6 +22,7 @@ pub use connections::{
     Refused,
 };
 pub use control::CallAnswered;
+pub use discovery::{AddressesRefused, DiscoveryFailed, TargetsDiscovered, TargetsGone};
 pub use dns::{DnsFailed, DnsOutcome, DnsQuery};
 pub use identities::{IdentityKeysFailed, IdentityKeysLoaded, IdentityKeysMissed};
 pub use lifecycle::{SnapshotApplied, SnapshotRejected, Started, StopBegan, Stopped};

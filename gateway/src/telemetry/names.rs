@@ -484,6 +484,34 @@ pub const TARGET_STATUS_CHANGES: Metric = counter(
     "Changes of a target's status, by the status it changed to; gone for a target that was drained.",
 );
 
+/// Questions for names of targets.
+pub const TARGET_DISCOVERIES: Metric = counter(
+    "gateway_target_discoveries_total",
+    &["outcome"],
+    "Questions for the names of targets, by outcome: answered, no_name (there is none), no_address (it has none), outside (none in the VPC), server_failure, timeout, unreachable or malformed.",
+);
+
+/// Addresses that did not become targets.
+pub const TARGET_ADDRESSES_REFUSED: Metric = counter(
+    "gateway_target_addresses_refused_total",
+    &["reason"],
+    "Addresses of names that did not become targets: outside (not in the VPC) or too_many.",
+);
+
+/// Names without an answer.
+pub const TARGET_DISCOVERY_FAILING: Metric = gauge(
+    "gateway_target_discovery_failing",
+    &["target_group", "target_group_id"],
+    "Had the last question for the name of the group's targets no answer (1), so that an earlier one counts, or had it one (0)?",
+);
+
+/// Age of the answer.
+pub const TARGET_DISCOVERY_AGE: Metric = gauge(
+    "gateway_target_discovery_answer_age_seconds",
+    &["target_group", "target_group_id"],
+    "Time since the last answer about the name of the group's targets; no sample before the first.",
+);
+
 /// Records written.
 pub const RECORDS_WRITTEN: Metric = counter(
     "gateway_access_records_written_total",
@@ -555,7 +583,7 @@ pub const PROCESS_START: Metric = gauge(
 );
 
 /// All of them, in the order of the documentation.
-pub const ALL: [Metric; 65] = [
+pub const ALL: [Metric; 69] = [
     REQUESTS,
     REQUEST_DURATION,
     REQUEST_FAILURES,
@@ -611,6 +639,10 @@ pub const ALL: [Metric; 65] = [
     TARGET_RECEIVED_BYTES,
     TARGET_SENT_BYTES,
     TARGET_STATUS_CHANGES,
+    TARGET_DISCOVERIES,
+    TARGET_ADDRESSES_REFUSED,
+    TARGET_DISCOVERY_FAILING,
+    TARGET_DISCOVERY_AGE,
     RECORDS_WRITTEN,
     RECORD_BYTES_WRITTEN,
     RECORDS_DROPPED,

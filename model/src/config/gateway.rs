@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use super::Secret;
+use super::{DiscoverySettings, Secret};
 
 /// Settings of the gateway process.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,6 +19,8 @@ pub struct GatewaySettings {
     pub session_keys: Vec<SessionKey>,
     /// DNS, where wanted.
     pub dns: Option<DnsSettings>,
+    /// How names of targets are asked for.
+    pub discovery: DiscoverySettings,
     /// Folder for what must survive a restart: the internal CA, the keys of session tokens.
     pub data_dir: PathBuf,
     /// Number of worker threads; `None` means one per core.

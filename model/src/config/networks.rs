@@ -1,6 +1,10 @@
 //! Tenant networks, and the networks in which their clients meet services.
 
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
 
 use ipnet::IpNet;
 
@@ -25,6 +29,8 @@ pub struct Vpc {
     pub account: AccountId,
     /// Address ranges in use inside; IP targets must lie in one of them when any is given.
     pub cidrs: Vec<IpNet>,
+    /// DNS servers that know the names of its targets; empty for those of the system.
+    pub resolvers: Arc<[SocketAddr]>,
     /// The ways in which the gateway touches it.
     pub attachments: Vec<Attachment>,
 }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, net::SocketAddr};
 
-use super::{Balancing, ConnectionPool, HealthCheck, OutlierDetection, TargetTls};
+use super::{Balancing, ConnectionPool, Discovery, HealthCheck, OutlierDetection, TargetTls};
 use crate::{
     arn::Arn,
     id::{TargetGroupId, VpcId},
@@ -70,6 +70,8 @@ pub struct TargetGroup {
     pub connection_pool: ConnectionPool,
     /// How they are verified, if they are.
     pub tls: Option<TargetTls>,
+    /// The name by which its targets are found, if they are; it lists none then.
+    pub discovery: Option<Discovery>,
     /// The targets, no (id, port) twice.
     pub targets: Vec<Target>,
     /// Tags, for those who look at the running configuration.

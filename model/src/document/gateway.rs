@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{FunctionApi, SecretSource, object::objects};
+use super::{DiscoverySettings, FunctionApi, SecretSource, object::objects};
 use crate::ranges;
 
 /// Settings of the gateway process; all of it is Trellis' own.
@@ -41,6 +41,8 @@ pub struct Gateway {
     pub stickiness_key: Option<SecretSource>,
     /// Who is told, in a header of the answer, why a request was allowed or refused. Absent: nobody.
     pub explain: Option<Explain>,
+    /// How names of targets are asked for, where groups have `discovery`.
+    pub discovery: Option<DiscoverySettings>,
     /// How the functions of target groups of type `LAMBDA` are called. Absent: through AWS, for groups with credentials of their own.
     pub functions: Option<FunctionApi>,
 }

@@ -25,6 +25,10 @@ pub struct Vpc {
     /// Address ranges in use inside. When any is given, targets must lie in one of them or on the loopback network.
     #[serde(default)]
     pub cidrs: Vec<String>,
+    /// DNS servers that know the names of its targets (`discovery`), `10.0.0.2` or `10.0.0.2:53`, asked in this order. Absent or
+    /// empty: those of `gateway.discovery`.
+    #[serde(default)]
+    pub resolvers: Vec<String>,
     /// The ways in which the gateway touches the VPC; they decide which VPC a caller is in. None: only targets live there.
     #[serde(default)]
     pub attachments: Vec<Attachment>,

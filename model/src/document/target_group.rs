@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{
-    Balancing, ConnectionPool, FunctionCall, HealthCheck, OutlierDetection, TargetTls,
+    Balancing, ConnectionPool, Discovery, FunctionCall, HealthCheck, OutlierDetection, TargetTls,
     object::objects, unique_keys,
 };
 use crate::ranges;
@@ -36,6 +36,8 @@ pub struct TargetGroup {
     pub function: Option<FunctionCall>,
     /// Trellis: whom connections to `HTTPS` targets trust, and what they show. Absent: targets are not verified, as in VPC Lattice.
     pub tls: Option<TargetTls>,
+    /// Trellis: a name by which the targets are found, for type `IP`. Absent: `targets` lists them.
+    pub discovery: Option<Discovery>,
     /// The targets; each pair of id and port appears once.
     #[serde(default)]
     pub targets: Vec<Target>,

@@ -4,6 +4,7 @@
 //! does not hide the next problem.
 
 mod balancing;
+mod discovery;
 mod functions;
 mod gateway;
 mod health;
@@ -24,6 +25,7 @@ mod vpcs;
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
+    net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -81,6 +83,8 @@ struct Builder<'a> {
     access_keys: HashSet<&'a str>,
     /// The zone of the gateway, once its settings are known.
     zone: Option<Box<str>>,
+    /// The DNS servers of VPCs that name none, once the settings of the gateway are known.
+    resolvers: Arc<[SocketAddr]>,
     /// Most bytes of an auth policy, once the settings of the gateway are known.
     auth_policy_bytes: usize,
 }
@@ -105,6 +109,7 @@ impl<'a> Builder<'a> {
             lost_everything: false,
             access_keys: HashSet::new(),
             zone: None,
+            resolvers: Arc::default(),
             auth_policy_bytes: 0,
         };
         for file in files {
@@ -126,6 +131,7 @@ impl<'a> Builder<'a> {
         let gateway = self.gateway();
         self.auth_policy_bytes = gateway.limits.auth_policy_bytes;
         self.zone.clone_from(&gateway.zone);
+        self.resolvers = Arc::clone(&gateway.discovery.resolvers);
         let (vpcs, address_books) = self.build_vpcs();
         let target_groups = self.build_target_groups(&vpcs, &address_books);
         let trust_stores = self.build_trust_stores();

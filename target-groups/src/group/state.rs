@@ -277,6 +277,11 @@ impl State {
         (changes, moved)
     }
 
+    /// See [`super::Group::vpc`].
+    pub(super) fn vpc(&self) -> &VpcId {
+        &self.regime.vpc
+    }
+
     /// See [`super::Group::check_plan`].
     pub(super) fn check_plan(&self) -> Option<CheckPlan> {
         Some(CheckPlan {

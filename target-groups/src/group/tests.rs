@@ -91,6 +91,7 @@ fn config(targets: impl IntoIterator<Item = u16>) -> TargetGroup {
         outlier_detection: None,
         connection_pool: trellis_model::config::ConnectionPool::default(),
         tls: None,
+        discovery: None,
         tags: BTreeMap::new(),
         place: trellis_model::problem::Place::default(),
     }

@@ -13,6 +13,7 @@ mod balancing;
 mod bodies;
 mod client_certificates;
 mod decisions;
+mod discovery;
 mod ends;
 mod excess;
 mod faults;

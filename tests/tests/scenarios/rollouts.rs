@@ -28,7 +28,8 @@ use super::{
 };
 
 /// Services and the protocol versions of their groups.
-const SERVICES: [(&str, &str); 3] = [("orders", "HTTP1"), ("pages", "HTTP2"), ("rpc", "GRPC")];
+pub(super) const SERVICES: [(&str, &str); 3] =
+    [("orders", "HTTP1"), ("pages", "HTTP2"), ("rpc", "GRPC")];
 
 /// What lets a request that is no idempotent one outlive the target that it met. See `docs/traffic.md`.
 fn repeating() -> Value {
@@ -41,7 +42,7 @@ fn repeating() -> Value {
 }
 
 /// A target that sends back what it gets, as gRPC wants it to those who speak that. Its answer to `/long` lasts until `end`.
-async fn echoing(end: &watch::Sender<bool>) -> Target {
+pub(super) async fn echoing(end: &watch::Sender<bool>) -> Target {
     let end = end.subscribe();
     Target::streaming(move |request| answer(request, end.clone())).await
 }
@@ -111,7 +112,7 @@ fn registered(setup: Setup, color: &str, targets: &VecDeque<Target>) -> Setup {
 }
 
 /// A member of every service.
-fn everywhere(setup: Setup, member: &str, value: impl Fn(&str) -> Value) -> Setup {
+pub(super) fn everywhere(setup: Setup, member: &str, value: impl Fn(&str) -> Value) -> Setup {
     SERVICES.into_iter().fold(setup, |setup, (service, _)| {
         setup.set(&format!("services.{service}.{member}"), value(service))
     })
@@ -119,16 +120,16 @@ fn everywhere(setup: Setup, member: &str, value: impl Fn(&str) -> Value) -> Setu
 
 /// What a client sends all the time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+pub(super) enum Kind {
     Get,
     Post,
     Call,
 }
 
 /// Which kinds of requests are sent to groups of a protocol version.
-type Wanted = fn(Kind, &str) -> bool;
+pub(super) type Wanted = fn(Kind, &str) -> bool;
 
-const EVERYTHING: Wanted = |_, _| true;
+pub(super) const EVERYTHING: Wanted = |_, _| true;
 const IDEMPOTENT: Wanted = |kind, _| kind == Kind::Get;
 
 /// A target that closes its HTTP/1 connection may have begun what it was sent last; over HTTP/2 it says what it has not begun.
@@ -156,14 +157,14 @@ impl Kind {
 }
 
 /// Clients that send one request after the other.
-struct Load {
+pub(super) struct Load {
     stop: Arc<AtomicBool>,
     failures: Arc<Mutex<Vec<String>>>,
     clients: Vec<(Arc<AtomicUsize>, JoinHandle<()>)>,
 }
 
 impl Load {
-    fn of(gateway: &Gateway, wanted: Wanted) -> Self {
+    pub(super) fn of(gateway: &Gateway, wanted: Wanted) -> Self {
         let mut this = Self {
             stop: Arc::default(),
             failures: Arc::default(),
@@ -218,7 +219,7 @@ impl Load {
     }
 
     /// Waits until each client has been answered several times more.
-    async fn goes_on(&self) {
+    pub(super) async fn goes_on(&self) {
         let counts = || self.clients.iter().map(|(served, _)| served.load(SeqCst));
         let before: Vec<_> = counts().collect();
         eventually("answers to every client", async || {
@@ -235,7 +236,7 @@ impl Load {
     }
 
     /// Stops the clients: none of their requests has failed.
-    async fn end(self) {
+    pub(super) async fn end(self) {
         self.stop.store(true, SeqCst);
         let mut count = 0;
         for (served, client) in self.clients {
@@ -248,7 +249,7 @@ impl Load {
 }
 
 /// Waits until a target is registered no more and nothing runs on it.
-async fn drained(gateway: &Gateway, target: &Target) {
+pub(super) async fn drained(gateway: &Gateway, target: &Target) {
     let address = target.address().to_string();
     eventually("a drained target", async || {
         (!statuses(gateway).await.contains_key(&address)).then_some(())

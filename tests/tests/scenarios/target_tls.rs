@@ -116,6 +116,12 @@ async fn a_certificate_is_held_against_authority_time_purpose_and_name() {
     })
     .await;
     check("ended", &issuer, &ended, json!({}), false).await;
+    let early = target(&issuer, &["orders.test"], |params| {
+        params.not_before = date_time_ymd(4000, 1, 1);
+        params.not_after = date_time_ymd(4000, 2, 1);
+    })
+    .await;
+    check("not yet begun", &issuer, &early, json!({}), false).await;
     let client = target(&issuer, &["orders.test"], |params| {
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
     })
@@ -226,6 +232,65 @@ async fn a_target_that_asks_is_shown_the_certificate_of_the_group() {
             }
         }
         assert_eq!(target.count(), 1);
+    }
+}
+
+/// A certificate that is renewed is shown from then on, also where a connection was kept that had shown the one before.
+#[tokio::test]
+async fn a_renewed_certificate_is_shown_on_new_connections_only() {
+    let issuer = Issuer::new("targets");
+    let (clients, others) = (Issuer::new("gateways"), Issuer::new("others"));
+    let identity = issuer.server_identity(&["orders.test"], |_| {});
+    for version in [&TLS12, &TLS13] {
+        let side = TargetSide::new(&identity, &[version], Some(&clients));
+        let target = Target::over_tls(&side, |_| Reply::new(200, "fine")).await;
+        let setup = setup(&target, "HTTP1", &json!({"caFile": "ca.pem"}));
+        let paths = ["ca.pem", "own.pem", "own.key"].map(|name| setup.file(name));
+        write(&setup, "ca.pem", issuer.root_pem());
+        let issue = |issuer: &Issuer| issuer.issue("gateway.test", &paths[1], &paths[2]);
+        issue(&clients);
+        let files = json!({"certificateFile": paths[1], "privateKeyFile": paths[2]});
+        let mut gateway = setup
+            .set("targetGroups.secure.tls.caFile", json!(paths[0]))
+            .set("targetGroups.secure.tls.certificate", files)
+            .set("gateway.workers", json!(1))
+            .start()
+            .await;
+        for _ in 0..2 {
+            gateway.get("orders.test", "/").await.is(200, "fine");
+        }
+        assert_eq!(target.connections(), 1);
+
+        // Another one of the same authority.
+        issue(&clients);
+        gateway.reload(|setup| setup);
+        gateway.get("orders.test", "/").await.is(200, "fine");
+        assert_eq!(
+            target.connections(),
+            2,
+            "a connection that showed the old one"
+        );
+
+        // One that the target does not take: what was kept is not used in its place.
+        issue(&others);
+        gateway.reload(|setup| setup);
+        let answer = gateway.get("orders.test", "/").await;
+        assert!(matches!(answer.status, 500 | 502), "{answer:?}");
+        gateway.record_of(&answer).await;
+        assert_eq!(target.count(), 3);
+
+        // Files that cannot be used refuse the change, and what ran goes on.
+        issue(&clients);
+        gateway.reload(|setup| setup);
+        gateway.get("orders.test", "/").await.is(200, "fine");
+        std::fs::write(&paths[2], "no key").unwrap();
+        let refused = gateway.try_reload(|setup| setup).unwrap_err().to_string();
+        assert!(refused.contains("tls.certificate"), "{refused}");
+        gateway.expect_log("configuration problem").await;
+        gateway.expect_log("configuration rejected").await;
+        let rejected = "gateway_config_reloads_total{outcome=\"rejected\"}";
+        gateway.expect_metric(rejected, 1).await;
+        gateway.get("orders.test", "/").await.is(200, "fine");
     }
 }
 

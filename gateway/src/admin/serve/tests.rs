@@ -1,6 +1,7 @@
 //! The admin listener over real sockets, on a clock that jumps: what would wait for minutes is decided at once.
 
 use std::{
+    collections::HashMap,
     net::SocketAddr,
     sync::Arc,
     time::{Duration, SystemTime},
@@ -13,13 +14,13 @@ use tokio::{
     task::JoinHandle,
     time::Instant,
 };
-use trellis_model::{config::Config, load};
+use trellis_model::{config::Config, id::TargetGroupId, load};
 use trellis_target_groups::Group;
 
 use super::{bounds, serve};
 use crate::{
     admin::{Introspect, Readiness, Site},
-    registry::LiveFunction,
+    registry::{LiveFunction, Standing},
     telemetry::Telemetry,
 };
 
@@ -48,6 +49,10 @@ impl Introspect for Shown {
 
     fn groups(&self) -> Vec<Arc<Group>> {
         Vec::new()
+    }
+
+    fn standings(&self) -> HashMap<TargetGroupId, Standing> {
+        HashMap::new()
     }
 
     fn functions(&self) -> Vec<Arc<LiveFunction>> {

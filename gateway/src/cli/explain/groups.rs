@@ -64,6 +64,9 @@ pub(super) struct GroupReport {
     /// The target that such requests get while it may be chosen, where they say so themselves.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) bound: Option<BoundReport>,
+    /// The name that its targets are found by.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) found_by: Option<String>,
     /// How requests for which it is chosen end, when they are not forwarded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) refusal: Option<Outcome>,
@@ -88,7 +91,7 @@ impl BoundReport {
         let hash = targets.and_then(|targets| targets.hash.as_ref());
         let by = match (bound.by, hash) {
             (Tie::Cookie, _) => {
-                let cookies = targets.and_then(|targets| targets.stickiness.as_ref());
+                let cookies = targets.and_then(|targets| targets.stickiness.as_deref());
                 let name = cookies.map(Cookies::name);
                 format!("cookie `{}`", name.unwrap_or("-"))
             }
@@ -185,6 +188,9 @@ impl GroupReport {
             share: 0.0,
             algorithm: targets.map(|targets| admin::targets::algorithm(&targets.live.algorithm())),
             bound: None,
+            found_by: targets
+                .and_then(|targets| targets.found_by.as_ref())
+                .map(ToString::to_string),
             refusal: None,
             failing_open: None,
             targets: Vec::new(),

@@ -139,6 +139,7 @@ impl Display for GroupReport {
             protocol_version,
             function,
             refusal,
+            found_by,
             algorithm,
             bound,
             failing_open,
@@ -154,6 +155,9 @@ impl Display for GroupReport {
         }
         if let Some(function) = function {
             write!(f, ", function {function}")?;
+        }
+        if let Some(name) = found_by {
+            write!(f, ", targets found by the name {name}")?;
         }
         match failing_open {
             None => f.write_str("; the running gateway does not have it")?,

@@ -66,6 +66,7 @@ pub(super) fn target_groups(
 ) -> HashMap<TargetGroupId, Arc<TargetGroup>> {
     let secret = config.gateway.stickiness_key.as_ref();
     let key = secret.map_or_else(|| around.tls.ca.stickiness_key(), Key::of_secret);
+    let key = Arc::new(key);
     let group = |group: &Arc<config::TargetGroup>| {
         let compiled = TargetGroup {
             id: group.id,
@@ -86,7 +87,8 @@ pub(super) fn target_groups(
                     | Algorithm::LeastRequest
                     | Algorithm::RandomTwoChoices => None,
                 },
-                stickiness: Cookies::of(group, &key),
+                stickiness: cookies(group, &key, around),
+                found_by: group.discovery.as_ref().map(|of| of.hostname.clone()),
             }),
             metrics: around.telemetry.target_group(group),
             target_headers: OnceLock::new(),
@@ -94,6 +96,17 @@ pub(super) fn target_groups(
         Some((group.id, Arc::new(compiled)))
     };
     config.target_groups.iter().filter_map(group).collect()
+}
+
+/// The cookies of a group; those of targets that are found by a name follow them.
+fn cookies(
+    group: &config::TargetGroup,
+    key: &Arc<Key>,
+    around: &Surroundings<'_>,
+) -> Option<Arc<Cookies>> {
+    let cookies = Arc::new(Cookies::of(group, key)?);
+    around.registry.tell_cookies(group.id, &cookies);
+    Some(cookies)
 }
 
 fn compile_listener(

@@ -23,6 +23,7 @@ use trellis_target_groups::{Group, ReasonCode, StatusChange, TargetKey, TargetSt
 
 use super::*;
 use crate::{
+    discovery::DiscoveryError,
     probe::ProbeError,
     registry::{StatusEvent, tests::group},
     tls::HandshakeError,
@@ -532,6 +533,124 @@ fn trouble_of_records_and_of_dns_is_told() {
 }
 
 #[test]
+fn names_of_targets_are_told_when_something_changes() {
+    let (group, hostname) = ("orders", "orders.test");
+    let discovered = |is_news| TargetsDiscovered {
+        group,
+        hostname,
+        targets: 2,
+        is_news,
+    };
+    let answered = &[r#"gateway_target_discoveries_total{outcome="answered"} 1"#];
+    check(
+        &discovered(true),
+        &[r#"INFO targets found by their name group="orders" hostname="orders.test" targets=2"#],
+        answered,
+    );
+    check(
+        &discovered(false),
+        &[r#"DEBUG targets found by their name group="orders" hostname="orders.test" targets=2"#],
+        answered,
+    );
+    let gone = |kept, is_news| TargetsGone {
+        group,
+        hostname,
+        outcome: "no_name",
+        kept,
+        is_news,
+    };
+    let line = |text: &str, rest: &str| {
+        format!(r#"{text} group="orders" hostname="orders.test" outcome="no_name"{rest}"#)
+    };
+    for (event, expected) in [
+        (
+            gone(3, true),
+            line(
+                "WARN the name of targets has no address; they stay until the next answer says so as well",
+                " kept=3",
+            ),
+        ),
+        (
+            gone(0, true),
+            line(
+                "ERROR the name of targets has no address, so the group has no targets",
+                "",
+            ),
+        ),
+        (
+            gone(0, false),
+            line("DEBUG the name of targets has no address", " kept=0"),
+        ),
+    ] {
+        let metric = r#"gateway_target_discoveries_total{outcome="no_name"} 1"#;
+        check(&event, &[&expected], &[metric]);
+    }
+}
+
+#[test]
+fn names_without_an_answer_are_told_once() {
+    let (group, hostname) = ("orders", "orders.test");
+    let error = DiscoveryError::Unreachable(io::Error::from_raw_os_error(98));
+    let failed = |is_first, targets| DiscoveryFailed {
+        group,
+        hostname,
+        error: &error,
+        is_first,
+        targets,
+    };
+    let why = "error=the DNS server cannot be reached: the address is in use";
+    for (event, expected) in [
+        (
+            failed(true, 3),
+            format!(
+                r#"WARN targets not found by their name; those before stay group="orders" hostname="orders.test" targets=3 {why}"#
+            ),
+        ),
+        (
+            failed(true, 0),
+            format!(
+                r#"ERROR targets not found by their name, so the group has none group="orders" hostname="orders.test" {why}"#
+            ),
+        ),
+        (
+            failed(false, 0),
+            format!(
+                r#"DEBUG targets not found by their name group="orders" hostname="orders.test" targets=0 {why}"#
+            ),
+        ),
+    ] {
+        let metric = r#"gateway_target_discoveries_total{outcome="unreachable"} 1"#;
+        check(&event, &[&expected], &[metric]);
+    }
+}
+
+#[test]
+fn addresses_that_become_no_targets_are_told_once() {
+    let (group, hostname) = ("orders", "orders.test");
+    let refused = |is_first| AddressesRefused {
+        group,
+        hostname,
+        outside: 2,
+        example: Some([169, 254, 169, 254].into()),
+        beyond: 5,
+        is_first,
+    };
+    for (level, is_first) in [("WARN", true), ("DEBUG", false)] {
+        let line = format!(
+            r#"{level} not every address of a name becomes a target group="orders" hostname="orders.test" outside=2 example=169.254.169.254 beyond=5"#
+        );
+        check(
+            &refused(is_first),
+            &[&line],
+            &[
+                r#"gateway_target_addresses_refused_total{reason="outside"} 2"#,
+                r#"gateway_target_addresses_refused_total{reason="too_many"} 5"#,
+            ],
+        );
+    }
+}
+
+#[test]
 fn no_event_is_left_out_here() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/telemetry/events");
     let files = std::fs::read_dir(folder).unwrap();
@@ -551,7 +670,8 @@ fn no_event_is_left_out_here() {
     for name in names {
         let shown = [" {", "(", "::", ","]
             .iter()
-            .any(|after| tests.contains(&format!("&{name}{after}")));
+            .any(|after| tests.contains(&format!("&{name}{after}")))
+            || tests.contains(&format!(" {name} {{"));
         assert!(shown, "no test of `{name}`");
     }
 }

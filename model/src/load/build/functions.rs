@@ -130,12 +130,13 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// Reports what is about choosing among targets: there is one.
+    /// Reports what is about finding and choosing targets: there is one, which is named.
     fn unbalanced(&mut self, at: &At<'_>, written: &document::TargetGroup) {
         for (member, is_there) in [
             ("balancing", written.balancing.is_some()),
             ("outlierDetection", written.outlier_detection.is_some()),
             ("connectionPool", written.connection_pool.is_some()),
+            ("discovery", written.discovery.is_some()),
         ] {
             if is_there {
                 let message = format!("a target group of type LAMBDA has no `{member}`");

@@ -1,11 +1,6 @@
 //! The settings of the gateway process.
 
-use std::{
-    collections::HashSet,
-    net::{IpAddr, SocketAddr},
-    path::PathBuf,
-    time::Duration,
-};
+use std::{collections::HashSet, net::IpAddr, path::PathBuf, time::Duration};
 
 use super::Builder;
 use crate::{
@@ -75,6 +70,10 @@ impl Builder<'_> {
             .dns
             .as_ref()
             .map(|dns| self.dns(&at.member("dns"), dns));
+        let discovery = self.discovery_settings(
+            &at.member("discovery"),
+            &gateway.discovery.clone().unwrap_or_default(),
+        );
         let workers: Option<usize> =
             self.number(&at.member("workers"), gateway.workers, &ranges::WORKERS, 0);
         let limits = self.limits(
@@ -96,6 +95,7 @@ impl Builder<'_> {
             control: given(control)?,
             session_keys: session_keys?,
             dns: given(dns)?,
+            discovery: discovery?,
             data_dir,
             workers: std::num::NonZeroUsize::new(workers?),
             limits: limits?,
@@ -209,13 +209,7 @@ impl Builder<'_> {
         }
         let listen = self.each(&at.member("listen"), &dns.listen, Self::socket);
         let answers: Option<Vec<IpAddr>> = self.each(&at.member("answers"), &dns.answers, Self::ip);
-        let forward = self.each(&at.member("forward"), &dns.forward, |this, at, text| {
-            // A resolver's port is 53 unless something else is said.
-            text.parse()
-                .map(|ip: IpAddr| SocketAddr::new(ip, 53))
-                .ok()
-                .or_else(|| this.socket(at, text))
-        });
+        let forward = self.each(&at.member("forward"), &dns.forward, Self::resolver);
         let ttl = self.seconds(&at.member("ttlSeconds"), dns.ttl_seconds, &ranges::TTL, 60);
         Some(DnsSettings {
             listen: listen?,

@@ -26,12 +26,30 @@ use crate::{
 };
 
 /// What targets are checked against.
-struct Home<'h> {
-    kind: TargetGroupType,
-    family: IpAddressType,
-    port: u16,
+pub(super) struct Home<'h> {
+    pub(super) kind: TargetGroupType,
+    pub(super) family: IpAddressType,
+    pub(super) port: u16,
     /// `None` when the VPC is not known, which was reported.
-    vpc: Option<(&'h [IpNet], &'h AddressBook<'h>)>,
+    pub(super) vpc: Option<HomeVpc<'h>>,
+}
+
+/// The VPC that targets live in.
+#[derive(Clone, Copy)]
+pub(super) struct HomeVpc<'h> {
+    pub(super) cidrs: &'h [IpNet],
+    pub(super) resolvers: &'h Arc<[SocketAddr]>,
+    book: &'h AddressBook<'h>,
+}
+
+impl<'h> HomeVpc<'h> {
+    fn of(vpc: &'h Vpc, books: &'h HashMap<VpcId, AddressBook<'_>>) -> Option<Self> {
+        Some(Self {
+            cidrs: &vpc.cidrs,
+            resolvers: &vpc.resolvers,
+            book: books.get(&vpc.id)?,
+        })
+    }
 }
 
 impl<'a> Builder<'a> {
@@ -70,7 +88,7 @@ impl<'a> Builder<'a> {
     ) -> Vec<Arc<TargetGroup>> {
         let vpcs: HashMap<_, _> = vpcs
             .iter()
-            .filter_map(|vpc| Some((vpc.id.clone(), (vpc.cidrs.as_slice(), books.get(&vpc.id)?))))
+            .filter_map(|vpc| Some((vpc.id.clone(), HomeVpc::of(vpc, books)?)))
             .collect();
         let mut groups = Vec::new();
         for (position, file) in self.files.iter().enumerate() {
@@ -91,7 +109,7 @@ impl<'a> Builder<'a> {
         file: usize,
         index: usize,
         written: &'a document::TargetGroup,
-        vpcs: &HashMap<VpcId, (&[IpNet], &AddressBook<'a>)>,
+        vpcs: &HashMap<VpcId, HomeVpc<'_>>,
     ) -> Option<TargetGroup> {
         let kind = located(written.kind)?;
         let account = self.account(file).clone();
@@ -141,6 +159,8 @@ impl<'a> Builder<'a> {
             port: port.unwrap_or(default_port),
             vpc: vpc.as_ref().and_then(|vpc| vpcs.get(vpc).copied()),
         };
+        let found = written.discovery.as_ref();
+        let discovery = found.map(|_| self.discovery(at, written, &home));
         let targets = self.targets(&at.member("targets"), &written.targets, &home);
         if !self
             .target_groups
@@ -165,6 +185,7 @@ impl<'a> Builder<'a> {
             outlier_detection: given(outliers)?,
             connection_pool: given(pool)?.unwrap_or_default(),
             tls: given(tls)?,
+            discovery: given(discovery)?,
             targets: targets?,
             tags,
             place: self.place(at),
@@ -384,14 +405,13 @@ impl<'a> Builder<'a> {
         }
         let inside = home
             .vpc
-            .is_none_or(|(cidrs, _)| self.inside(at, address, cidrs));
+            .is_none_or(|vpc| self.inside(at, address, vpc.cidrs));
         // The canonical form, so that one address written in two ways is one target.
         (fits && inside).then(|| (address.to_string().into(), address))
     }
 
     fn look_up(&mut self, at: &At<'_>, id: &str, home: &Home<'_>) -> Option<IpAddr> {
-        let (_, book) = home.vpc?;
-        let address = book.get(id).copied();
+        let address = home.vpc?.book.get(id).copied();
         if address.is_none() {
             self.error(at, format!("`{id}` is not in the VPC's address book"))
                 .hint("add it to the VPC's `addressBook` with its IP address");

@@ -117,6 +117,11 @@ impl<'a> Builder<'a> {
             .hint("a name, or `id` for the id");
         }
         let cidrs = self.each(&at.member("cidrs"), &written.cidrs, Self::network);
+        let resolvers = if written.resolvers.is_empty() {
+            Some(Arc::clone(&self.resolvers))
+        } else {
+            self.resolvers(&at.member("resolvers"), &written.resolvers)
+        };
         let id = written.id.as_deref().and_then(|text| text.parse().ok());
         let id = id.unwrap_or_else(|| VpcId::derive(&account, &self.region, &written.name));
         let attachments = self.attachments(&at.member("attachments"), written, &id, claims);
@@ -135,6 +140,7 @@ impl<'a> Builder<'a> {
             name: name?,
             account,
             cidrs: cidrs?,
+            resolvers: resolvers?,
             attachments: attachments?,
         };
         first.then_some((vpc, book))

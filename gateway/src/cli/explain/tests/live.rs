@@ -1,6 +1,7 @@
 //! Asking a running gateway for the status of targets: the real admin pages over states of the test's choice.
 
 use std::{
+    collections::HashMap,
     io::{Read as _, Write as _},
     net::TcpListener,
     sync::Arc,
@@ -9,7 +10,7 @@ use std::{
 };
 
 use tokio::sync::oneshot;
-use trellis_model::config::Config;
+use trellis_model::{config::Config, id::TargetGroupId};
 use trellis_target_groups::{Group, ProbeOutcome, TargetKey, Use};
 
 use super::world::World;
@@ -19,7 +20,7 @@ use crate::{
         examples::{run, words},
         inputs::Configuration,
     },
-    registry::LiveFunction,
+    registry::{LiveFunction, Standing},
     telemetry::Telemetry,
 };
 
@@ -48,6 +49,10 @@ impl Introspect for Shown {
 
     fn groups(&self) -> Vec<Arc<Group>> {
         self.groups.clone()
+    }
+
+    fn standings(&self) -> HashMap<TargetGroupId, Standing> {
+        HashMap::new()
     }
 
     fn functions(&self) -> Vec<Arc<LiveFunction>> {
