@@ -1,4 +1,4 @@
-//! Which destinations want the records of which service network and service.
+//! Which destinations want the records of which service network and service, and in which shape.
 //!
 //! A snapshot asks once for every network, service and pair of them ([`Subscriptions::destinations`]) and keeps the answer, so
 //! that the request path has nothing to look up. [`Destinations`] holds on to what it names: a destination stays open until the
@@ -10,15 +10,25 @@ mod tests;
 use std::{collections::HashMap, sync::Arc};
 
 use trellis_model::{
-    config::{AccessLogSubscription, LoggedResource},
+    config::{AccessLogSubscription, LogShape, LoggedResource},
     id::{ServiceId, ServiceNetworkId},
 };
 
-use crate::writer::sink::{Sink, Sinks};
+use crate::{
+    shape::Shape,
+    writer::sink::{Sink, Sinks},
+};
 
-/// Where the records of some requests go: nowhere, or to a few destinations, each once. Cheap to clone and to compare.
+/// Where the records of some requests go: nowhere, or to a few destinations, each once in a shape. Cheap to clone and to compare.
 #[derive(Debug, Clone, Default)]
-pub struct Destinations(Option<Arc<[Arc<Sink>]>>);
+pub struct Destinations(Option<Arc<[Arc<Group>]>>);
+
+/// Destinations that want records in one shape: for them a record is encoded once.
+#[derive(Debug)]
+pub(crate) struct Group {
+    pub(crate) shape: Arc<Shape>,
+    pub(crate) sinks: Box<[Arc<Sink>]>,
+}
 
 impl Destinations {
     /// Nobody subscribed: nothing is encoded.
@@ -29,45 +39,46 @@ impl Destinations {
         self.0.is_none()
     }
 
-    /// Are these the same destinations, out of the same [`Subscriptions`]?
-    pub(crate) fn same(&self, other: &Self) -> bool {
-        match (&self.0, &other.0) {
-            (Some(one), Some(two)) => Arc::ptr_eq(one, two),
-            (None, None) => true,
-            _ => false,
-        }
-    }
-
-    pub(crate) fn sinks(&self) -> &[Arc<Sink>] {
+    pub(crate) fn groups(&self) -> &[Arc<Group>] {
         self.0.as_deref().unwrap_or_default()
     }
 }
 
+/// One subscription: a shape, by its number, and a destination.
+type Wanted = (usize, Arc<Sink>);
+
 /// The subscriptions of one configuration, for the compilation of its snapshot.
 #[derive(Debug, Default)]
 pub struct Subscriptions {
-    networks: HashMap<ServiceNetworkId, Vec<Arc<Sink>>>,
-    services: HashMap<ServiceId, Vec<Arc<Sink>>>,
+    networks: HashMap<ServiceNetworkId, Vec<Wanted>>,
+    services: HashMap<ServiceId, Vec<Wanted>>,
+    /// Every shape that is wanted, once.
+    shapes: Vec<Arc<Shape>>,
     /// Sets made so far, so that equal ones are the same one.
-    made: HashMap<Vec<u64>, Destinations>,
+    made: HashMap<Vec<(usize, u64)>, Destinations>,
 }
 
 impl Subscriptions {
     pub(crate) fn new(subscriptions: &[Arc<AccessLogSubscription>], sinks: &Sinks) -> Self {
         let mut this = Self::default();
+        let mut numbers: HashMap<&LogShape, usize> = HashMap::new();
         for subscription in subscriptions {
             let sink = sinks.sink(&subscription.destination);
-            match subscription.resource {
-                LoggedResource::ServiceNetwork(id) => {
-                    this.networks.entry(id).or_default().push(sink);
-                }
-                LoggedResource::Service(id) => this.services.entry(id).or_default().push(sink),
-            }
+            let shapes = &mut this.shapes;
+            let shape = *numbers.entry(&subscription.shape).or_insert_with(|| {
+                shapes.push(Arc::new(Shape::new(&subscription.shape)));
+                shapes.len() - 1
+            });
+            let wanted = match subscription.resource {
+                LoggedResource::ServiceNetwork(id) => this.networks.entry(id).or_default(),
+                LoggedResource::Service(id) => this.services.entry(id).or_default(),
+            };
+            wanted.push((shape, sink));
         }
         this
     }
 
-    /// Where a request goes that came through `network` for `service`: to whoever subscribed to either, once.
+    /// Where a request goes that came through `network` for `service`: to whoever subscribed to either, once in each shape.
     ///
     /// Refused requests may have no service, or no network; those of a client outside every network have neither and go nowhere.
     pub fn destinations(
@@ -77,18 +88,25 @@ impl Subscriptions {
     ) -> Destinations {
         let of_network = network.and_then(|id| self.networks.get(&id));
         let of_service = service.and_then(|id| self.services.get(&id));
-        let mut sinks: Vec<&Arc<Sink>> =
-            of_network.into_iter().chain(of_service).flatten().collect();
-        sinks.sort_unstable_by_key(|sink| sink.number());
-        sinks.dedup_by_key(|sink| sink.number());
-        if sinks.is_empty() {
+        let mut wanted: Vec<&Wanted> = of_network.into_iter().chain(of_service).flatten().collect();
+        let key = |(shape, sink): &&Wanted| (*shape, sink.number());
+        wanted.sort_unstable_by_key(key);
+        wanted.dedup_by_key(|wanted| key(wanted));
+        if wanted.is_empty() {
             return Destinations::NONE;
         }
-        let numbers = sinks.iter().map(|sink| sink.number()).collect();
-        let set = sinks.into_iter().map(Arc::clone);
+        let keys = wanted.iter().map(key).collect();
+        let groups = wanted.chunk_by(|(one, _), (other, _)| one == other);
+        let groups = groups.filter_map(|group| {
+            let (shape, _) = group.first()?;
+            Some(Arc::new(Group {
+                shape: Arc::clone(self.shapes.get(*shape)?),
+                sinks: group.iter().map(|(_, sink)| Arc::clone(sink)).collect(),
+            }))
+        });
         self.made
-            .entry(numbers)
-            .or_insert_with(|| Destinations(Some(set.collect())))
+            .entry(keys)
+            .or_insert_with(|| Destinations(Some(groups.collect())))
             .clone()
     }
 }

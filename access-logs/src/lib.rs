@@ -2,9 +2,10 @@
 //!
 //! * [`record`]: the fields of a record, typed where a type says more than a text. All of it is borrowed: a record is put
 //!   together at the end of a request from what the request already holds, and lives for one call.
-//! * [`json`]: the encoding, one JSON object per line, with VPC Lattice's names, order and `"-"` for what is absent. Whatever a
-//!   client sends, a record is exactly one line of valid JSON of bounded length.
-//! * [`destination`]: which destinations want the records of which network and service, worked out once per snapshot.
+//! * [`json`]: its values, with VPC Lattice's `"-"` for what is absent.
+//! * [`shape`]: how records look in one subscription, JSON by default: which of them, which fields, what is hidden. Whatever a client
+//!   sends, a record is exactly one line of bounded length.
+//! * [`destination`]: which destinations want the records of which network and service in which shape, worked out once per snapshot.
 //! * [`writer`]: the way from the request path to the destinations. A [`Recorder`] encodes into a bounded buffer in memory; one
 //!   thread, the [`Writer`]'s, empties the buffers into files and standard output. A request never waits for a disk.
 //!
@@ -13,9 +14,10 @@
 pub mod destination;
 pub mod json;
 pub mod record;
+pub mod shape;
 pub mod writer;
 
 pub use destination::{Destinations, Subscriptions};
-pub use json::encode_json;
 pub use record::Record;
+pub use shape::encode_json;
 pub use writer::{Counters, Observer, Recorder, Settings, Writer};

@@ -1,7 +1,6 @@
 //! The fields of an access record.
 //!
-//! Source: VPC Lattice user guide, "Access logs for Amazon VPC Lattice", and published entries of 2024 and 2025, which have some
-//! fields more (`listenerType`, `listenerId`, `callerPrincipalOrgID`). `docs/access-records.md` describes each for its reader.
+//! [`trellis_model::record`] has their names and what they mean for whoever reads a record.
 
 use std::{
     net::SocketAddr,
@@ -11,6 +10,7 @@ use std::{
 use trellis_model::{
     config::{ListenerProtocol, RulePriority},
     id::{ListenerId, RuleId, VpcId},
+    record::{LAYERS, PHASES},
 };
 
 use crate::json::Tags;
@@ -93,6 +93,9 @@ pub struct Record<'a> {
 
     /// What Trellis adds, in an object of its own.
     pub trellis: Additions<'a>,
+
+    /// A random number, by which subscriptions with sampling choose: all of them the same requests.
+    pub draw: u64,
 }
 
 impl Record<'_> {
@@ -132,6 +135,7 @@ impl Record<'_> {
             caller_organization: None,
             caller_certificate: None,
             trellis: Additions::default(),
+            draw: 0,
         }
     }
 }
@@ -301,6 +305,12 @@ pub struct Tls<'a> {
     pub cipher: &'static str,
     /// The server name that the client asked for, as sent.
     pub server_name: Option<&'a [u8]>,
+    /// Did the client resume an earlier session?
+    pub resumed: bool,
+    /// The group of the key exchange, `X25519`; absent where there was none.
+    pub group: Option<&'static str>,
+    /// The protocol that was agreed on, `h2` or `http/1.1`; absent where the client asked for none that we know.
+    pub alpn: Option<&'static str>,
 }
 
 /// Names in the caller's certificate.
@@ -323,20 +333,75 @@ pub struct CallerCertificate<'a> {
 pub struct Additions<'a> {
     /// Generation of the configuration under which the request was decided.
     pub generation: u64,
+    /// Fingerprint of that configuration.
+    pub configuration: Option<u64>,
     /// The rule that matched; the default rule has no priority.
     pub rule: Option<(RuleId, Option<RulePriority>)>,
-    /// Attempts made at targets.
-    pub attempts: u32,
-    /// What showed who the caller is; absent for anonymous callers.
-    pub identified_by: Option<IdentifiedBy>,
-    /// What is wrong with the signature or the token that was to show who the caller is; for operators, never sent to callers.
-    pub authentication_failure: Option<&'a str>,
-    /// The policy statement that decided, in the words of the authorizer; for operators, never sent to callers.
+    /// What the policies said, where one counts.
+    pub decision: Option<Decision>,
+    /// The policy layer that refused, a word of [`trellis_model::record::LAYERS`].
+    pub decided_layer: Option<&'static str>,
+    /// The policy statement that refused, in the words of the authorizer; for operators, never sent to callers.
     pub decided_by: Option<&'a str>,
-    /// What was wrong with the result of a function, or with its call; for operators, never sent to callers.
-    pub fault: Option<&'a str>,
+    /// The first statement of each layer that allowed the request, in the order of [`trellis_model::record::LAYERS`].
+    pub allowed_by: [Option<&'a str>; LAYERS.len()],
     /// What would have been decided if policies in audit were enforced and candidates active, where there are any.
     pub candidate: Option<CandidateDecision<'a>>,
+    /// What showed who the caller is; absent for anonymous callers.
+    pub identified_by: Option<IdentifiedBy>,
+    /// The subject of the token that showed it.
+    pub token_subject: Option<&'a str>,
+    /// What is wrong with the signature or the token that was to show who the caller is; for operators, never sent to callers.
+    pub authentication_failure: Option<&'a str>,
+    /// The trace that the request belongs to.
+    pub trace_id: Option<[u8; 16]>,
+    /// How long each phase took.
+    pub phases: Phases,
+    /// How the group's targets are chosen, and why this one was.
+    pub choice: Option<(&'static str, &'static str)>,
+    /// Attempts made at targets.
+    pub attempts: u32,
+    /// Those that came before the last one; the first eight are told.
+    pub failed_attempts: &'a [FailedAttempt],
+    /// Bytes to the targets over all attempts.
+    pub bytes_to_target: u64,
+    /// Bytes from the targets over all attempts.
+    pub bytes_from_target: u64,
+    /// What was wrong with the result of a function, or with its call; for operators, never sent to callers.
+    pub fault: Option<&'a str>,
+}
+
+/// What the policies said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Decision {
+    /// Every layer that counts allows the request.
+    Allow,
+    /// A statement denies it.
+    ExplicitDeny,
+    /// No statement allows it.
+    ImplicitDeny,
+    /// A policy could not be evaluated.
+    EvaluationFailed,
+}
+
+impl Decision {
+    /// Every decision, for tables and tests.
+    pub const ALL: [Self; 4] = [
+        Self::Allow,
+        Self::ExplicitDeny,
+        Self::ImplicitDeny,
+        Self::EvaluationFailed,
+    ];
+
+    /// As written in the record.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Allow => "Allow",
+            Self::ExplicitDeny => "ExplicitDeny",
+            Self::ImplicitDeny => "ImplicitDeny",
+            Self::EvaluationFailed => "EvaluationFailed",
+        }
+    }
 }
 
 /// What policies in audit and candidates would have decided.
@@ -346,4 +411,72 @@ pub struct CandidateDecision<'a> {
     pub denied: Option<AuthDeniedReason>,
     /// The statement that would have decided.
     pub decided_by: Option<&'a str>,
+}
+
+/// A part of a request's time. The positions are those of [`PHASES`], which says what they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Phase {
+    /// Before TLS.
+    Accept,
+    /// The handshake with the client.
+    Tls,
+    /// Finding the rule.
+    Match,
+    /// Finding out who is calling.
+    Authenticate,
+    /// Asking the policies.
+    Authorize,
+    /// Choosing a target and waiting for a place at it.
+    Queue,
+    /// Connecting to the target.
+    Connect,
+    /// Waiting for the target's answer.
+    FirstByte,
+    /// The answer.
+    Body,
+    /// Waiting before another attempt.
+    BackOff,
+}
+
+/// How long each phase of a request took.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Phases {
+    times: [Duration; PHASES.len()],
+    /// Which of them there were, a bit for each.
+    entered: u16,
+}
+
+impl Phases {
+    /// Adds to the time of a phase.
+    pub fn add(&mut self, phase: Phase, time: Duration) {
+        self.entered |= 1 << phase as u8;
+        if let Some(sum) = self.times.get_mut(phase as usize) {
+            *sum += time;
+        }
+    }
+
+    /// The phases that there were, by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, Duration)> {
+        let all = PHASES.iter().zip(self.times).enumerate();
+        all.filter(|(position, _)| self.entered & 1 << position != 0)
+            .map(|(_, ((name, _), time))| (*name, time))
+    }
+
+    /// Was there none?
+    pub fn is_empty(&self) -> bool {
+        self.entered == 0
+    }
+}
+
+/// An attempt that another one followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FailedAttempt {
+    /// The target.
+    pub target: Option<SocketAddr>,
+    /// Why it failed; none where the target answered.
+    pub failure: Option<FailureReason>,
+    /// What the target answered.
+    pub status: Option<u16>,
+    /// From its beginning to its end.
+    pub time: Duration,
 }

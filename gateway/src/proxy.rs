@@ -19,6 +19,7 @@ mod repeat;
 mod report;
 mod request;
 mod respond;
+mod stopwatch;
 mod tell;
 #[cfg(test)]
 mod tests;
@@ -186,7 +187,8 @@ impl ProxyHttp for Gateway {
         _error: Option<&Error>,
         exchange: &mut Exchange,
     ) {
-        report::record(session, exchange, &self.shared, &self.recorder);
+        let draw = self.dice.roll();
+        report::record(session, exchange, &self.shared, &self.recorder, draw);
     }
 
     /// Failures are in the record and the metrics; a log line per failed request would let any client fill a disk.

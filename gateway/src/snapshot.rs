@@ -283,6 +283,8 @@ pub struct Targets {
     pub connections: ConnectionPool,
     /// Bounds the requests that each of them has.
     pub pool: Option<Arc<Pool>>,
+    /// The algorithm that chooses among them, by name.
+    pub algorithm: &'static str,
     /// What the group's algorithm hashes.
     pub hash: Option<HashKey>,
     /// Cookies that keep clients at their targets.

@@ -30,7 +30,7 @@ pub use identities::{
     AttributeMatch, CertificateMatch, ClaimMatch, Evidence, IdentityProvider, Mapping,
     ProviderKeys, SubjectAttribute, TextMatch, TrustStore,
 };
-pub use logs::{AccessLogSubscription, LogDestination, LoggedResource};
+pub use logs::{AccessLogSubscription, LogDestination, LogLayout, LogShape, LoggedResource};
 pub use networks::{Attachment, ServiceAssociation, ServiceNetwork, Vpc, VpcAssociation};
 pub use principals::{AccessKey, Organization, Role, RoleAccessKey, Secret, User};
 pub use services::{

@@ -28,8 +28,9 @@ pub use self::{
     gateway::{Dns, Explain, Gateway, GatewayLimits, SessionKey, Upgrades},
     health::{BodyMatch, HealthCheck, Matcher, ProbeProtocol, ProbeVersion},
     network::{
-        AccessLogSubscription, Attachment, AuthPolicyMode, AuthType, LogDestination,
-        ServiceAssociation, ServiceNetwork, Vpc, VpcAssociation,
+        AccessLogSubscription, Attachment, AuthPolicyMode, AuthType, LogDestination, LogFormat,
+        LogMember, LogRedaction, LogSampling, ServiceAssociation, ServiceNetwork, Vpc,
+        VpcAssociation,
     },
     policy::Policy,
     principal::{

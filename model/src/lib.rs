@@ -16,5 +16,6 @@ pub mod load;
 pub mod name;
 pub mod problem;
 pub mod ranges;
+pub mod record;
 pub mod schema;
 pub mod spiffe;

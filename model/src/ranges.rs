@@ -13,6 +13,8 @@ pub type Lengths = RangeInclusive<usize>;
 pub const PORT: Range = 1..=65_535;
 /// Port of a health check: zero means the port on which the target receives traffic.
 pub const HEALTH_CHECK_PORT: Range = 0..=65_535;
+/// One in so many requests leaves an access record.
+pub const LOG_SAMPLING: Range = 1..=1_000_000;
 /// Rule priorities.
 pub const PRIORITY: Range = 1..=2000;
 /// Weights of target groups.

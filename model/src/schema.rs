@@ -44,7 +44,8 @@ fn simplify(schema: &mut Value) {
         Value::Object(object) => {
             without_null(object);
             object.retain(|keyword, value| match keyword.as_str() {
-                "format" => false,
+                // A member of documents of that name has an object here.
+                "format" => !value.is_string(),
                 "default" => !(value.is_null() || *value == json!([]) || *value == json!({})),
                 _ => true,
             });

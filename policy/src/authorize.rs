@@ -35,7 +35,7 @@ use crate::{
         ask::{Asker, CedarCaller},
     },
     compile::{Known, NetworkIndex, Policies, ServiceIndex},
-    decision::{Layer as LayerName, Permit, Refusal, RefusalKind},
+    decision::{Grounds, Layer as LayerName, Permit, Refusal, RefusalKind},
     facts::{Fact, Facts, Fingerprint},
     layer::{Answer, Layer, Slice},
     principal::{Caller, PrincipalIndex},
@@ -110,7 +110,7 @@ pub(crate) struct View {
 /// A decision that can be kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    Allow,
+    Allow(Grounds),
     Refuse(Refusal),
 }
 
@@ -120,7 +120,7 @@ impl Policies {
     /// An index that is not of these policies is refused.
     pub fn authorize(&self, request: &Request<'_>) -> Result<Permit, Refusal> {
         match self.verdict(request) {
-            Verdict::Allow => Ok(Permit::new(request.caller.clone())),
+            Verdict::Allow(grounds) => Ok(Permit::new(request.caller.clone(), grounds)),
             Verdict::Refuse(refusal) => Err(refusal),
         }
     }
@@ -137,7 +137,7 @@ impl Policies {
             Err(layer) => return failed(layer, request.action),
         };
         if !self.counts(LayerName::Network, request) && !self.counts(LayerName::Service, request) {
-            return Verdict::Allow;
+            return Verdict::Allow(Grounds::NONE);
         }
         let Ok(view) = self.view(request) else {
             return failed(LayerName::Network, request.action);
@@ -196,27 +196,43 @@ impl Policies {
             .map_or(&self.anonymous, |known| &known.cedar)
     }
 
+    /// Names of the statements on which a permit rests, by layer, for a request of this caller to this network and service.
+    pub fn allowing<'a>(
+        &'a self,
+        (network, service): (NetworkIndex, ServiceIndex),
+        caller: &'a Caller,
+        grounds: Grounds,
+    ) -> [Option<&'a str>; LayerName::ALL.len()] {
+        LayerName::ALL.map(|name| {
+            let position = grounds.position(name)?;
+            let layer = self.counted_of(name, (network, service), caller)?;
+            Some(&*layer.statements.get(position)?.name)
+        })
+    }
+
     /// The policies of a layer, when it counts.
     pub(crate) fn counted<'a>(
         &'a self,
         layer: LayerName,
         request: &Request<'a>,
     ) -> Option<&'a Arc<Layer>> {
+        self.counted_of(layer, (request.network, request.service), request.caller)
+    }
+
+    fn counted_of<'a>(
+        &'a self,
+        layer: LayerName,
+        (network, service): (NetworkIndex, ServiceIndex),
+        caller: &'a Caller,
+    ) -> Option<&'a Arc<Layer>> {
+        let network = self.networks.get(network.0 as usize)?.layer.as_ref();
+        let service = self.services.get(service.0 as usize)?.layer.as_ref();
         match layer {
-            LayerName::Network => self
-                .networks
-                .get(request.network.0 as usize)?
-                .layer
-                .as_ref(),
-            LayerName::Service => self
-                .services
-                .get(request.service.0 as usize)?
-                .layer
-                .as_ref(),
+            LayerName::Network => network,
+            LayerName::Service => service,
             LayerName::Identity | LayerName::Boundary | LayerName::Session => {
-                let consulted = self.counts(LayerName::Network, request)
-                    || self.counts(LayerName::Service, request);
-                let known = self.known(request.caller).filter(|_| consulted)?;
+                let consulted = network.is_some() || service.is_some();
+                let known = self.known(caller).filter(|_| consulted)?;
                 match layer {
                     LayerName::Boundary => known.boundary.as_ref(),
                     LayerName::Session => known.restriction.as_ref(),
@@ -295,7 +311,12 @@ impl Policies {
 
     fn conclude(&self, answers: &Answers, request: &Request<'_>) -> Verdict {
         let Some((layer, kind, statement)) = combine(answers) else {
-            return Verdict::Allow;
+            let allowing = answers
+                .iter()
+                .filter_map(|(layer, answer)| Some((*layer, answer.allowed?)));
+            return Verdict::Allow(allowing.fold(Grounds::NONE, |grounds, (layer, position)| {
+                grounds.with(layer, position)
+            }));
         };
         let statement = statement.and_then(|position| {
             let policies = self.counted(layer, request)?;
@@ -373,7 +394,7 @@ impl Policies {
             Some((name, layer.answer_by_authorizer(&asker, &env)))
         });
         match self.conclude(&answers.collect(), request) {
-            Verdict::Allow => Ok(()),
+            Verdict::Allow(_) => Ok(()),
             Verdict::Refuse(refusal) => Err(refusal),
         }
     }

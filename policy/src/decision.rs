@@ -11,16 +11,47 @@ use crate::{principal::Caller, request::Action};
 #[must_use = "a permit that is dropped forwards nothing"]
 pub struct Permit {
     caller: Caller,
+    grounds: Grounds,
 }
 
 impl Permit {
-    pub(crate) fn new(caller: Caller) -> Self {
-        Self { caller }
+    pub(crate) fn new(caller: Caller, grounds: Grounds) -> Self {
+        Self { caller, grounds }
+    }
+
+    /// Why it was made.
+    pub fn grounds(&self) -> Grounds {
+        self.grounds
     }
 
     /// Whom the permit is for.
     pub fn caller(&self) -> &Caller {
         &self.caller
+    }
+}
+
+/// Which statement of each counted layer allowed a request: the first one. [`crate::Policies::allowing`] has their names.
+///
+/// Small, because decisions are kept by the thousand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Grounds([u16; Layer::ALL.len()]);
+
+impl Grounds {
+    /// No layer counts.
+    pub const NONE: Self = Self([u16::MAX; Layer::ALL.len()]);
+
+    /// With the statement at this position of a layer.
+    pub(crate) fn with(mut self, layer: Layer, position: usize) -> Self {
+        if let Some(own) = self.0.get_mut(layer as usize) {
+            *own = u16::try_from(position).unwrap_or(u16::MAX);
+        }
+        self
+    }
+
+    /// The position of the statement of a layer.
+    pub(crate) fn position(self, layer: Layer) -> Option<usize> {
+        let position = self.0.get(layer as usize).copied()?;
+        (position != u16::MAX).then_some(usize::from(position))
     }
 }
 
@@ -60,6 +91,17 @@ impl Layer {
         }
     }
 
+    /// Its name in explanations and in the object `trellis` of access records; `authDeniedReason` knows only the first three.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Network => "Network",
+            Self::Service => "Service",
+            Self::Identity => "Identity",
+            Self::Boundary => "PermissionsBoundary",
+            Self::Session => "SessionPolicy",
+        }
+    }
+
     /// The policy of this layer in public texts: `network-based policy`.
     ///
     /// Source: VPC Lattice user guide, "Troubleshoot auth policies"; IAM user guide, "Troubleshoot access denied error messages",
@@ -75,16 +117,10 @@ impl Layer {
     }
 }
 
-/// For explanations. Access records know only the first three, `authDeniedReason`.
+/// For explanations.
 impl fmt::Display for Layer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Network => "Network",
-            Self::Service => "Service",
-            Self::Identity => "Identity",
-            Self::Boundary => "PermissionsBoundary",
-            Self::Session => "SessionPolicy",
-        })
+        f.write_str(self.name())
     }
 }
 

@@ -89,6 +89,8 @@ pub struct Identified {
     pub caller: Caller,
     /// How.
     pub by: Proof,
+    /// Whom the token speaks of, where that was how.
+    pub subject: Option<Arc<str>>,
 }
 
 impl Identified {
@@ -96,6 +98,7 @@ impl Identified {
     pub const ANONYMOUS: Self = Self {
         caller: Caller::Anonymous,
         by: Proof::None,
+        subject: None,
     };
 
     /// What a signature alone tells.
@@ -104,7 +107,11 @@ impl Identified {
             Caller::Anonymous => Proof::None,
             Caller::Principal(_) | Caller::Session(_) => Proof::Signature,
         };
-        Self { caller, by }
+        Self {
+            caller,
+            by,
+            subject: None,
+        }
     }
 }
 
@@ -320,7 +327,7 @@ impl Identities {
         origin: &Origin<'_>,
         now: SystemTime,
     ) -> Result<Identified, IdentityError> {
-        let token = self.by_token(headers, origin, now)?;
+        let (token, subject) = self.by_token(headers, origin, now)?.unzip();
         let mapped = [
             (token, Proof::Token),
             (origin.certified, Proof::Certificate),
@@ -337,7 +344,11 @@ impl Identities {
         };
         match mapped.find(|(given, _)| !given.is(&caller)) {
             Some((_, other)) => Err(IdentityError::Contradiction { one: by, other }),
-            None => Ok(Identified { caller, by }),
+            None => Ok(Identified {
+                subject: subject.flatten().filter(|_| by == Proof::Token),
+                caller,
+                by,
+            }),
         }
     }
 
@@ -377,7 +388,7 @@ impl Identities {
         })
     }
 
-    /// What a rule gives the request's token; none if it has none, or none that is meant for us.
+    /// What a rule gives the request's token, and whom that speaks of; none if it has none, or none that is meant for us.
     ///
     /// A `Bearer` authorization is ours where the account of the caller's VPC has a provider, and the application's elsewhere.
     ///
@@ -389,7 +400,7 @@ impl Identities {
         headers: &HeaderMap,
         origin: &Origin<'_>,
         now: SystemTime,
-    ) -> Result<Option<&Given>, IdentityError> {
+    ) -> Result<Option<ByToken<'_>>, IdentityError> {
         let provider = |issuer: IssuerIndex| self.providers.get(issuer.0);
         let ours = |issuer| provider(issuer).is_some_and(|of| of.account == *origin.account);
         if !self.accounts.contains(origin.account) {
@@ -401,7 +412,7 @@ impl Identities {
         let token = self.tokens.verify(token, ours, now)?;
         let rules = provider(token.issuer).map_or(&[][..], |of| &of.rules);
         match rules.iter().find(|rule| rule.fits(&token)) {
-            Some(rule) => Ok(Some(&rule.gives)),
+            Some(rule) => Ok(Some((&rule.gives, token.subject.clone()))),
             None => Err(IdentityError::NoMapping {
                 subject: crate::sigv4::quote(token.subject.as_deref().unwrap_or("-").as_bytes()),
             }),
@@ -415,11 +426,15 @@ impl Identities {
             Some(rule) => Identified {
                 caller: Caller::Principal(rule.principal),
                 by: Proof::Network,
+                subject: None,
             },
             None => Identified::ANONYMOUS,
         }
     }
 }
+
+/// What a token gives, and whom it speaks of.
+type ByToken<'i> = (&'i Given, Option<Arc<str>>);
 
 impl TokenRule {
     fn fits(&self, token: &VerifiedJwt) -> bool {

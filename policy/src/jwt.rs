@@ -62,7 +62,7 @@ pub struct VerifiedJwt {
     /// Who signed it.
     pub issuer: IssuerIndex,
     /// `sub`: whom it speaks of.
-    pub subject: Option<Box<str>>,
+    pub subject: Option<Arc<str>>,
     /// The audience for which it was accepted.
     pub audience: Box<str>,
     /// `exp`, in seconds after 1970, rounded down.

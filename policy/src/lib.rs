@@ -41,7 +41,7 @@ pub use bearers::BoundSession;
 pub use cache::Lookups;
 pub use cedar::SCHEMA as CEDAR_SCHEMA;
 pub use compile::{NetworkIndex, Policies, ServiceIndex, compile};
-pub use decision::{Layer, Permit, Refusal, RefusalKind};
+pub use decision::{Grounds, Layer, Permit, Refusal, RefusalKind};
 pub use explain::{Explanation, LayerExplanation, Nearest, Outcome, StatementExplanation};
 pub use identity::{Given, Identified, Identities, IdentityError, Origin, Proof, Testimony};
 pub use lint::lint;

@@ -22,7 +22,7 @@ impl Policies {
     /// where neither the network nor the service of the request has any.
     pub fn rehearse(&self, request: &Request<'_>) -> Option<Result<(), Refusal>> {
         match self.rehearsal(request)?.verdict(request) {
-            Verdict::Allow => Some(Ok(())),
+            Verdict::Allow(_) => Some(Ok(())),
             Verdict::Refuse(refusal) => Some(Err(refusal)),
         }
     }

@@ -193,8 +193,8 @@ impl Group {
     /// warms up or was tried, each target gets `k`, and with weights as many times `k` as its weight says.
     pub fn choose(&self, wanted: &Wanted<'_>) -> Result<Lease, NoTarget> {
         let roster = self.roster.load();
-        let live = roster.choose(&self.rotations, wanted).ok_or(NoTarget)?;
-        Ok(Lease::new(live, roster.membership.limits))
+        let (live, chosen) = roster.choose(&self.rotations, wanted).ok_or(NoTarget)?;
+        Ok(Lease::new(live, roster.membership.limits, chosen))
     }
 
     /// Counts how an attempt at a request ended. When that makes the target a suspect, somebody should call [`Self::tick`] soon.

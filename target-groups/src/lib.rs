@@ -36,5 +36,5 @@ pub use health::ProbeOutcome;
 pub use outliers::Outcome;
 pub use running::{Repeat, Request, Running};
 pub use status::{ReasonCode, StatusChange, TargetStatus, TargetView};
-pub use target::{Lease, TargetKey, Verdict};
+pub use target::{Chosen, Lease, TargetKey, Verdict};
 pub use weights::WeightedChoice;

@@ -160,15 +160,63 @@ fn grow(counter: &AtomicU32) -> u32 {
 pub struct Lease {
     live: Arc<Live>,
     limits: Limits,
+    chosen: Chosen,
+}
+
+/// Why a request got its target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Chosen {
+    /// Its cookie keeps it there.
+    Cookie,
+    /// By the hash of what the group hashes.
+    Hash,
+    /// The algorithm drew it out of all.
+    Draw,
+    /// The algorithm drew it in the preferred zone.
+    Near,
+    /// The algorithm drew it outside the preferred zone.
+    Far,
+    /// Too few targets are healthy, so all may be chosen.
+    FailOpen,
+}
+
+impl Chosen {
+    /// Every reason, for tables and tests.
+    pub const ALL: [Self; 6] = [
+        Self::Cookie,
+        Self::Hash,
+        Self::Draw,
+        Self::Near,
+        Self::Far,
+        Self::FailOpen,
+    ];
+
+    /// A word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Cookie => "COOKIE",
+            Self::Hash => "HASH",
+            Self::Draw => "DRAW",
+            Self::Near => "NEAR",
+            Self::Far => "FAR",
+            Self::FailOpen => "FAIL_OPEN",
+        }
+    }
 }
 
 impl Lease {
-    pub(crate) fn new(live: &Arc<Live>, limits: Limits) -> Self {
+    pub(crate) fn new(live: &Arc<Live>, limits: Limits, chosen: Chosen) -> Self {
         live.in_flight.fetch_add(1, Relaxed);
         Self {
             live: Arc::clone(live),
             limits,
+            chosen,
         }
+    }
+
+    /// Why this target.
+    pub fn chosen(&self) -> Chosen {
+        self.chosen
     }
 
     /// Where the request goes.

@@ -351,6 +351,7 @@ impl Gateway {
         );
         let mut times = BTreeMap::new();
         for record in &records {
+            record.check();
             *times
                 .entry(record.text("requestId").to_owned())
                 .or_insert(0) += 1;

@@ -31,6 +31,7 @@ mod gateway;
 mod message;
 mod raw;
 mod record;
+mod schema;
 mod setup;
 mod signer;
 mod target;

@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use crate::schema;
+
 /// One access record.
 #[derive(Debug, Clone)]
 pub struct Record(pub(crate) Value);
@@ -78,6 +80,25 @@ impl Record {
             Value::from(status)
         };
         self.has([("failureReason", reason.into()), ("responseCode", status)])
+    }
+
+    /// Checks what holds for every record: it is as the schema says, and its phases are its whole time.
+    #[track_caller]
+    pub(crate) fn check(&self) {
+        schema::check(&self.0);
+        let Some(phases) = self.field("trellis").get("phases") else {
+            return;
+        };
+        let phases = phases.as_object().expect("an object");
+        let before = ["accept", "tls"];
+        let of_request = phases
+            .iter()
+            .filter(|(name, _)| !before.contains(&name.as_str()));
+        let micros: u64 = of_request
+            .map(|(_, micros)| micros.as_u64().expect("a number"))
+            .sum();
+        let difference = self.number("duration").abs_diff(micros / 1000);
+        assert!(difference <= 1, "{micros} µs in phases of {:#}", self.0);
     }
 
     /// Is it the record of a request that failed?

@@ -5,7 +5,7 @@
 /// Kept as they are: printable ASCII other than `"` and `\`, and other valid UTF-8. Escaped: control characters (C0, DEL, C1),
 /// the line and paragraph separators, and the marks that reverse the direction of text, with which a viewer could be made to
 /// show something else than what is there. Bytes that are not UTF-8 become U+FFFD.
-pub(super) fn push_escaped(text: &[u8], out: &mut Vec<u8>) {
+pub(crate) fn push_escaped(text: &[u8], out: &mut Vec<u8>) {
     if is_plain(text) {
         out.extend_from_slice(text);
     } else {

@@ -8,7 +8,7 @@ const LENGTH: usize = 20;
 
 /// The text of the second that was asked for last.
 #[derive(Debug, Clone)]
-pub(super) struct Stamp {
+pub(crate) struct Stamp {
     second: u64,
     text: [u8; LENGTH],
 }
@@ -24,7 +24,7 @@ impl Default for Stamp {
 
 impl Stamp {
     /// The text of `time`, cut to the second. Times before 1970 and after 9999 are written as 1970.
-    pub(super) fn text(&mut self, time: SystemTime) -> &[u8; LENGTH] {
+    pub(crate) fn text(&mut self, time: SystemTime) -> &[u8; LENGTH] {
         let second = time
             .duration_since(UNIX_EPOCH)
             .map_or(0, |since| since.as_secs());

@@ -1,8 +1,12 @@
 //! The buffer of one worker: encoded lines, and for each run of them where it goes.
 
-use std::mem;
+use std::{mem, sync::Arc};
 
-use crate::{destination::Destinations, json::Encoder, record::Record};
+use crate::{
+    destination::{Destinations, Group},
+    record::Record,
+    shape::Encoder,
+};
 
 /// Encoded lines and where they go.
 #[derive(Debug, Default)]
@@ -16,7 +20,7 @@ pub(super) struct Lines {
 /// A run of lines for the same destinations.
 #[derive(Debug)]
 pub(super) struct Run {
-    pub(super) to: Destinations,
+    pub(super) to: Arc<Group>,
     /// End of the run in the buffer; it begins where the one before ends.
     pub(super) end: usize,
     pub(super) records: u64,
@@ -29,6 +33,22 @@ impl Lines {
     /// Bytes that count against the bound.
     fn size(&self) -> usize {
         self.bytes.len() + self.runs.len() * mem::size_of::<Run>()
+    }
+
+    /// Notes that the last line goes to `group`.
+    fn note(&mut self, group: &Arc<Group>) {
+        let end = self.bytes.len();
+        match self.runs.last_mut() {
+            Some(run) if Arc::ptr_eq(&run.to, group) => {
+                run.end = end;
+                run.records += 1;
+            }
+            _ => self.runs.push(Run {
+                to: Arc::clone(group),
+                end,
+                records: 1,
+            }),
+        }
     }
 
     /// Forgets everything but a reasonable amount of memory.
@@ -63,7 +83,7 @@ pub(super) struct Buffer {
 }
 
 impl Buffer {
-    /// Encodes `record` at the end, if with it the buffer stays within `limit` bytes.
+    /// Encodes `record` at the end, once in each shape that is wanted, if with it the buffer stays within `limit` bytes.
     pub(super) fn push(&mut self, to: &Destinations, record: &Record<'_>, limit: usize) -> Pushed {
         if self.closed {
             return Pushed::Closed;
@@ -72,23 +92,17 @@ impl Buffer {
         if before >= limit {
             return Pushed::Full;
         }
-        let start = self.lines.bytes.len();
-        self.encoder.encode(record, &mut self.lines.bytes);
-        let end = self.lines.bytes.len();
-        if self.lines.size() > limit {
-            self.lines.bytes.truncate(start);
-            return Pushed::Full;
-        }
-        match self.lines.runs.last_mut() {
-            Some(run) if run.to.same(to) => {
-                run.end = end;
-                run.records += 1;
+        for group in to.groups() {
+            let start = self.lines.bytes.len();
+            let bytes = &mut self.lines.bytes;
+            if !self.encoder.encode(record, &group.shape, bytes) {
+                continue;
             }
-            _ => self.lines.runs.push(Run {
-                to: to.clone(),
-                end,
-                records: 1,
-            }),
+            if self.lines.size() > limit {
+                self.lines.bytes.truncate(start);
+                return Pushed::Full;
+            }
+            self.lines.note(group);
         }
         if before < limit / 2 && self.lines.size() >= limit / 2 {
             Pushed::HalfFull

@@ -144,6 +144,7 @@ fn subscription(resource: LoggedResource, file: &Path) -> Arc<AccessLogSubscript
         ),
         resource,
         destination: LogDestination::File(file.to_owned()),
+        shape: trellis_model::config::LogShape::default(),
         place: Place::default(),
     })
 }

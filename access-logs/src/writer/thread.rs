@@ -239,7 +239,7 @@ impl Rounds {
         let mut records = 0;
         for run in &self.spare.runs {
             let lines = self.spare.bytes.get(start..run.end).unwrap_or_default();
-            for sink in run.to.sinks() {
+            for sink in &run.to.sinks {
                 self.shared
                     .count_dropped(sink.append(lines, run.records, limit));
             }

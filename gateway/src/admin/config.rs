@@ -11,17 +11,17 @@ mod discovery;
 mod functions;
 mod health;
 mod identities;
+mod logs;
 mod target_tls;
 
 use std::{sync::Arc, time::Duration};
 
 use serde_json::{Map, Value, json};
 use trellis_model::config::{
-    AccessLogSubscription, Action, AuthPolicyMode, AuthType, Case, ClientCertificateMode, Config,
-    DnsSettings, GatewaySettings, HeaderMatchKind, HttpMatch, Limits, Listener, ListenerProtocol,
-    LogDestination, LoggedResource, PathMatchKind, PolicyLanguage, PolicyText, ProtocolVersion,
-    Role, Service, ServiceNetwork, TargetGroup, TargetGroupType, TargetProtocol, Traffic, Upgrades,
-    User, Vpc,
+    Action, AuthPolicyMode, AuthType, Case, ClientCertificateMode, Config, DnsSettings,
+    GatewaySettings, HeaderMatchKind, HttpMatch, Limits, Listener, ListenerProtocol, PathMatchKind,
+    PolicyLanguage, PolicyText, ProtocolVersion, Role, Service, ServiceNetwork, TargetGroup,
+    TargetGroupType, TargetProtocol, Traffic, Upgrades, User, Vpc,
 };
 use trellis_model::name::DomainName;
 
@@ -55,7 +55,7 @@ pub fn redacted(config: &Config) -> Value {
             "mappings": list(&config.mappings, |mapping| identities::mapping(mapping, config)),
         },
         "organizations": organizations,
-        "accessLogSubscriptions": shared(&config.access_log_subscriptions, subscription),
+        "accessLogSubscriptions": shared(&config.access_log_subscriptions, logs::subscription),
     })
 }
 
@@ -356,21 +356,6 @@ fn role(role: &Role) -> Value {
             "sessionName": key.session_name,
         })),
         "tags": role.tags,
-    })
-}
-
-fn subscription(subscription: &AccessLogSubscription) -> Value {
-    json!({
-        "id": subscription.id.to_string(),
-        "arn": subscription.arn.as_str(),
-        "resourceIdentifier": match subscription.resource {
-            LoggedResource::ServiceNetwork(id) => id.to_string(),
-            LoggedResource::Service(id) => id.to_string(),
-        },
-        "destination": match &subscription.destination {
-            LogDestination::File(path) => json!({"file": path}),
-            LogDestination::Stdout => json!("stdout"),
-        },
     })
 }
 

@@ -212,12 +212,7 @@ fn group_status(parts: &[&Group], now: Instant) -> Option<GroupStatus> {
 
 /// An algorithm as documents name it.
 pub(crate) fn algorithm(of: &Algorithm) -> &'static str {
-    match of {
-        Algorithm::RoundRobin => "ROUND_ROBIN",
-        Algorithm::LeastRequest => "LEAST_REQUEST",
-        Algorithm::RandomTwoChoices => "RANDOM_TWO_CHOICES",
-        Algorithm::Maglev(_) => "MAGLEV",
-    }
+    of.as_str()
 }
 
 /// Adds the number of targets by group and status, zeros included, which groups fail open, and what outlier detection did.

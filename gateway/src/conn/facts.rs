@@ -36,6 +36,10 @@ pub struct Facts {
     pub client_header: HeaderValue,
     /// The port that the client connected to, `x-forwarded-port`.
     pub port_header: HeaderValue,
+    /// How long it took from the accepted connection to its first byte, and to shake hands.
+    opening: (Duration, Option<Duration>),
+    /// Has a request been told that?
+    opening_told: AtomicBool,
     cut: AtomicU8,
     malformed: AtomicBool,
     retired: AtomicBool,
@@ -80,6 +84,8 @@ impl Facts {
             opened,
             client_header: client_header(peer.ip()),
             port_header: HeaderValue::from(local.port()),
+            opening: (Duration::ZERO, None),
+            opening_told: AtomicBool::new(true),
             cut: AtomicU8::new(0),
             malformed: AtomicBool::new(false),
             retired: AtomicBool::new(false),
@@ -92,6 +98,22 @@ impl Facts {
         };
         facts.set_idle(Some(idle));
         facts
+    }
+
+    /// With the time that it took from the accepted connection to the beginning of TLS or of the first request, and that of TLS.
+    #[must_use]
+    pub fn opened_in(mut self, accept: Duration, tls: Option<Duration>) -> Self {
+        self.opening = (accept, tls);
+        self.opening_told = AtomicBool::new(false);
+        self
+    }
+
+    /// Those times, for the first request that asks.
+    pub fn take_opening(&self) -> Option<(Duration, Option<Duration>)> {
+        // Reading first spares later requests the write.
+        let first = !self.opening_told.load(Ordering::Relaxed)
+            && !self.opening_told.swap(true, Ordering::Relaxed);
+        first.then_some(self.opening)
     }
 
     /// From now on every read and write fails.

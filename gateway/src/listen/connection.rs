@@ -125,6 +125,7 @@ impl Admitted {
         };
         let terminator = encrypted.then(|| view.tls.clone());
         drop(snapshot);
+        let began = Instant::now();
         let (transport, tls) = match terminator {
             None => (Transport::Plain(stream), None),
             Some(terminator) => match handshake(stream, peer, &terminator, &shared).await {
@@ -133,7 +134,10 @@ impl Admitted {
             },
         };
         let http = tls.as_ref().map_or(Http::One, |tls| tls.http);
-        let facts = Arc::new(Facts::new(vpc, (peer, local), tls, opened, FIRST_IDLE));
+        let handshake = tls.is_some().then(|| began.elapsed());
+        let facts = Facts::new(vpc, (peer, local), tls, opened, FIRST_IDLE)
+            .opened_in(began.saturating_duration_since(opened), handshake);
+        let facts = Arc::new(facts);
         let (goaway, shutdown) = watch::channel(false);
         let conn = Box::new(Conn::new(transport, Arc::clone(&facts)));
         // By reference: a future that is moved into another is kept twice, and most connections are idle.

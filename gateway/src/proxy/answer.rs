@@ -10,7 +10,7 @@ use http::{HeaderValue, Method, header};
 use pingora_error::{Error, ErrorSource, Result};
 use pingora_http::ResponseHeader;
 use pingora_proxy::Session;
-use trellis_access_logs::record::FailureReason;
+use trellis_access_logs::record::{FailureReason, Phase};
 
 use super::{
     exchange::{Exchange, Stage},
@@ -163,6 +163,7 @@ impl Answer {
         exchange.stage = Stage::Answered {
             matched: exchange.matched(),
         };
+        exchange.stopwatch.enter(Phase::Body);
         let body = match self.text {
             Cow::Borrowed(text) => Bytes::from_static(text.as_bytes()),
             Cow::Owned(text) => Bytes::from(text),

@@ -7,12 +7,13 @@ mod rival;
 use pingora_core::protocols::http::client::HttpSession;
 use pingora_error::{Error, ErrorSource, ErrorType, Result};
 use pingora_proxy::Session;
+use trellis_access_logs::record::Phase;
 use trellis_target_groups::Lease;
 
 use super::{
     connections::{Connections, Destination},
     exchange::Exchange,
-    failure, request,
+    failure, report, request,
     upstream::Upstream,
 };
 use carrier::Carrier;
@@ -75,6 +76,8 @@ pub(super) async fn attempt(
         Err(error) => (Err(error), true),
         Ok(head) => {
             exchange.sent = Some(clock.began());
+            exchange.stopwatch.enter(Phase::FirstByte);
+            exchange.exchanged.0 += report::head_bytes(&head);
             exchange.reached = exchange.lease.as_ref().map(Lease::address);
             let carried = Carrier::new(connections, session, exchange, &mut route, clock)
                 .run(head, bodiless)

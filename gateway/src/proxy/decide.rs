@@ -7,6 +7,7 @@ use std::time::SystemTime;
 
 use http::{Method, Version};
 use pingora_http::RequestHeader;
+use trellis_access_logs::record::Phase;
 use trellis_model::config::{AuthType, ProtocolVersion};
 use trellis_policy::{
     self as policy, Caller, Given, Identified, Origin,
@@ -53,6 +54,7 @@ pub(super) fn decide_as(
 
     let matched = find(&request, &arrival)?;
     exchange.stage = Stage::Matched(matched);
+    exchange.stopwatch.enter(Phase::Authenticate);
     facts.set_idle(exchange.idle());
 
     let service = snapshot.service(matched.service).ok_or(Unmatched::Host)?;
@@ -65,14 +67,21 @@ pub(super) fn decide_as(
         ..arrival
     };
 
-    let Identified { caller, by } =
-        identify(&request, &arrival, matched).map_err(Halt::Unproven)?;
+    let Identified {
+        caller,
+        by,
+        subject,
+    } = identify(&request, &arrival, matched).map_err(Halt::Unproven)?;
     exchange.known_by = by;
+    exchange.token_subject = subject;
+    exchange.stopwatch.enter(Phase::Authorize);
     let caller = exchange.caller.insert(caller);
 
     exchange.candidate = rehearse(&request, &arrival, matched, caller);
     exchange.explanation = tell::explanation(&request, &arrival, matched, caller);
     let permit = authorize(&request, &arrival, matched, caller)?;
+    exchange.grounds = permit.grounds();
+    exchange.stopwatch.enter(Phase::Queue);
     exchange.stage = Stage::Permitted { matched, permit };
 
     match exchange.permitted_action() {

@@ -11,13 +11,13 @@ use http::{HeaderName, HeaderValue};
 use pingora_error::{Error, ErrorType, Result};
 use pingora_http::RequestHeader;
 use pingora_proxy::Session;
-use trellis_access_logs::record::{AuthDeniedReason, FailureReason, GrpcCode};
+use trellis_access_logs::record::{AuthDeniedReason, Decision, FailureReason, GrpcCode, Phase};
 use trellis_model::config::Traffic;
-use trellis_policy::{Caller, Permit, Principal, Proof, certificate::ClientCertificate};
+use trellis_policy::{Caller, Grounds, Permit, Principal, Proof, certificate::ClientCertificate};
 use trellis_routing::ServiceIndex;
 use trellis_target_groups::Lease;
 
-use super::{affinity::Affinity, repeat::Repeats};
+use super::{affinity::Affinity, repeat::Repeats, stopwatch::Stopwatch};
 use crate::{
     conn::{Facts, Standing},
     shared::Shared,
@@ -98,12 +98,16 @@ pub struct Exchange {
     session_texts: OnceLock<CallerTexts>,
     /// What showed that.
     pub known_by: Proof,
+    /// Whom the token speaks of that showed it.
+    pub token_subject: Option<Arc<str>>,
     /// What is wrong with the signature or the token that was to show it, for operators.
     pub unproven: Option<String>,
     /// What the client's certificate is worth to the service, where it asks for one and the client has one.
     pub standing: Option<Arc<Standing>>,
     /// How long it may take, and when it is tried again: as its rule says.
     pub traffic: Option<Arc<Traffic>>,
+    /// Where its time goes.
+    pub(super) stopwatch: Stopwatch,
     /// When all of it must be over, whenever the request itself ends.
     pub deadline: Option<Instant>,
     /// When the whole request had come.
@@ -118,6 +122,8 @@ pub struct Exchange {
     pub lease: Option<Lease>,
     /// The target, once something was sent there.
     pub reached: Option<SocketAddr>,
+    /// Bytes to targets, and from them.
+    pub exchanged: (u64, u64),
     /// When the request left for the target.
     pub sent: Option<Instant>,
     /// When the target's answer began.
@@ -132,8 +138,14 @@ pub struct Exchange {
     pub fault: Option<Box<str>>,
     /// Which layer refused it.
     pub denied: Option<AuthDeniedReason>,
-    /// Which statement decided, for operators.
+    /// What the policies said, where one counts.
+    pub decision: Option<Decision>,
+    /// Which layer refused it, by its own name.
+    pub decided_layer: Option<&'static str>,
+    /// Which statement refused it, for operators.
     pub decided_by: Option<String>,
+    /// Which statements allowed it.
+    pub grounds: Grounds,
     /// What policies in audit and candidates would have decided, where there are any.
     pub candidate: Option<Rehearsed>,
     /// What an admin who asked for it is told of the decision.
@@ -181,8 +193,9 @@ impl Exchange {
 
     /// A request whose head is being read.
     pub fn begin() -> Self {
+        let began = Instant::now();
         Self {
-            began: Instant::now(),
+            began,
             start: SystemTime::UNIX_EPOCH,
             stage: Stage::Received,
             snapshot: None,
@@ -192,9 +205,11 @@ impl Exchange {
             caller: None,
             session_texts: OnceLock::new(),
             known_by: Proof::None,
+            token_subject: None,
             unproven: None,
             standing: None,
             traffic: None,
+            stopwatch: Stopwatch::start(began),
             deadline: None,
             request_ended: None,
             repeats: Repeats::default(),
@@ -202,6 +217,7 @@ impl Exchange {
             affinity: Affinity::default(),
             lease: None,
             reached: None,
+            exchanged: (0, 0),
             sent: None,
             answered: None,
             concluded: None,
@@ -209,7 +225,10 @@ impl Exchange {
             failure: None,
             fault: None,
             denied: None,
+            decision: None,
+            decided_layer: None,
             decided_by: None,
+            grounds: Grounds::NONE,
             candidate: None,
             explanation: None,
             grpc: false,
@@ -230,6 +249,12 @@ impl Exchange {
         self.http2 = session.is_http2();
         if self.http2 {
             facts.begin_stream();
+        }
+        if let Some((accept, tls)) = facts.take_opening() {
+            self.stopwatch.add(Phase::Accept, accept);
+            if let Some(tls) = tls {
+                self.stopwatch.add(Phase::Tls, tls);
+            }
         }
         self.facts = Some(facts);
         self.snapshot = Some(shared.snapshot.load_full());

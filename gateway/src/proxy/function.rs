@@ -11,7 +11,7 @@ use http::{HeaderMap, Method, StatusCode, header};
 use pingora_error::{Error, ErrorSource, Result};
 use pingora_http::ResponseHeader;
 use pingora_proxy::Session;
-use trellis_access_logs::record::FailureReason;
+use trellis_access_logs::record::{FailureReason, Phase};
 use trellis_policy::Proof;
 use trellis_target_groups::function::{self, Caller, Certificate, EVENT_BYTES, Event};
 
@@ -135,13 +135,18 @@ async fn outcome(
         whole,
     };
     exchange.sent = Some(now);
+    exchange.stopwatch.enter(Phase::FirstByte);
+    exchange.exchanged.0 = event.len() as u64;
     let called = tokio::select! {
         called = client.call(function.call(), event, times, held) => called,
         // The call is dropped, and its connection with it: nobody waits for the answer.
         gone = gone(session) => return Err(gone),
     };
-    exchange.answered = Some(Instant::now());
+    exchange.answered = Some(exchange.stopwatch.enter(Phase::Body));
     drop(invocation);
+    if let Ok(reply) = &called {
+        exchange.exchanged.1 = reply.result.len() as u64;
+    }
     let answer = called.and_then(|reply| Ok(function::answer(&reply.result)?));
     Ok(answer.map_err(Failure::from))
 }

@@ -1,8 +1,8 @@
 //! Why a request goes no further than the gateway: for its answer, its record, and whoever asks `trellis explain`.
 
-use trellis_access_logs::record::{AuthDeniedReason, FailureReason};
+use trellis_access_logs::record::{AuthDeniedReason, Decision, FailureReason};
 use trellis_model::config::ProtocolVersion;
-use trellis_policy::{IdentityError, Layer, Refusal, sigv4::SignatureError};
+use trellis_policy::{IdentityError, Layer, Refusal, RefusalKind, sigv4::SignatureError};
 use trellis_routing::AuthorityError;
 
 use super::{answer::Answer, exchange::Exchange};
@@ -150,6 +150,12 @@ impl Halt {
             Self::Unproven(error) => exchange.unproven = Some(error.to_string()),
             Self::Denied { refusal, .. } => {
                 exchange.denied = Some(denied_reason(refusal.layer));
+                exchange.decided_layer = Some(refusal.layer.name());
+                exchange.decision = Some(match refusal.kind {
+                    RefusalKind::Explicit => Decision::ExplicitDeny,
+                    RefusalKind::Implicit => Decision::ImplicitDeny,
+                    RefusalKind::EvaluationFailed => Decision::EvaluationFailed,
+                });
                 exchange.decided_by = refusal.statement.as_ref().map(ToString::to_string);
             }
             _ => {}

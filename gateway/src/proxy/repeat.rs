@@ -9,8 +9,12 @@ use pingora_error::{Error, ErrorSource, ErrorType, Result};
 use pingora_http::ResponseHeader;
 use pingora_proxy::Session;
 use smallvec::SmallVec;
+use trellis_access_logs::{
+    json::MAX_ATTEMPTS,
+    record::{FailedAttempt, Phase},
+};
 use trellis_model::config::{RetryEvents, RetryPolicy};
-use trellis_target_groups::{Repeat, Request};
+use trellis_target_groups::{Lease, Repeat, Request};
 
 use super::{
     Dice,
@@ -41,6 +45,10 @@ pub struct Repeats {
     pub attempts: u32,
     /// A random number for a second attempt beside the present one.
     pub roll: u64,
+    /// The first of those that another one followed.
+    pub failed: Vec<FailedAttempt>,
+    /// The status of an answer that was taken for a failure.
+    refused: Option<u16>,
     /// Attempts that the retry policy allowed.
     allowed: u32,
     /// An answer was taken for a failure, and another attempt is allowed.
@@ -68,6 +76,7 @@ pub(super) async fn forward(
         exchange.repeats.roll = dice.roll();
         let to = take_target(dice, session, exchange, &mut tried).await?;
         exchange.repeats.attempts = exchange.repeats.attempts.saturating_add(1);
+        let began = exchange.stopwatch.enter(Phase::Connect);
         let Err(failure) = attempt(connections, to, session, exchange).await else {
             return Ok(());
         };
@@ -76,8 +85,11 @@ pub(super) async fn forward(
             if !answered {
                 report(&failure.error, session, exchange);
             }
+            exchange.note_failed(&failure.error, session, began);
             let wait = exchange.back_off(dice.roll());
+            exchange.stopwatch.enter(Phase::BackOff);
             pause(session, exchange, wait).await?;
+            exchange.stopwatch.enter(Phase::Queue);
             continue;
         }
         let again = may_repeat(&failure, session, exchange);
@@ -91,6 +103,8 @@ pub(super) async fn forward(
             }
             report(&failure.error, session, exchange);
         }
+        exchange.note_failed(&failure.error, session, began);
+        exchange.stopwatch.enter(Phase::Queue);
     }
 }
 
@@ -263,6 +277,21 @@ async fn pause(session: &mut Session, exchange: &Exchange, wait: Duration) -> Re
 }
 
 impl Exchange {
+    /// Notes an attempt that another one follows, for the record.
+    fn note_failed(&mut self, error: &Error, session: &mut Session, began: Instant) {
+        let status = self.repeats.refused.take();
+        if self.repeats.failed.len() >= MAX_ATTEMPTS {
+            return;
+        }
+        let failure = failure::classify(error, self, RequestBody::of(session)).1;
+        self.repeats.failed.push(FailedAttempt {
+            target: self.lease.as_ref().map(Lease::address),
+            failure: status.is_none().then_some(failure),
+            status,
+            time: began.elapsed(),
+        });
+    }
+
     /// The retry policy of the rule.
     fn retry_policy(&self) -> Option<&RetryPolicy> {
         self.traffic.as_ref()?.retry.as_ref()
@@ -280,6 +309,7 @@ impl Exchange {
         let wanted = policy.events.meets(RetryEvents::of_status(status) | grpc)
             || policy.statuses.contains(&status);
         self.repeats.granted = wanted && is_replayable(session) && self.allow_retry();
+        self.repeats.refused = self.repeats.granted.then_some(status);
         self.repeats.granted
     }
 

@@ -11,11 +11,11 @@ use pingora_proxy::Session;
 use trellis_access_logs::{
     Destinations, Recorder,
     record::{
-        Additions, CallerCertificate, CandidateDecision, FailureReason, GrpcCode, IdentifiedBy,
-        Protocol, Record, ResolvedUser, Tls,
+        Additions, CallerCertificate, CandidateDecision, Decision, FailureReason, GrpcCode,
+        IdentifiedBy, Protocol, Record, ResolvedUser, Tls,
     },
 };
-use trellis_policy::{Caller, Proof, certificate::ClientCertificate};
+use trellis_policy::{Caller, Grounds, Proof, certificate::ClientCertificate};
 
 use super::{
     answer::Answer,
@@ -30,12 +30,14 @@ pub(super) fn record(
     exchange: &mut Exchange,
     shared: &Arc<Shared>,
     recorder: &Recorder,
+    draw: u64,
 ) {
     let Some(facts) = exchange.facts.clone() else {
         return;
     };
     let head = session.req_header();
     let now = exchange.concluded.unwrap_or_else(Instant::now);
+    let phases = exchange.stopwatch.stop(now);
     let sent_status = session
         .response_written()
         .map(|response| response.status.as_u16());
@@ -56,6 +58,9 @@ pub(super) fn record(
     describe_head(&mut record, head);
     describe_place(&mut record, exchange);
     describe_caller(&mut record, exchange);
+    describe_course(&mut record, exchange);
+    record.trellis.phases = phases;
+    record.draw = draw;
     count(&record, exchange, shared);
     if let Some(destinations) = destinations(exchange) {
         recorder.record(destinations, &record);
@@ -199,11 +204,11 @@ fn describe_place<'a>(record: &mut Record<'a>, exchange: &'a Exchange) {
     record.trellis = Additions {
         generation: snapshot.map_or(0, |snapshot| snapshot.generation),
         rule: exchange.rule().map(|(_, rule)| (rule.id, rule.priority)),
-        attempts: exchange.repeats.attempts,
         identified_by: identified_by(exchange.known_by),
+        token_subject: exchange.token_subject.as_deref(),
         authentication_failure: exchange.unproven.as_deref(),
+        decided_layer: exchange.decided_layer,
         decided_by: exchange.decided_by.as_deref(),
-        fault: exchange.fault.as_deref(),
         candidate: exchange
             .candidate
             .as_ref()
@@ -211,7 +216,9 @@ fn describe_place<'a>(record: &mut Record<'a>, exchange: &'a Exchange) {
                 denied: candidate.denied,
                 decided_by: candidate.decided_by.as_deref(),
             }),
+        ..Additions::default()
     };
+    describe_permit(record, exchange);
     if let Some(view) = exchange.view() {
         record.source_vpc_arn = Some(view.vpc_arn.as_str());
         record.source_vpc_id = Some(&view.vpc);
@@ -230,6 +237,38 @@ fn describe_place<'a>(record: &mut Record<'a>, exchange: &'a Exchange) {
         record.destination_vpc_id = group.targets().map(|targets| &targets.vpc);
     }
     record.target = exchange.reached;
+}
+
+/// What the policies said, and which statements allowed the request.
+fn describe_permit<'a>(record: &mut Record<'a>, exchange: &'a Exchange) {
+    record.trellis.decision = exchange.decision;
+    let (Some(snapshot), Some(network), Some(service), Some(caller)) = (
+        &exchange.snapshot,
+        exchange.network(),
+        exchange.service(),
+        &exchange.caller,
+    ) else {
+        return;
+    };
+    if exchange.grounds != Grounds::NONE {
+        let place = (network.policy, service.policy);
+        record.trellis.decision = Some(Decision::Allow);
+        record.trellis.allowed_by = snapshot.policies.allowing(place, caller, exchange.grounds);
+    }
+}
+
+/// How the request fared on its way to targets.
+fn describe_course<'a>(record: &mut Record<'a>, exchange: &'a Exchange) {
+    let targets = exchange.group.as_ref().and_then(|group| group.targets());
+    let additions = &mut record.trellis;
+    additions.trace_id = exchange.trace_id().map(|id| *id.bytes());
+    additions.attempts = exchange.repeats.attempts;
+    additions.failed_attempts = &exchange.repeats.failed;
+    additions.choice = targets
+        .zip(exchange.lease.as_ref())
+        .map(|(targets, lease)| (targets.algorithm, lease.chosen().word()));
+    (additions.bytes_to_target, additions.bytes_from_target) = exchange.exchanged;
+    additions.fault = exchange.fault.as_deref();
 }
 
 fn describe_caller<'a>(record: &mut Record<'a>, exchange: &'a Exchange) {
@@ -281,11 +320,14 @@ fn describe_tls(tls: &Negotiated) -> Tls<'_> {
         version: tls.version,
         cipher: tls.cipher,
         server_name: Some(tls.server_name.as_bytes()),
+        resumed: tls.resumed,
+        group: tls.group,
+        alpn: tls.alpn,
     }
 }
 
 /// Size of a head as HTTP/1.1 would send it, which is what the record means also for HTTP/2.
-fn head_bytes(head: &RequestHeader) -> u64 {
+pub(super) fn head_bytes(head: &RequestHeader) -> u64 {
     let fields: usize = head
         .headers
         .iter()
@@ -294,7 +336,8 @@ fn head_bytes(head: &RequestHeader) -> u64 {
     (head.method.as_str().len() + head.raw_path().len() + 14 + fields) as u64
 }
 
-fn answer_bytes(head: &ResponseHeader) -> u64 {
+/// The same of an answer's head.
+pub(super) fn answer_bytes(head: &ResponseHeader) -> u64 {
     let fields: usize = head
         .headers
         .iter()

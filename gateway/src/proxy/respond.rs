@@ -10,6 +10,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version, header, resp
 use pingora_error::{Error, ErrorType, Result};
 use pingora_http::ResponseHeader;
 use smallvec::SmallVec;
+use trellis_access_logs::record::Phase;
 
 use super::{affinity, exchange::Exchange, outcome, request::REQUEST_ID, tell::EXPLAIN};
 use crate::h1;
@@ -59,9 +60,9 @@ pub(super) fn prepare_response(
         response.remove_header(&EXPLAIN);
         return Ok(());
     }
-    exchange
-        .answered
-        .get_or_insert_with(std::time::Instant::now);
+    if exchange.answered.is_none() {
+        exchange.answered = Some(exchange.stopwatch.enter(Phase::Body));
+    }
     exchange.status = Some(response.status.as_u16());
     exchange.see_grpc_status(&response.headers);
     let status = response.status.as_u16();

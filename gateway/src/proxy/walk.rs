@@ -248,6 +248,9 @@ fn connect(view: Option<&View>, supposed: &Supposed) -> Result<Facts, End> {
             } else {
                 Http::One
             },
+            resumed: false,
+            group: None,
+            alpn: None,
             client: show(view, name, supposed)?,
         }),
     };

@@ -6,12 +6,12 @@
 
 use std::{io, sync::Arc};
 
-use rustls::{ServerConfig, ServerConnection, server::Acceptor};
+use rustls::{HandshakeKind, ServerConfig, ServerConnection, server::Acceptor};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio_rustls::{LazyConfigAcceptor, server::TlsStream};
 
 use super::{
-    cipher::{cipher_name, version_name},
+    cipher::{cipher_name, group_name, version_name},
     client::{Client, Inquiry, Trust},
     parameters::{CertificateFor, Resumption, asking_config, canonical, server_config},
 };
@@ -129,6 +129,12 @@ pub struct Negotiated {
     pub cipher: &'static str,
     /// The agreed protocol.
     pub http: Http,
+    /// Did the client resume an earlier session?
+    pub resumed: bool,
+    /// The group of the key exchange.
+    pub group: Option<&'static str>,
+    /// The protocol that was agreed on by name.
+    pub alpn: Option<&'static str>,
     /// What came of asking for the client's certificate, where it was asked for.
     pub client: Option<Arc<Client>>,
 }
@@ -144,6 +150,15 @@ impl Negotiated {
             http: match connection.alpn_protocol() {
                 Some(b"h2") => Http::Two,
                 _ => Http::One,
+            },
+            resumed: connection.handshake_kind() == Some(HandshakeKind::Resumed),
+            group: connection
+                .negotiated_key_exchange_group()
+                .and_then(|group| group_name(group.name())),
+            alpn: match connection.alpn_protocol() {
+                Some(b"h2") => Some("h2"),
+                Some(b"http/1.1") => Some("http/1.1"),
+                _ => None,
             },
             client: client.map(Arc::new),
         }

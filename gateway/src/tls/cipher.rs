@@ -1,6 +1,6 @@
-//! Names of TLS versions and cipher suites as access records show them: OpenSSL's.
+//! Names of TLS versions, cipher suites and groups as access records show them: OpenSSL's.
 
-use rustls::{CipherSuite, ProtocolVersion};
+use rustls::{CipherSuite, NamedGroup, ProtocolVersion};
 
 /// The OpenSSL name of a cipher suite, `ECDHE-RSA-AES128-GCM-SHA256`; `-` for a suite that the gateway never negotiates.
 ///
@@ -26,5 +26,15 @@ pub fn version_name(version: ProtocolVersion) -> &'static str {
         ProtocolVersion::TLSv1_2 => "TLSv1.2",
         ProtocolVersion::TLSv1_3 => "TLSv1.3",
         _ => "-",
+    }
+}
+
+/// The name of a group of the key exchange, `X25519`; none for a group that the gateway never negotiates.
+pub(super) fn group_name(group: NamedGroup) -> Option<&'static str> {
+    match group {
+        NamedGroup::X25519 => Some("X25519"),
+        NamedGroup::secp256r1 => Some("P-256"),
+        NamedGroup::secp384r1 => Some("P-384"),
+        _ => None,
     }
 }

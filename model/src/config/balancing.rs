@@ -31,6 +31,18 @@ pub enum Algorithm {
     Maglev(HashKey),
 }
 
+impl Algorithm {
+    /// Its name in documents.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::RoundRobin => "ROUND_ROBIN",
+            Self::LeastRequest => "LEAST_REQUEST",
+            Self::RandomTwoChoices => "RANDOM_TWO_CHOICES",
+            Self::Maglev(_) => "MAGLEV",
+        }
+    }
+}
+
 /// What requests must have in common to get the same target.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HashKey {

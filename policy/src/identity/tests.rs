@@ -162,7 +162,7 @@ impl World {
         };
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(NOW);
         match self.identities.resolve(signed, &headers, &origin, now) {
-            Ok(Identified { caller, by }) => match self.policies.caller(&caller) {
+            Ok(Identified { caller, by, .. }) => match self.policies.caller(&caller) {
                 Some(principal) => {
                     let (_, name) = principal.arn.split_once("111122223333:").unwrap();
                     format!("{name} {by:?}")

@@ -5,6 +5,8 @@
 //!
 //! Spec: RFC 7515 §3.1, §4; RFC 7519 §4.1.
 
+use std::sync::Arc;
+
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Map, Number, Value};
 
@@ -38,7 +40,7 @@ pub(super) struct Token<'a> {
 #[derive(Debug)]
 pub(super) struct Claims {
     pub(super) issuer: Box<str>,
-    pub(super) subject: Option<Box<str>>,
+    pub(super) subject: Option<Arc<str>>,
     pub(super) audiences: Vec<Box<str>>,
     pub(super) expires: i64,
     pub(super) not_before: Option<i64>,

@@ -12,12 +12,12 @@ use std::sync::{
 use super::{
     Wanted,
     membership::Tables,
-    roster::{Roster, Tiers},
+    roster::{Eligible, Roster, Tiers},
     tier::{Place, Tier},
 };
 use crate::{
     hash::{self, Dice},
-    target::Live,
+    target::{Chosen, Live},
 };
 
 /// Most draws for one choice. Where nine of ten draws are taken back, all of them are once in five choices.
@@ -47,20 +47,40 @@ impl Rotations {
 
 impl Roster {
     /// The target for a request; `None` when there is none at all.
-    pub(super) fn choose(&self, rotations: &Rotations, wanted: &Wanted<'_>) -> Option<&Arc<Live>> {
+    pub(super) fn choose(
+        &self,
+        rotations: &Rotations,
+        wanted: &Wanted<'_>,
+    ) -> Option<(&Arc<Live>, Chosen)> {
         if let Some(live) = self.kept(wanted) {
-            return Some(live);
+            return Some((live, Chosen::Cookie));
         }
+        let (live, chosen) = self.found(rotations, wanted)?;
+        let chosen = match self.eligible {
+            Eligible::FailOpen => Chosen::FailOpen,
+            Eligible::All | Eligible::Ready(..) => chosen,
+        };
+        Some((live, chosen))
+    }
+
+    /// The target by hash or by the algorithm.
+    fn found(&self, rotations: &Rotations, wanted: &Wanted<'_>) -> Option<(&Arc<Live>, Chosen)> {
         let mut dice = Dice::new(wanted.random);
         let tables = self.membership.tables.as_ref();
         if let (Some(tables), Some(hash)) = (tables, wanted.hash) {
-            return self.hashed(tables, hash, wanted);
+            return Some((self.hashed(tables, hash, wanted)?, Chosen::Hash));
         }
         let (tier, other) = self.tiers.by(|| dice.roll());
         let first = self.drawn(tier, rotations, &mut dice, wanted)?;
-        unless_tried(first, wanted, other, |tier| {
+        let (live, tier) = unless_tried((first, tier), wanted, other, |tier| {
             self.drawn(tier, rotations, &mut dice, wanted)
-        })
+        });
+        let chosen = match tier.place() {
+            Place::Whole => Chosen::Draw,
+            Place::Near => Chosen::Near,
+            Place::Far => Chosen::Far,
+        };
+        Some((live, chosen))
     }
 
     /// The target that the client had before, while it may be chosen.
@@ -100,9 +120,10 @@ impl Roster {
         // The same for each hash, or its requests would have two targets.
         let (tier, other) = self.tiers.by(|| hash::mix(!hash));
         let first = self.hashed_in(tier, tables, hash, wanted)?;
-        unless_tried(first, wanted, other, |tier| {
+        let (live, _) = unless_tried((first, tier), wanted, other, |tier| {
             self.hashed_in(tier, tables, hash, wanted)
-        })
+        });
+        Some(live)
     }
 
     fn hashed_in(
@@ -138,20 +159,23 @@ impl Roster {
     }
 }
 
+/// A target and the tier that it was chosen in.
+type Found<'r> = (&'r Arc<Live>, &'r Tier);
+
 /// This target, or one of the other tier when it was tried: then all of its own tier were.
 fn unless_tried<'r>(
-    first: &'r Arc<Live>,
+    first: Found<'r>,
     wanted: &Wanted<'_>,
     other: Option<&'r Tier>,
     choose: impl FnOnce(&'r Tier) -> Option<&'r Arc<Live>>,
-) -> Option<&'r Arc<Live>> {
-    if !wanted.has_tried(first.key()) {
-        return Some(first);
+) -> Found<'r> {
+    if !wanted.has_tried(first.0.key()) {
+        return first;
     }
-    let second = other.and_then(choose);
+    let second = other.and_then(|tier| Some((choose(tier)?, tier)));
     second
-        .filter(|live| !wanted.has_tried(live.key()))
-        .or(Some(first))
+        .filter(|(live, _)| !wanted.has_tried(live.key()))
+        .unwrap_or(first)
 }
 
 impl Tiers {

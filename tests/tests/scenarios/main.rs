@@ -23,6 +23,7 @@ mod hostile;
 mod identities;
 mod pools;
 mod protocols;
+mod records;
 mod rehearsals;
 mod reloads;
 mod retries;

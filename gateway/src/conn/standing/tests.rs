@@ -59,6 +59,9 @@ impl World {
             version: "TLSv1.3",
             cipher: "-",
             http: Http::Two,
+            resumed: false,
+            group: None,
+            alpn: None,
             client,
         };
         connection(Some(tls))

@@ -23,7 +23,8 @@ use super::{
     rival::{self, Rival},
 };
 use crate::proxy::{
-    connections::Connections, exchange::Exchange, failure, outcome, respond, upstream::Event,
+    connections::Connections, exchange::Exchange, failure, outcome, report, respond,
+    upstream::Event,
 };
 
 /// Parts of an answer that are sent to the client in one go, if they are there already: mostly the head and a whole small body.
@@ -136,6 +137,7 @@ impl<'a> Carrier<'a> {
             (Ok(won), _) => {
                 self.route.upstream.abandon(false);
                 *self.route = won.route;
+                self.exchange.exchanged.0 += won.sent;
                 self.exchange.reached = Some(won.lease.address());
                 self.exchange.lease = Some(won.lease);
                 self.exchange.repeats.place = won.place;
@@ -168,6 +170,7 @@ impl<'a> Carrier<'a> {
         }
         if bodiless || self.request_done || kept.is_some() {
             let ends = bodiless || self.request_done;
+            self.exchange.exchanged.0 += kept.as_ref().map_or(0, Bytes::len) as u64;
             return self.route.upstream.send_body(kept, ends).await;
         }
         Ok(())
@@ -185,6 +188,7 @@ impl<'a> Carrier<'a> {
             // Read and thrown away, so that the client comes to read the answer.
             return Ok(());
         }
+        self.exchange.exchanged.0 += bytes.as_ref().map_or(0, Bytes::len) as u64;
         let sent = if upgraded {
             self.route.upstream.send_upgraded(bytes).await
         } else {
@@ -223,6 +227,7 @@ impl<'a> Carrier<'a> {
         if let HttpTask::Header(head, _) = &next
             && self.exchange.wants_again(self.session, head)
         {
+            self.exchange.exchanged.1 += report::answer_bytes(head);
             outcome::report_refused_answer(self.exchange, head);
             return Err(
                 Error::explain(failure::ANSWERED, "the answer is to be tried again").into_up(),
@@ -274,6 +279,7 @@ impl<'a> Carrier<'a> {
     fn prepare(&mut self, mut task: HttpTask) -> Result<HttpTask> {
         match &mut task {
             HttpTask::Header(head, ends) => {
+                self.exchange.exchanged.1 += report::answer_bytes(head);
                 self.exchange.announce_end(self.session);
                 respond::prepare_response(head, self.exchange)?;
                 if !head.status.is_informational() || head.status == StatusCode::SWITCHING_PROTOCOLS
@@ -286,11 +292,10 @@ impl<'a> Carrier<'a> {
                 self.exchange.see_grpc_status(trailers);
                 outcome::report_trailers(self.exchange);
             }
-            HttpTask::Trailer(None)
-            | HttpTask::Body(..)
-            | HttpTask::UpgradedBody(..)
-            | HttpTask::Done
-            | HttpTask::Failed(_) => {}
+            HttpTask::Body(bytes, _) | HttpTask::UpgradedBody(bytes, _) => {
+                self.exchange.exchanged.1 += bytes.as_ref().map_or(0, Bytes::len) as u64;
+            }
+            HttpTask::Trailer(None) | HttpTask::Done | HttpTask::Failed(_) => {}
         }
         Ok(task)
     }

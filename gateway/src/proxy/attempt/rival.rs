@@ -10,7 +10,8 @@ use super::{Clock, Route, connect};
 use crate::{
     pools::Place,
     proxy::{
-        connections::Connections, exchange::Exchange, forward, repeat, request, upstream::Event,
+        connections::Connections, exchange::Exchange, forward, repeat, report, request,
+        upstream::Event,
     },
 };
 
@@ -22,6 +23,8 @@ pub(super) struct Won {
     pub(super) route: Route,
     pub(super) lease: Lease,
     pub(super) place: Option<Place>,
+    /// Bytes to its target.
+    pub(super) sent: u64,
     pub(super) first: Event,
 }
 
@@ -60,6 +63,8 @@ pub(super) fn begin<'a>(
         let upstream = &mut route.upstream;
         let over_http2 = upstream.is_http2();
         let head = if over_http2 { http2 } else { http1 };
+        let body_bytes = body.as_ref().map_or(0, bytes::Bytes::len) as u64;
+        let sent = report::head_bytes(&head) + body_bytes;
         upstream.send_head(head, bodiless).await?;
         if !(bodiless && over_http2) {
             upstream.send_body(body, true).await?;
@@ -74,6 +79,7 @@ pub(super) fn begin<'a>(
             route,
             lease,
             place,
+            sent,
             first,
         })
     }))

@@ -81,6 +81,7 @@ pub(super) fn target_groups(
                 alarm: Arc::clone(around.registry.alarm()),
                 connections: group.connection_pool,
                 pool: around.registry.pool(group.id),
+                algorithm: group.balancing.algorithm.as_str(),
                 hash: match &group.balancing.algorithm {
                     Algorithm::Maglev(key) => Some(key.clone()),
                     Algorithm::RoundRobin
