@@ -31,10 +31,57 @@ pub struct Call {
 pub struct Answer {
     /// The status.
     pub status: StatusCode,
-    /// The body, XML. Where it holds credentials it is a secret.
+    /// What the body is.
+    pub content: Content,
+    /// The body. Where it holds credentials it is a secret.
     pub body: String,
+    /// The name of the error, for protocols that have it in a header.
+    pub error_type: Option<&'static str>,
+    /// Seconds after which the caller may try again.
+    pub retry_after: Option<u64>,
     /// What happened, for log and metrics.
     pub outcome: Outcome,
+}
+
+/// What a body is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Content {
+    /// XML, of the Query protocols.
+    Xml,
+    /// JSON, of the REST protocol.
+    Json,
+}
+
+impl Content {
+    /// Its media type.
+    pub fn media_type(self) -> &'static str {
+        match self {
+            Self::Xml => "text/xml",
+            Self::Json => "application/json",
+        }
+    }
+}
+
+impl Answer {
+    /// An answer in XML.
+    pub(crate) fn xml(status: StatusCode, body: String, outcome: Outcome) -> Self {
+        Self {
+            status,
+            content: Content::Xml,
+            body,
+            error_type: None,
+            retry_after: None,
+            outcome,
+        }
+    }
+
+    /// An answer in JSON.
+    pub(crate) fn json(status: StatusCode, body: String, outcome: Outcome) -> Self {
+        Self {
+            content: Content::Json,
+            ..Self::xml(status, body, outcome)
+        }
+    }
 }
 
 /// What happened to a call. Nothing in it is secret.

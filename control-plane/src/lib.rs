@@ -6,11 +6,21 @@
 //! snapshot from its beginning to its end.
 
 mod call;
+mod catalog;
+mod data_plane;
+mod files;
+mod front;
+pub mod lattice;
+mod plane;
 mod query;
 mod realm;
+mod resource;
 pub mod server;
+pub mod store;
 pub mod sts;
 mod xml;
 
-pub use call::{Answer, Call, Outcome};
+pub use call::{Answer, Call, Content, Outcome};
+pub use front::answer;
+pub use plane::{ControlPlane, Listener};
 pub use realm::{Believe, Disbelief, RANDOM_BYTES, Realm, Vouched};

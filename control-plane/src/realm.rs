@@ -19,6 +19,8 @@ pub struct Realm<'a> {
     pub believe: &'a Believe<'a>,
     /// Random bytes, drawn for this call alone: for an access key, its secret and a nonce.
     pub random: [u8; RANDOM_BYTES],
+    /// Draws a random number, for ids.
+    pub draw: &'a dyn Fn() -> u64,
 }
 
 /// From a token and the id of an account to what an identity provider of that account says, if it says so.

@@ -7,7 +7,7 @@ use std::{
     convert::Infallible, future::Future, io, net::SocketAddr, pin::pin, sync::Arc, time::SystemTime,
 };
 
-use http::{HeaderValue, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::{
     body::{Bytes, Incoming},
@@ -22,7 +22,7 @@ use tokio::{
     time,
 };
 
-use crate::{Answer, Call, sts};
+use crate::{Answer, Call, lattice};
 
 /// Bounds of the control address. Fixed: generous for SDKs, which ask once an hour per process.
 mod bounds {
@@ -133,7 +133,7 @@ async fn answer(
     let (head, body) = request.into_parts();
     let body = match read(body).await {
         Ok(body) => body,
-        Err(status) => return Ok(respond(status, String::new(), &id)),
+        Err(status) => return Ok(respond_empty(status, &id)),
     };
     let call = Call {
         method: head.method,
@@ -148,17 +148,17 @@ async fn answer(
     // Away from the reactor: a session policy takes a while to read.
     let ended = tokio::task::spawn_blocking(move || answerer(&call)).await;
     Ok(match ended {
-        Ok(Answer { status, body, .. }) => respond(status, body, &id),
+        Ok(answer) => respond(answer, &id),
         Err(error) => {
             tracing::error!(%error, "a call panicked");
-            respond(StatusCode::INTERNAL_SERVER_ERROR, String::new(), &id)
+            respond_empty(StatusCode::INTERNAL_SERVER_ERROR, &id)
         }
     })
 }
 
 /// The whole body, or the status that says why not.
 async fn read(body: Incoming) -> Result<Bytes, StatusCode> {
-    let whole = Limited::new(body, sts::MAX_BODY_BYTES).collect();
+    let whole = Limited::new(body, lattice::MAX_BODY_BYTES).collect();
     match time::timeout(bounds::BODY, whole).await {
         Ok(Ok(collected)) => Ok(collected.to_bytes()),
         Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
@@ -169,22 +169,39 @@ async fn read(body: Incoming) -> Result<Bytes, StatusCode> {
     }
 }
 
-fn respond(status: StatusCode, body: String, id: &str) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::from(body));
+fn respond_empty(status: StatusCode, id: &str) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::from(""));
     *response.status_mut() = status;
+    identify(response.headers_mut(), id);
+    // A body that was not read to its end leaves nothing to go on with.
+    let close = HeaderValue::from_static("close");
+    response.headers_mut().insert(header::CONNECTION, close);
+    response
+}
+
+fn respond(answer: Answer, id: &str) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::from(answer.body));
+    *response.status_mut() = answer.status;
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/xml"));
+    if answer.status != StatusCode::NO_CONTENT {
+        let media_type = HeaderValue::from_static(answer.content.media_type());
+        headers.insert(header::CONTENT_TYPE, media_type);
+    }
+    if let Some(name) = answer.error_type {
+        headers.insert("x-amzn-errortype", HeaderValue::from_static(name));
+    }
+    if let Some(seconds) = answer.retry_after {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    identify(headers, id);
+    response
+}
+
+/// What every answer says.
+fn identify(headers: &mut HeaderMap, id: &str) {
     // Credentials are nothing to keep on the way.
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     if let Ok(id) = HeaderValue::from_str(id) {
         headers.insert("x-amzn-requestid", id);
     }
-    // A body that was not read to its end leaves nothing to go on with.
-    if !(status.is_success()
-        || status == StatusCode::FORBIDDEN
-        || status == StatusCode::BAD_REQUEST)
-    {
-        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
-    }
-    response
 }

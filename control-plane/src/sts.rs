@@ -104,18 +104,15 @@ pub fn answer(call: &Call, realm: &Realm<'_>) -> Answer {
             Some(fault.reason.unwrap_or(fault.message)),
         ),
     };
-    Answer {
-        status,
-        body,
-        outcome: Outcome {
-            operation: trace.operation,
-            error,
-            caller: trace.caller,
-            role: trace.role,
-            session: trace.session,
-            reason,
-        },
-    }
+    let outcome = Outcome {
+        operation: trace.operation,
+        error,
+        caller: trace.caller,
+        role: trace.role,
+        session: trace.session,
+        reason,
+    };
+    Answer::xml(status, body, outcome)
 }
 
 fn perform(call: &Call, realm: &Realm<'_>, trace: &mut Trace) -> Result<String, Fault> {

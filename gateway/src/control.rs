@@ -1,4 +1,7 @@
-//! The control address: the security token service over whatever snapshot runs.
+//! The control address: the APIs of AWS that clients find there, over whatever snapshot runs.
+
+mod store;
+mod watch;
 
 use std::{
     io,
@@ -11,14 +14,19 @@ use ring::rand::{SecureRandom as _, SystemRandom};
 use serde_json::Value;
 use tokio::{runtime::Handle, sync::oneshot, task::JoinHandle};
 use trellis_control_plane::{
-    Answer, Call, Disbelief, RANDOM_BYTES, Realm, Vouched,
+    Answer, Call, ControlPlane, Disbelief, RANDOM_BYTES, Realm, Vouched,
+    lattice::{LiveTargets, Premises, Quotas, TargetHealth},
     server::{self, Answerer},
-    sts,
 };
+use trellis_model::id::TargetGroupId;
+use trellis_target_groups::TargetView;
 
 use trellis_policy::{Testimony, jwt::JwtError};
 
-use crate::{session_keys, shared::Shared, telemetry::events::CallAnswered};
+use crate::{registry::Registry, session_keys, shared::Shared, telemetry::events::CallAnswered};
+
+pub use store::open;
+pub use watch::StoreWatch;
 
 /// The listener of a running gateway.
 #[derive(Debug)]
@@ -35,10 +43,11 @@ impl Control {
         runtime: &Handle,
         shared: &Arc<Shared>,
         keys: &session_keys::Shared,
+        api: Api,
     ) -> io::Result<Self> {
         let address = listener.local_addr()?;
         let (stop, stopped) = oneshot::channel::<()>();
-        let answerer = answerer(Arc::clone(shared), Arc::clone(keys));
+        let answerer = answerer(Arc::clone(shared), Arc::clone(keys), api);
         let task = runtime.spawn(async move {
             // An error means that the owner is gone, which is a reason to stop as well.
             let stopping = async { drop(stopped.await) };
@@ -66,7 +75,34 @@ impl Control {
     }
 }
 
-fn answerer(shared: Arc<Shared>, keys: session_keys::Shared) -> Answerer {
+/// What the API of VPC Lattice is served from.
+#[derive(Debug, Clone)]
+pub struct Api {
+    /// All resources.
+    pub plane: Arc<ControlPlane>,
+    /// The live target groups.
+    pub registry: Arc<Registry>,
+    /// How many of everything an account may have.
+    pub quotas: Quotas,
+}
+
+impl LiveTargets for Registry {
+    fn targets(&self, group: TargetGroupId) -> Vec<(String, Option<u16>, TargetHealth)> {
+        let live = self.group(group).into_iter();
+        let retired = self.retired().into_iter();
+        let groups = live.chain(retired.filter(|retired| retired.id() == group));
+        let health = |target: TargetView| {
+            let health = TargetHealth {
+                status: target.status.as_str(),
+                reason: target.reason.map(trellis_target_groups::ReasonCode::as_str),
+            };
+            (target.id.to_string(), Some(target.port()), health)
+        };
+        groups.flat_map(|group| group.view()).map(health).collect()
+    }
+}
+
+fn answerer(shared: Arc<Shared>, keys: session_keys::Shared, api: Api) -> Answerer {
     Arc::new(move |call| {
         let began = Instant::now();
         let snapshot = shared.snapshot.load_full();
@@ -85,11 +121,25 @@ fn answerer(shared: Arc<Shared>, keys: session_keys::Shared) -> Answerer {
                 vouched(testimony.map_err(disbelieved)?)
             },
             random,
+            draw: &draw,
         };
-        let answer = sts::answer(call, &realm);
+        let premises = Premises {
+            plane: &api.plane,
+            live: &*api.registry,
+            quotas: &api.quotas,
+            auth_policy_bytes: snapshot.limits.auth_policy_bytes,
+        };
+        let answer = trellis_control_plane::answer(call, &realm, Some(premises));
         tell(&shared, call, &answer, began);
         answer
     })
+}
+
+/// A random number for an id. Where the system has none left, ids differ by their time alone; one that is taken is drawn again.
+fn draw() -> u64 {
+    let mut bytes = [0; 8];
+    let _ = SystemRandom::new().fill(&mut bytes);
+    u64::from_le_bytes(bytes)
 }
 
 fn disbelieved(error: JwtError) -> Disbelief {

@@ -22,6 +22,7 @@ use std::{
 
 use arc_swap::ArcSwap;
 use trellis_access_logs::{Settings, Writer};
+use trellis_control_plane::{ControlPlane, lattice::Quotas};
 use trellis_model::{
     config::{Config, Limits, LogDestination},
     load::Loaded,
@@ -31,7 +32,7 @@ use trellis_model::{
 use self::plan::{Foundation, Plan, Running, Terms};
 
 use crate::{
-    control::Control,
+    control::{Api, Control},
     discovery, dns, functions,
     listen::{Listeners, Prepared, Worker},
     registry::{self, Registry},
@@ -124,6 +125,7 @@ impl Server {
             roots,
             admin,
             control,
+            plane,
         } = foundation;
 
         let writer = Arc::new(Writer::start(
@@ -166,12 +168,11 @@ impl Server {
             Arc::new(config),
         ));
         let background = Background::start(admin, &state, &registry, &shared.telemetry, seed)?;
-        let control = control
-            .map(|listener| {
-                let keys = terms.keychain.shared();
-                Control::start(listener, background.runtime(), &shared, keys)
-            })
-            .transpose()?;
+        let start = |(listener, plane)| {
+            let api = new_api(plane, &state.config(), &registry);
+            terms.serve(listener, background.runtime(), &shared, api)
+        };
+        let control = control.zip(plane).map(start).transpose()?;
         collect(&shared);
         let mut server = Self {
             locator,
@@ -482,6 +483,16 @@ fn new_registry(telemetry: &Arc<Telemetry>) -> Registry {
     Registry::new(Arc::new(move |event| {
         telemetry.emit(&TargetStatusChanged(event));
     }))
+}
+
+/// What the API of VPC Lattice is served from, with what the files declare.
+fn new_api(plane: Arc<ControlPlane>, files: &Config, registry: &Arc<Registry>) -> Api {
+    plane.declare(files, SystemTime::now());
+    Api {
+        plane,
+        registry: Arc::clone(registry),
+        quotas: Quotas::default(),
+    }
 }
 
 fn start_workers(count: usize, limits: &Limits, shared: &Arc<Shared>) -> io::Result<Vec<Worker>> {

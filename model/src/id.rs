@@ -2,13 +2,15 @@
 //!
 //! Trellis makes every id as `0` and sixteen lower-case hex digits, which satisfies every pattern of the VPC Lattice API, the
 //! strictly hexadecimal ones included. The sixteen digits are a 64-bit number, so an id is `Copy` and compares in one instruction.
-//! Ids are derived, not drawn: the same account, region, type and name give the same id on every node and after every restart.
+//! Ids of what files declare are derived, not drawn: the same account, region, type and name give the same id on every node and
+//! after every restart. What is created through the API gets a number of the control plane's, in the order of creation.
 
 #[cfg(test)]
 mod tests;
 
 use std::{fmt, str::FromStr};
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use sha2::{Digest, Sha256};
 
 use crate::name::{AccountId, Region};
@@ -67,6 +69,11 @@ macro_rules! ids {
                 Self(derive(account, region, $prefix, parts))
             }
 
+            /// The id with this number.
+            pub fn from_number(number: u64) -> Self {
+                Self(number)
+            }
+
             /// The number behind the id, which tells resources of a type apart as the id does.
             pub fn number(self) -> u64 {
                 self.0
@@ -100,6 +107,19 @@ macro_rules! ids {
                     .ok_or_else(|| IdError { text: text.to_owned(), prefix: $prefix })
             }
         }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+                text.parse().map_err(de::Error::custom)
+            }
+        }
     )*};
 }
 
@@ -120,6 +140,16 @@ ids! {
     ServiceAssociationId = "snsa-";
     /// Id of an access log subscription.
     AccessLogSubscriptionId = "als-";
+    /// Id of a resource gateway.
+    ResourceGatewayId = "rgw-";
+    /// Id of a resource configuration.
+    ResourceConfigurationId = "rcfg-";
+    /// Id of the association of a resource configuration with a service network.
+    ResourceAssociationId = "snra-";
+    /// Id of the association of a resource configuration with a VPC endpoint.
+    ResourceEndpointAssociationId = "rea-";
+    /// Id of the verification of a domain.
+    DomainVerificationId = "dv-";
 }
 
 /// Id of a VPC: `vpc-` and 8 or 17 hex digits. The user may give it (to keep the id a VPC has on AWS), hence a text.
@@ -156,6 +186,19 @@ impl FromStr for VpcId {
                 prefix: "vpc-",
             })
         }
+    }
+}
+
+impl Serialize for VpcId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for VpcId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        text.parse().map_err(de::Error::custom)
     }
 }
 

@@ -66,7 +66,8 @@ pub enum CallLayer {
 }
 
 impl CallLayer {
-    fn noun(self) -> &'static str {
+    /// What AWS calls such a policy: `identity-based policy`.
+    pub fn noun(self) -> &'static str {
         match self {
             Self::Trust => "trust policy",
             Self::Identity => "identity-based policy",

@@ -83,6 +83,27 @@ pub struct Policies {
     warnings: Vec<Problem>,
 }
 
+/// Checks an auth policy in IAM JSON, for a service network or a service: what it returns in the good case would be compiled.
+///
+/// # Errors
+///
+/// Every problem of the policy, as a text without a place.
+pub fn check_auth_policy(text: &str) -> Result<(), Vec<String>> {
+    let policy = PolicyText {
+        language: PolicyLanguage::Iam,
+        text: text.into(),
+        place: Place::default(),
+    };
+    let mut compiler = Compiler::default();
+    compiler.layer(Attached::ToResource, std::slice::from_ref(&policy));
+    let wrong = compiler
+        .problems
+        .iter()
+        .filter(|problem| problem.severity == Severity::Error);
+    let wrong: Vec<String> = wrong.map(ToString::to_string).collect();
+    if wrong.is_empty() { Ok(()) } else { Err(wrong) }
+}
+
 /// Compiles the principals and policies of a configuration, or reports every problem of every policy.
 pub fn compile(config: &Config) -> Result<Policies, Problems> {
     let ours = |error: CedarError| {

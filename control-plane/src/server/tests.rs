@@ -27,24 +27,22 @@ impl Served {
         let answerer: Answerer = Arc::new(|call| {
             assert_ne!(&*call.path, "/panic");
             let query = call.query.as_deref().unwrap_or("-");
-            Answer {
-                status: StatusCode::OK,
-                body: format!(
-                    "{} {} {query} {} {}",
-                    call.method,
-                    call.path,
-                    call.body.len(),
-                    call.source
-                ),
-                outcome: Outcome {
-                    operation: None,
-                    error: None,
-                    caller: None,
-                    role: None,
-                    session: None,
-                    reason: None,
-                },
-            }
+            let body = format!(
+                "{} {} {query} {} {}",
+                call.method,
+                call.path,
+                call.body.len(),
+                call.source
+            );
+            let outcome = Outcome {
+                operation: None,
+                error: None,
+                caller: None,
+                role: None,
+                session: None,
+                reason: None,
+            };
+            Answer::xml(StatusCode::OK, body, outcome)
         });
         let stopping = async { drop(stopped.await) };
         Self {
@@ -108,7 +106,7 @@ async fn a_call_arrives_whole_and_its_answer_has_an_id() {
 #[tokio::test(start_paused = true)]
 async fn what_is_too_large_late_or_malformed_is_refused_and_others_are_served() {
     let served = Served::start();
-    let large = sts::MAX_BODY_BYTES + 1;
+    let large = lattice::MAX_BODY_BYTES + 1;
     for (request, told) in [
         (post("/", large, &"x".repeat(large)), "HTTP/1.1 413 "),
         // Announced and never sent.

@@ -259,6 +259,7 @@ fn ask_with(call: &Call, keys: &SealingKeys) -> Answer {
             region: &WORLD.config.region,
             believe: &believe,
             random,
+            draw: &|| 7,
         },
     )
 }

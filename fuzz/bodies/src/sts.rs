@@ -92,6 +92,7 @@ pub(crate) fn call(data: &[u8]) {
         region: &service.region,
         believe: &believe,
         random: [7; RANDOM_BYTES],
+        draw: &|| 7,
     };
     let answer = answer(&call, &realm);
     let outcome = &answer.outcome;

@@ -8,7 +8,9 @@ use std::{
     time::SystemTime,
 };
 
+use tokio::runtime::Handle;
 use trellis_access_logs::writer;
+use trellis_control_plane::ControlPlane;
 use trellis_model::{
     config::{Config, GatewaySettings, LogDestination},
     problem::{Place, Problem, Problems},
@@ -16,12 +18,14 @@ use trellis_model::{
 
 use crate::{
     check,
+    control::{self, StoreWatch},
     discovery::Discoverer,
     dns,
     jwks::{Pace, PublishedKeys},
     listen::{self, Prepared},
     reason::{Chain, reason},
     session_keys::{self, Keychain},
+    shared::Shared,
     snapshot::{self, Compiled, TlsTerms},
     telemetry::{Telemetry, events::ListenerFailed},
     tls::{
@@ -58,6 +62,19 @@ pub(super) struct Terms {
     pub(super) discoverer: Discoverer,
 }
 
+impl Terms {
+    /// Serves calls of the control address, with the keys of session tokens.
+    pub(super) fn serve(
+        &self,
+        listener: TcpListener,
+        runtime: &Handle,
+        shared: &Arc<Shared>,
+        api: control::Api,
+    ) -> io::Result<control::Control> {
+        control::Control::start(listener, runtime, shared, self.keychain.shared(), api)
+    }
+}
+
 /// What a gateway has from its start to its end.
 pub(super) struct Foundation {
     pub(super) terms: Terms,
@@ -65,13 +82,15 @@ pub(super) struct Foundation {
     pub(super) roots: String,
     pub(super) admin: Option<TcpListener>,
     pub(super) control: Option<TcpListener>,
+    /// What the control plane knows, where there is one.
+    pub(super) plane: Option<Arc<ControlPlane>>,
 }
 
 /// The foundation and the first plan.
 pub(super) fn first(
     config: &Config,
     mut warnings: Problems,
-    around: (usize, &Telemetry),
+    around: (usize, &Arc<Telemetry>),
 ) -> Result<(Foundation, Plan), Problems> {
     let ca = open_ca(config);
     let bind_at = |address: Option<SocketAddr>, setting| {
@@ -83,19 +102,31 @@ pub(super) fn first(
         let told = terms.tls.ca.warnings().iter();
         warnings
             .extend(told.map(|text| Problem::warning(setting("gateway.dataDir"), text.as_str())));
-        plan(config, warnings, terms, &Running::default(), around)
+        plan(
+            config,
+            warnings,
+            terms,
+            &Running::default(),
+            (around.0, around.1),
+        )
     } else {
         // Without a CA there is no plan; what is wrong besides is looked for all the same.
         warnings.extend(check::check(config));
         Err(warnings)
     };
-    let (((terms, roots), (admin, control)), plan) = both(both(ca, both(admin, control)), planned)?;
+    // The folder is there by now, unless there was no making it.
+    let plane = config.gateway.control.map(|_| open_plane(config, around.1));
+    let plane = plane.transpose();
+    let sockets = both(admin, control);
+    let ((((terms, roots), plane), (admin, control)), plan) =
+        both(both(both(ca, plane), sockets), planned)?;
     Ok((
         Foundation {
             terms,
             roots,
             admin,
             control,
+            plane,
         },
         plan,
     ))
@@ -283,6 +314,18 @@ fn open_ca(config: &Config) -> Result<(Terms, String), Problems> {
         },
         path.to_string_lossy().into_owned(),
     ))
+}
+
+/// The store of the control plane in the data folder.
+fn open_plane(config: &Config, telemetry: &Arc<Telemetry>) -> Result<Arc<ControlPlane>, Problems> {
+    let listener = Arc::new(StoreWatch::new(Arc::clone(telemetry)));
+    let opened = control::open(&config.gateway.data_dir, &config.region, listener);
+    opened.map(Arc::new).map_err(|error| {
+        let problem = Problem::error(setting("gateway.dataDir"), Chain(&error).to_string());
+        Problems::from_iter([problem.hint(
+            "the store of the control plane must be this gateway's alone; without `gateway.control` it is not opened",
+        )])
+    })
 }
 
 fn bind(address: SocketAddr, path: &str) -> Result<TcpListener, Problems> {

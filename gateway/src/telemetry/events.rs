@@ -21,7 +21,7 @@ pub use connections::{
     AcceptFailed, ConnectionRefused, Handshake, ListenerClosed, ListenerFailed, ListenerOpened,
     Refused,
 };
-pub use control::CallAnswered;
+pub use control::{CallAnswered, StoreEntryUnreadable, StoreFailed};
 pub use discovery::{AddressesRefused, DiscoveryFailed, TargetsDiscovered, TargetsGone};
 pub use dns::{DnsFailed, DnsOutcome, DnsQuery};
 pub use identities::{IdentityKeysFailed, IdentityKeysLoaded, IdentityKeysMissed};

@@ -372,7 +372,14 @@ pub const IDENTITY_KEY_EARLY_LOADS: Metric = counter(
 pub const CONTROL_CALLS: Metric = counter(
     "gateway_control_calls_total",
     &["operation", "error"],
-    "Calls of the security token service, by operation (other: one that does not exist) and code of the error (none: answered).",
+    "Calls of the control address, by operation (other: one that does not exist) and code of the error (none: answered).",
+);
+
+/// Trouble with the store of the control plane.
+pub const STORE_FAILURES: Metric = counter(
+    "gateway_control_store_failures_total",
+    &["part"],
+    "Failures to read the control plane's store: an entry that was left out, or the store as a whole.",
 );
 
 /// Targets by status.
@@ -583,7 +590,7 @@ pub const PROCESS_START: Metric = gauge(
 );
 
 /// All of them, in the order of the documentation.
-pub const ALL: [Metric; 69] = [
+pub const ALL: [Metric; 70] = [
     REQUESTS,
     REQUEST_DURATION,
     REQUEST_FAILURES,
@@ -624,6 +631,7 @@ pub const ALL: [Metric; 69] = [
     IDENTITY_KEY_LOADS,
     IDENTITY_KEY_EARLY_LOADS,
     CONTROL_CALLS,
+    STORE_FAILURES,
     TARGETS,
     TARGET_GROUP_FAILING_OPEN,
     TARGETS_EJECTED,

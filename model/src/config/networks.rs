@@ -33,6 +33,21 @@ pub struct Vpc {
     pub resolvers: Arc<[SocketAddr]>,
     /// The ways in which the gateway touches it.
     pub attachments: Vec<Attachment>,
+    /// Where instances and load balancers live, by id or ARN.
+    pub address_book: BTreeMap<Box<str>, IpAddr>,
+}
+
+impl Vpc {
+    /// May something in the VPC have this address? The loopback network is always allowed, for demos and tests on one machine;
+    /// addresses that no single machine has never are.
+    pub fn may_hold(&self, address: IpAddr) -> bool {
+        let broadcast = matches!(address, IpAddr::V4(v4) if v4.is_broadcast());
+        let of_one_machine = !address.is_unspecified() && !address.is_multicast() && !broadcast;
+        let inside = self.cidrs.is_empty()
+            || address.is_loopback()
+            || self.cidrs.iter().any(|cidr| cidr.contains(&address));
+        of_one_machine && inside
+    }
 }
 
 /// One way in which the gateway touches a VPC. The attachment, and nothing the client sends, decides the caller's VPC.

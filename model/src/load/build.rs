@@ -128,14 +128,15 @@ impl<'a> Builder<'a> {
     }
 
     fn config(&mut self) -> Config {
-        let gateway = self.gateway();
+        let mut gateway = self.gateway();
         self.auth_policy_bytes = gateway.limits.auth_policy_bytes;
         self.zone.clone_from(&gateway.zone);
         self.resolvers = Arc::clone(&gateway.discovery.resolvers);
         let (vpcs, address_books) = self.build_vpcs();
         let target_groups = self.build_target_groups(&vpcs, &address_books);
         let trust_stores = self.build_trust_stores();
-        let function_groups = self.build_function_groups();
+        let (function_groups, functions) = self.build_function_groups();
+        gateway.functions = functions;
         let services = self.build_services(&trust_stores);
         let service_networks = self.build_networks(&services);
         let (users, roles) = self.build_principals();

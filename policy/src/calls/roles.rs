@@ -163,6 +163,33 @@ impl CallPolicies {
         }
     }
 
+    /// May a principal do this with a resource of its own account, as its own policies and their limits have it? Each of them must
+    /// allow it, and none deny.
+    pub fn may_call(
+        &self,
+        principal: &Principal,
+        session_policies: &[Box<str>],
+        (action, resource): (&str, &str),
+        context: &CallContext,
+    ) -> Result<(), CallRefusal> {
+        let action = action.to_ascii_lowercase();
+        let call = Call {
+            action: &action,
+            resource,
+            context,
+        };
+        let own = self.own(principal, session_policies, call);
+        let denied = own.iter().find(|(_, said)| *said == Said::Denied);
+        let missing = || own.iter().find(|(_, said)| *said == Said::Nothing);
+        match denied.or_else(missing) {
+            Some((by, said)) => Err(CallRefusal {
+                by: *by,
+                explicit: *said == Said::Denied,
+            }),
+            None => Ok(()),
+        }
+    }
+
     /// What the caller's own policies and their limits say.
     fn own(
         &self,

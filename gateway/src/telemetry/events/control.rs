@@ -2,7 +2,7 @@
 
 use std::{net::IpAddr, time::Duration};
 
-use trellis_control_plane::Outcome;
+use trellis_control_plane::{Outcome, store::StoreError};
 
 use super::Event;
 use crate::telemetry::{Telemetry, names};
@@ -18,6 +18,43 @@ pub struct CallAnswered<'a> {
     pub outcome: &'a Outcome,
     /// How long it took.
     pub took: Duration,
+}
+
+/// Something in the store of the control plane cannot be read; it is left out.
+#[derive(Debug)]
+pub struct StoreEntryUnreadable<'a> {
+    /// What, and why.
+    pub what: &'a str,
+}
+
+impl Event for StoreEntryUnreadable<'_> {
+    fn emit(&self, telemetry: &Telemetry) {
+        telemetry
+            .registry
+            .counter(&names::STORE_FAILURES, &["entry"])
+            .increment(1);
+        tracing::error!(
+            what = self.what,
+            "part of the control plane's store was left out"
+        );
+    }
+}
+
+/// The store of the control plane cannot be followed. Said once, until it can be again.
+#[derive(Debug)]
+pub struct StoreFailed<'a> {
+    /// Why.
+    pub error: &'a StoreError,
+}
+
+impl Event for StoreFailed<'_> {
+    fn emit(&self, telemetry: &Telemetry) {
+        telemetry
+            .registry
+            .counter(&names::STORE_FAILURES, &["store"])
+            .increment(1);
+        tracing::error!(error = %self.error, "the control plane's store cannot be followed");
+    }
 }
 
 impl Event for CallAnswered<'_> {

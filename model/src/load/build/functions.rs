@@ -31,7 +31,11 @@ struct Api {
 
 impl<'a> Builder<'a> {
     /// The target groups of type LAMBDA; the others are [`Self::build_target_groups`]'.
-    pub(super) fn build_function_groups(&mut self) -> Vec<Arc<FunctionGroup>> {
+    ///
+    /// Beside them: how functions are called of which nothing else is said.
+    pub(super) fn build_function_groups(
+        &mut self,
+    ) -> (Vec<Arc<FunctionGroup>>, Option<FunctionCall>) {
         let api = self.function_api();
         let mut groups = Vec::new();
         for (position, file) in self.files.iter().enumerate() {
@@ -46,7 +50,12 @@ impl<'a> Builder<'a> {
                 }
             }
         }
-        groups
+        let call = api.map(|api| FunctionCall::Invoke {
+            endpoint: api.endpoint,
+            names: api.names,
+            signer: api.signer,
+        });
+        (groups, call)
     }
 
     fn function_group(

@@ -101,6 +101,8 @@ impl Builder<'_> {
             limits: limits?,
             zone: given(zone)?,
             stickiness_key: given(stickiness_key)?,
+            // Found out with the functions themselves.
+            functions: None,
             explain_to: given(explain_to)?.unwrap_or_default(),
         })
     }

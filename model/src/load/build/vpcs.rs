@@ -142,6 +142,10 @@ impl<'a> Builder<'a> {
             cidrs: cidrs?,
             resolvers: resolvers?,
             attachments: attachments?,
+            address_book: book
+                .iter()
+                .map(|(id, address)| ((*id).into(), *address))
+                .collect(),
         };
         first.then_some((vpc, book))
     }

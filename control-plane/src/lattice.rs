@@ -1,0 +1,212 @@
+//! The API of VPC Lattice, in the protocol restJson1.
+//!
+//! A call is authenticated, routed, read, checked against the model, authorized and performed, in this order; the first step that
+//! refuses answers. What an operation does stands in [`operations`], one file for each family of resources; what inputs and
+//! outputs look like is the model's ([`schema`]).
+//!
+//! Source: VPC Lattice API reference, version 2022-11-30.
+
+mod access;
+pub(crate) mod arns;
+pub(crate) mod error;
+mod exchange;
+mod operations;
+mod page;
+mod quota;
+mod route;
+pub(crate) mod schema;
+pub(crate) mod token;
+
+use http::{HeaderValue, StatusCode, header::HOST};
+use serde_json::{Map, Value};
+use trellis_policy::{
+    Principal,
+    session::Session,
+    sigv4::{Presigned, SignedParts},
+};
+
+use self::{
+    error::{ApiError, ValidationReason},
+    schema::{API, Location, Operation},
+};
+pub(crate) use self::{exchange::Exchange, operations::view};
+use crate::{
+    call::{Answer, Call, Outcome},
+    plane::ControlPlane,
+    realm::Realm,
+    resource::Stamp,
+};
+pub use exchange::{LiveTargets, TargetHealth};
+pub use quota::Quotas;
+
+/// The name of the service in the scope of signatures.
+pub(crate) const SERVICE: &str = "vpc-lattice";
+
+/// Largest body that is read. The largest that makes sense is an auth policy of 102,400 characters, each six bytes.
+pub const MAX_BODY_BYTES: usize = 1 << 20;
+
+/// Names of all operations, for whoever counts calls by name.
+pub fn operations() -> impl Iterator<Item = &'static str> {
+    API.operations
+        .iter()
+        .map(|operation| operation.name.as_str())
+}
+
+/// What calls of this API are answered with besides the realm.
+#[derive(Debug, Clone, Copy)]
+pub struct Premises<'a> {
+    /// All resources.
+    pub plane: &'a ControlPlane,
+    /// How the targets of groups do.
+    pub live: &'a dyn LiveTargets,
+    /// How many of everything an account may have.
+    pub quotas: &'a Quotas,
+    /// Most bytes of an auth policy.
+    pub auth_policy_bytes: usize,
+}
+
+/// What of a call is known while it is answered.
+#[derive(Debug, Default)]
+struct Trace {
+    operation: Option<&'static str>,
+    caller: Option<String>,
+}
+
+/// Answers a call.
+pub fn answer(call: &Call, realm: &Realm<'_>, premises: Premises<'_>) -> Answer {
+    let mut trace = Trace::default();
+    let result = perform(call, realm, premises, &mut trace);
+    let outcome = |error: Option<&ApiError>| Outcome {
+        operation: trace.operation,
+        error: error.map(ApiError::code),
+        caller: trace.caller.clone(),
+        role: None,
+        session: None,
+        reason: error.map(ApiError::reason),
+    };
+    match result {
+        Ok((status, body)) => {
+            let body = if status == StatusCode::NO_CONTENT {
+                String::new()
+            } else {
+                body.to_string()
+            };
+            Answer::json(status, body, outcome(None))
+        }
+        Err(error) => {
+            let mut answer = Answer::json(
+                error.status(),
+                error.body().to_string(),
+                outcome(Some(&error)),
+            );
+            answer.error_type = Some(error.code());
+            answer.retry_after = error.retry_after();
+            answer
+        }
+    }
+}
+
+fn perform(
+    call: &Call,
+    realm: &Realm<'_>,
+    premises: Premises<'_>,
+    trace: &mut Trace,
+) -> Result<(StatusCode, Value), ApiError> {
+    let caller = authenticate(call, realm)?;
+    trace.caller = Some(caller.principal.arn.to_string());
+    let Some(found) = route::find(&call.method, &call.path) else {
+        return Err(ApiError::Validation {
+            reason: ValidationReason::UnknownOperation,
+            message: format!("no operation answers {} on this path", call.method),
+            fields: Vec::new(),
+        });
+    };
+    let (operation, mut input) = found?;
+    trace.operation = Some(&operation.name);
+    route::read_query(
+        operation,
+        call.query.as_deref().unwrap_or_default(),
+        &mut input,
+    )?;
+    read_body(operation, &call.body, &mut input)?;
+    let complaints = API.check(operation.input, &input);
+    if !complaints.0.is_empty() {
+        return Err(ApiError::complaints(complaints));
+    }
+    let exchange = Exchange {
+        operation,
+        input: &input,
+        premises,
+        account: &caller.principal.account,
+        now: Stamp::of(call.at),
+        draw: realm.draw,
+    };
+    access::authorize(&exchange, &caller, call, realm)?;
+    let output = operations::perform(&exchange)?;
+    Ok((operation.status, API.project(operation.output, output)))
+}
+
+/// Who signed a call, and with which session.
+#[derive(Debug)]
+struct SignedBy {
+    principal: Principal,
+    session: Option<Session>,
+}
+
+/// Signature → caller. A call without one has no business here.
+fn authenticate(call: &Call, realm: &Realm<'_>) -> Result<SignedBy, ApiError> {
+    let parts = SignedParts {
+        method: call.method.as_str(),
+        path: call.path.as_bytes(),
+        query: call.query.as_deref().map(str::as_bytes),
+        authority: call
+            .headers
+            .get(HOST)
+            .map(HeaderValue::as_bytes)
+            .unwrap_or_default(),
+        headers: &call.headers,
+        presigned: Presigned::Counts,
+    };
+    let signed = realm
+        .verifier
+        .verify_call(&parts, &call.body, SERVICE, call.at)
+        .map_err(|error| ApiError::signature(&error))?
+        .ok_or_else(ApiError::unsigned)?;
+    let principal = realm.policies.caller(&signed.caller).cloned();
+    let gone = || ApiError::Internal("a verified signature is nobody's".to_owned());
+    Ok(SignedBy {
+        principal: principal.ok_or_else(gone)?,
+        session: signed.session().cloned(),
+    })
+}
+
+#[cfg(test)]
+mod tests;
+
+/// Adds the members that stand in the body. What the operation does not know is nobody's concern.
+fn read_body(
+    operation: &Operation,
+    body: &[u8],
+    input: &mut Map<String, Value>,
+) -> Result<(), ApiError> {
+    if body.is_empty() {
+        return Ok(());
+    }
+    let wanted = |name: &str| {
+        let members = API.members(operation.input).iter();
+        let mut in_body = members.filter(|member| member.location == Location::Body);
+        in_body.any(|member| member.name == name)
+    };
+    match serde_json::from_slice(body) {
+        Ok(Value::Object(members)) => {
+            input.extend(members.into_iter().filter(|(name, _)| wanted(name)));
+            Ok(())
+        }
+        Ok(_) => Err(ApiError::unreadable(
+            "the body is not a JSON object".to_owned(),
+        )),
+        Err(error) => Err(ApiError::unreadable(format!(
+            "the body is not JSON: {error}"
+        ))),
+    }
+}

@@ -1,0 +1,92 @@
+//! ARNs of resources, and ids out of ARNs.
+
+use trellis_model::{
+    arn::Arn,
+    id::{ListenerId, RuleId, ServiceId},
+    name::{AccountId, Region},
+};
+
+use crate::resource::{
+    AccessLogSubscription, Listener, Resource, Rule, Service, ServiceAssociation, ServiceNetwork,
+    TargetGroup, VpcAssociation,
+};
+
+/// A resource that has an ARN of its own.
+pub(crate) trait Named: Resource {
+    /// Its ARN.
+    fn arn(&self, region: &Region) -> Arn;
+}
+
+macro_rules! named {
+    ($($kind:ty = $path:literal;)*) => {$(
+        impl Named for $kind {
+            fn arn(&self, region: &Region) -> Arn {
+                Arn::lattice(self.account(), region, format_args!(concat!($path, "/{}"), self.id()))
+            }
+        }
+    )*};
+}
+
+named! {
+    ServiceNetwork = "servicenetwork";
+    Service = "service";
+    TargetGroup = "targetgroup";
+    ServiceAssociation = "servicenetworkserviceassociation";
+    VpcAssociation = "servicenetworkvpcassociation";
+    AccessLogSubscription = "accesslogsubscription";
+}
+
+impl Named for Listener {
+    fn arn(&self, region: &Region) -> Arn {
+        listener(&self.account, region, self.service, self.id)
+    }
+}
+
+impl Named for Rule {
+    fn arn(&self, region: &Region) -> Arn {
+        rule(
+            &self.account,
+            region,
+            (self.service, self.listener),
+            self.id,
+        )
+    }
+}
+
+fn listener(account: &AccountId, region: &Region, service: ServiceId, id: ListenerId) -> Arn {
+    Arn::lattice(
+        account,
+        region,
+        format_args!("service/{service}/listener/{id}"),
+    )
+}
+
+fn rule(
+    account: &AccountId,
+    region: &Region,
+    (service, listener): (ServiceId, ListenerId),
+    id: RuleId,
+) -> Arn {
+    Arn::lattice(
+        account,
+        region,
+        format_args!("service/{service}/listener/{listener}/rule/{id}"),
+    )
+}
+
+/// The id that an identifier is or ends with.
+pub(crate) fn id_of(identifier: &str) -> &str {
+    if identifier.starts_with("arn:") {
+        identifier.rsplit('/').next().unwrap_or(identifier)
+    } else {
+        identifier
+    }
+}
+
+/// The account in an ARN.
+pub(crate) fn account_of(identifier: &str) -> Option<&str> {
+    identifier
+        .starts_with("arn:")
+        .then(|| identifier.split(':').nth(4))
+        .flatten()
+}
