@@ -192,7 +192,8 @@ impl Authorities {
     }
 }
 
-fn connector(authorities: Option<&str>) -> Result<TlsConnector, String> {
+/// TLS with servers whose certificates these authorities, in PEM, have signed, or those of the system. Blocks on the files of the latter.
+pub(crate) fn connector(authorities: Option<&str>) -> Result<TlsConnector, String> {
     let mut roots = RootCertStore::empty();
     if let Some(pem) = authorities {
         for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {

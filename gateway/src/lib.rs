@@ -14,6 +14,7 @@ pub mod h1;
 pub mod h2;
 pub mod jwks;
 pub mod listen;
+pub mod otlp;
 pub mod pools;
 pub mod probe;
 pub mod proxy;

@@ -19,6 +19,7 @@ mod repeat;
 mod report;
 mod request;
 mod respond;
+mod spans;
 mod stopwatch;
 mod tell;
 #[cfg(test)]
@@ -133,6 +134,7 @@ impl ProxyHttp for Gateway {
         exchange.arrive(session, &self.shared)?;
         request::forget_spelling(session.req_header_mut())?;
         let head = session.req_header();
+        exchange.begin_trace(&head.headers, &self.dice);
         let decided = decide::decide(head, exchange)
             .and_then(|()| forward::choose_group(head, exchange, self.dice.roll()));
         match decided {
@@ -153,7 +155,14 @@ impl ProxyHttp for Gateway {
         session: &mut Session,
         exchange: &mut Exchange,
     ) -> Result<bool> {
-        if !function::answer(session, exchange, &self.functions, &self.shared).await? {
+        if !function::answer(
+            session,
+            exchange,
+            (&self.functions, &self.dice),
+            &self.shared,
+        )
+        .await?
+        {
             repeat::forward(&self.connections, &self.dice, session, exchange).await?;
         }
         Ok(false)

@@ -35,6 +35,7 @@ use crate::{
     control::{Api, Control},
     discovery, dns, functions,
     listen::{Listeners, Prepared, Worker},
+    otlp,
     registry::{self, Registry},
     session_keys::Rotation,
     shared::Shared,
@@ -150,10 +151,12 @@ impl Server {
             tls: &terms.tls,
         };
         let snapshot = realize(compiled, &config, 1, &writer, &around);
+        let (spans, outlet) = otlp::queue(&telemetry);
         let services = snapshot.services.len();
         let shared = Arc::new(Shared {
             snapshot: ArcSwap::from_pointee(snapshot),
             early_recorder: writer.recorder(),
+            spans,
             slots: Arc::default(),
             function_memory: functions::Memory::default(),
             target_roots: roots,
@@ -162,12 +165,10 @@ impl Server {
             seed,
         });
         let listeners = Listeners::new(start_workers(workers, &config.gateway.limits, &shared)?);
-        let state = Arc::new(State::new(
-            Arc::clone(&shared),
-            Arc::clone(&registry),
-            Arc::new(config),
-        ));
-        let background = Background::start(admin, &state, &registry, &shared.telemetry, seed)?;
+        let kept = (Arc::clone(&shared), Arc::clone(&registry));
+        let state = Arc::new(State::new(kept.0, kept.1, Arc::new(config)));
+        let given = (admin, outlet);
+        let background = Background::start(given, &state, &registry, &shared.telemetry, seed)?;
         let start = |(listener, plane)| {
             let api = new_api(plane, &state.config(), &registry);
             terms.serve(listener, background.runtime(), &shared, api)

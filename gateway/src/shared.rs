@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use trellis_access_logs::{Recorder, Writer};
 
-use crate::{functions, listen::Slots, snapshot::Snapshot, telemetry::Telemetry};
+use crate::{functions, listen::Slots, otlp, snapshot::Snapshot, telemetry::Telemetry};
 
 /// What all workers share. Nothing in it blocks a request.
 pub struct Shared {
@@ -17,6 +17,8 @@ pub struct Shared {
     pub writer: Arc<Writer>,
     /// For the records of requests that never reach an engine.
     pub early_recorder: Recorder,
+    /// Takes the spans of requests that are kept.
+    pub spans: otlp::Intake,
     /// Open client connections.
     pub slots: Arc<Slots>,
     /// What calls of functions hold.

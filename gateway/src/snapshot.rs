@@ -33,7 +33,7 @@ use trellis_model::{
     arn::Arn,
     config::{
         AuthType, ConnectionPool, HashKey, Limits, ListenerProtocol, ProtocolVersion, RulePriority,
-        TargetProtocol, Traffic,
+        TargetProtocol, TraceSettings, Traffic,
     },
     id::{ListenerId, RuleId, ServiceId, ServiceNetworkId, TargetGroupId, VpcId},
     name::{AccountId, DomainName, Name, Region},
@@ -75,6 +75,8 @@ pub struct Snapshot {
     pub networks: Vec<Network>,
     /// Names and addresses for DNS.
     pub names: Names,
+    /// Which requests are traced, if any are.
+    pub traces: Option<Arc<TraceSettings>>,
     /// ARNs of principals that are told, when they ask, why a request was allowed or refused.
     pub explain_to: HashSet<Box<str>>,
     attachments: Attachments,

@@ -45,6 +45,10 @@ use trellis_model::{
 };
 use trellis_policy::Lookups;
 
+use crate::{
+    otlp::{Dropped, Signal},
+    trace::Kept,
+};
 use entities::Entities;
 use events::Event;
 use gateway::GatewayMetrics;
@@ -159,6 +163,38 @@ impl Telemetry {
     /// Counts a request that reached no service: unknown host, unreadable head, client outside every network.
     pub fn observe_unmatched(&self, record: &Record<'_>, traced: Traced) {
         self.unmatched.observe(record, traced);
+    }
+
+    /// Counts a message to the collector.
+    pub fn exported(&self, signal: Signal, taken: bool) {
+        let [ok, failed] = match signal {
+            Signal::Traces => &self.gateway.exports[0],
+            Signal::Metrics => &self.gateway.exports[1],
+        };
+        let counter = if taken { ok } else { failed };
+        counter.increment(1);
+    }
+
+    /// Counts spans that did not reach the collector.
+    pub fn spans_dropped(&self, why: Dropped, spans: usize) {
+        let counter = match why {
+            Dropped::QueueFull => &self.gateway.spans_queue_full,
+            Dropped::NotTaken => &self.gateway.spans_not_taken,
+            Dropped::Rejected => &self.gateway.spans_rejected,
+        };
+        counter.increment(spans as u64);
+    }
+
+    /// Counts a request whose spans are kept.
+    pub fn trace_kept(&self, why: Kept) {
+        if let Some(counter) = self.gateway.traces.get(why as usize) {
+            counter.increment(1);
+        }
+    }
+
+    /// When the counters began.
+    pub fn started(&self) -> SystemTime {
+        self.started
     }
 
     /// Counts a request as running until the answer is dropped.

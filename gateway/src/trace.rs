@@ -4,12 +4,16 @@
 //! request that the gateway does not trace keeps its fields as they came, as it does with VPC Lattice.
 
 mod read;
+mod recording;
 #[cfg(test)]
 mod tests;
+mod write;
 
 use std::fmt;
 
 pub use read::read;
+pub use recording::{Attempt, End, Kept, Recording};
+pub use trellis_model::config::TraceFormat as Format;
 
 /// Names a trace: 16 bytes, not all zero.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -55,20 +59,6 @@ impl fmt::Display for SpanId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:016x}", u64::from_be_bytes(self.0))
     }
-}
-
-/// In which fields requests say what trace they belong to. The order is that in which they count: of several in one request, the
-/// first that can be read wins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Format {
-    /// `traceparent` and `tracestate`. Spec: W3C Trace Context, level 1.
-    W3c,
-    /// `b3`. Spec: openzipkin/b3-propagation, "Single Header".
-    B3,
-    /// `x-b3-traceid` and its siblings. Spec: openzipkin/b3-propagation, "Multiple Headers".
-    B3Multi,
-    /// `x-amzn-trace-id`. Source: Application Load Balancer user guide, "Request tracing"; X-Ray developer guide, "Tracing header".
-    Amazon,
 }
 
 /// What a request says about its trace.

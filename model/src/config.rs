@@ -16,6 +16,7 @@ mod principals;
 mod services;
 mod target_groups;
 mod target_tls;
+mod telemetry;
 mod traffic;
 
 pub use balancing::{Algorithm, Balancing, HashKey, OutlierDetection, Stickiness, ZonePreference};
@@ -40,6 +41,7 @@ pub use services::{
 };
 pub use target_groups::{ProtocolVersion, Target, TargetGroup, TargetGroupType, TargetProtocol};
 pub use target_tls::{PeerName, ShownCertificate, TargetTls, TlsVersion};
+pub use telemetry::{OtlpSettings, TelemetrySettings, TraceFormat, TraceSettings};
 pub use traffic::{ConnectionPool, Places, RetryEvents, RetryPolicy, Timeouts, Traffic};
 
 use std::{collections::BTreeMap, sync::Arc};

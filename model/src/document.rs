@@ -17,6 +17,7 @@ mod principal;
 mod service;
 mod target_group;
 mod target_tls;
+mod telemetry;
 mod traffic;
 
 pub use self::{
@@ -48,6 +49,7 @@ pub use self::{
         TargetGroupType, TargetProtocol,
     },
     target_tls::{TargetTls, TlsVersion},
+    telemetry::{Otlp, Telemetry, TraceFormat, TraceParent, Traces},
     traffic::{BackOff, ConnectionPool, Hedging, RetryBudget, RetryEvent, RetryPolicy, Timeouts},
 };
 

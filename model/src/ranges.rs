@@ -182,5 +182,13 @@ pub const FUNCTION_TIMEOUT: Range = 1..=900;
 pub const INVOCATIONS: Range = 1..=100_000;
 /// Length of the address of a function's endpoint.
 pub const FUNCTION_ENDPOINT: Lengths = 1..=2048;
+/// Time between two exports of metrics, in seconds; zero for none.
+pub const METRICS_INTERVAL: Range = 0..=86_400;
+/// Longest wait for the answer to an export, in seconds.
+pub const EXPORT_TIMEOUT: Range = 1..=300;
+/// One of so many requests is traced; zero for none.
+pub const SAMPLE_ONE_IN: Range = 0..=1_000_000_000;
+/// How long a request takes that is kept for it, in milliseconds.
+pub const SLOW_MILLIS: Range = 1..=3_600_000;
 /// Worker threads.
 pub const WORKERS: Range = 1..=1024;

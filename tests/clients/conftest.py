@@ -193,6 +193,17 @@ def wait_until_ready(child, admin, log):
 
 
 @contextlib.contextmanager
+def started(path, admin, environment):
+    """Runs a gateway on the document at `path` until the block ends."""
+    log = path.parent / "gateway.log"
+    with log.open("w") as out:
+        command = [TRELLIS, "serve", "--config", str(path)]
+        with process(command, stdout=out, stderr=out, env={**os.environ, **environment}) as child:
+            wait_until_ready(child, admin, log)
+            yield child
+
+
+@contextlib.contextmanager
 def serve(folder, targets, change=lambda document: document):
     """Runs a gateway; `change` gives the document that it runs instead of the usual one."""
     ports = {name: free_port() for name in ("http", "https", "dns", "admin")}

@@ -13,6 +13,7 @@ mod health;
 mod identities;
 mod logs;
 mod target_tls;
+mod telemetry;
 
 use std::{sync::Arc, time::Duration};
 
@@ -80,6 +81,7 @@ fn gateway(settings: &GatewaySettings) -> Value {
         "zone": settings.zone,
         "stickinessKey": settings.stickiness_key.as_ref().map(|_| REDACTED),
         "explain": {"principals": settings.explain_to},
+        "telemetry": telemetry::telemetry(&settings.telemetry),
     })
 }
 

@@ -25,7 +25,7 @@ use crate::{
         Action, CallerTexts, Listener, Network, Rule, Service, Snapshot, TargetGroup, View,
     },
     telemetry::Counted,
-    trace::{self, Incoming, TraceId},
+    trace::{self, Incoming, Kept, Recording},
 };
 
 /// Longest request id taken over from a client, in bytes. Source: VPC Lattice user guide, "Request tracking".
@@ -92,6 +92,10 @@ pub struct Exchange {
     pub request_id: HeaderValue,
     /// What it says about the trace that it belongs to.
     pub incoming: Option<Incoming>,
+    /// What is noted for its trace.
+    pub recording: Option<Box<Recording>>,
+    /// Why that is kept, once it has ended.
+    pub kept: Option<Kept>,
     /// Who sent it; none until that is settled, or when the signature was wrong.
     pub caller: Option<Caller>,
     /// What is told about the caller, when it is a session: nobody else shares that.
@@ -202,6 +206,8 @@ impl Exchange {
             facts: None,
             request_id: HeaderValue::from_static("-"),
             incoming: None,
+            recording: None,
+            kept: None,
             caller: None,
             session_texts: OnceLock::new(),
             known_by: Proof::None,
@@ -279,17 +285,6 @@ impl Exchange {
         if retired && !self.http2 {
             session.set_keepalive(None);
         }
-    }
-
-    /// The trace that the request belongs to, for records and exemplars.
-    pub fn trace_id(&self) -> Option<TraceId> {
-        self.incoming?.trace
-    }
-
-    /// The same, if the trace is recorded somewhere.
-    pub fn recorded_trace(&self) -> Option<TraceId> {
-        let incoming = self.incoming?;
-        incoming.trace.filter(|_| incoming.sampled == Some(true))
     }
 
     /// What the request matched, if it came so far.

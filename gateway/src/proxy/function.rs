@@ -16,6 +16,7 @@ use trellis_policy::Proof;
 use trellis_target_groups::function::{self, Caller, Certificate, EVENT_BYTES, Event};
 
 use super::{
+    Dice,
     answer::Answer,
     decide::is_policed,
     exchange::{Exchange, Stage},
@@ -33,7 +34,7 @@ use crate::{
 pub(super) async fn answer(
     session: &mut Session,
     exchange: &mut Exchange,
-    client: &Client,
+    (client, dice): (&Client, &Dice),
     shared: &Shared,
 ) -> Result<bool> {
     // Without a permit there is no group.
@@ -44,6 +45,7 @@ pub(super) async fn answer(
         return Ok(false);
     };
     exchange.set_deadline(session.req_header());
+    exchange.begin_attempt(None, dice.roll());
     let mut held = shared.function_memory.share();
     match outcome(session, exchange, (&group, function), (client, &mut held)).await? {
         Ok(answer) => send(session, exchange, answer).await?,

@@ -77,9 +77,13 @@ pub(super) async fn forward(
         let to = take_target(dice, session, exchange, &mut tried).await?;
         exchange.repeats.attempts = exchange.repeats.attempts.saturating_add(1);
         let began = exchange.stopwatch.enter(Phase::Connect);
+        let target = exchange.lease.as_ref().map(Lease::address);
+        let position = exchange.begin_attempt(target, dice.roll());
+        exchange.rely_on_attempt(position);
         let Err(failure) = attempt(connections, to, session, exchange).await else {
             return Ok(());
         };
+        note_failure(&failure.error, session, exchange);
         let answered = std::mem::take(&mut exchange.repeats.granted);
         if answered || wants_again(&failure, session, exchange) {
             if !answered {
@@ -105,6 +109,14 @@ pub(super) async fn forward(
         }
         exchange.note_failed(&failure.error, session, began);
         exchange.stopwatch.enter(Phase::Queue);
+    }
+}
+
+/// Notes what an attempt failed with, for the trace.
+fn note_failure(error: &Error, session: &mut Session, exchange: &mut Exchange) {
+    if exchange.recording.is_some() {
+        let (_, failure) = failure::classify(error, exchange, RequestBody::of(session));
+        exchange.attempt_failed(failure.as_str());
     }
 }
 

@@ -49,6 +49,7 @@ pub(super) fn record(
         session.response_written().map_or(0, answer_bytes) + session.body_bytes_sent() as u64;
     record.response_code = sent_status.or(exchange.status);
     record.failure = exchange.failure;
+    exchange.end_trace(&record);
     record.auth_denied = exchange.denied;
     record.request_id = Some(exchange.request_id.as_bytes());
     record.grpc = exchange
@@ -62,6 +63,7 @@ pub(super) fn record(
     record.trellis.phases = phases;
     record.draw = draw;
     count(&record, exchange, shared);
+    exchange.leave_spans(&record, shared);
     if let Some(destinations) = destinations(exchange) {
         recorder.record(destinations, &record);
     }

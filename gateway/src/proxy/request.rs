@@ -144,6 +144,7 @@ fn complete(headers: &mut HeaderMap, exchange: &Exchange) -> Result<()> {
     headers.reserve(ADDED);
     forward_client(headers, facts)?;
     identify(headers, exchange);
+    exchange.tell_trace(headers);
     Ok(())
 }
 

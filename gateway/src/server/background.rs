@@ -12,6 +12,7 @@ use tokio::{runtime::Handle, sync::oneshot};
 use super::State;
 use crate::{
     admin,
+    otlp::{self, Exporter},
     probe::{Prober, dial::OwnNetwork, network::NetworkChecker},
     registry::{Registry, sweep::Sweep},
     telemetry::{Telemetry, log},
@@ -29,7 +30,7 @@ pub struct Background {
 impl Background {
     /// Starts it.
     pub(super) fn start(
-        admin: Option<TcpListener>,
+        (admin, spans): (Option<TcpListener>, otlp::Outlet),
         state: &Arc<State>,
         registry: &Arc<Registry>,
         telemetry: &Arc<Telemetry>,
@@ -43,6 +44,7 @@ impl Background {
         let address = admin.as_ref().map(TcpListener::local_addr).transpose()?;
         let site = admin::Site::new(Arc::clone(state) as _, Arc::clone(telemetry));
         let registry = Arc::clone(registry);
+        let (introspect, counted) = (Arc::clone(state) as _, Arc::clone(telemetry));
         let handle = runtime.handle().clone();
         let thread = thread::Builder::new()
             .name("background".to_owned())
@@ -58,6 +60,7 @@ impl Background {
                         Box::new(random),
                     );
                     let sweep = Sweep::start(&handle, registry);
+                    let exporter = Exporter::start(&handle, &introspect, &counted, spans, seed);
                     // An error means that the owner is gone, which is a reason to stop as well.
                     let stopping = async { drop(stopped.await) };
                     match admin {
@@ -70,6 +73,7 @@ impl Background {
                     }
                     prober.shutdown().await;
                     sweep.shutdown().await;
+                    exporter.shutdown().await;
                 });
             }))?;
         Ok(Self {

@@ -231,6 +231,7 @@ impl Compiled {
             generation,
             built: Instant::now(),
             limits: config.gateway.limits.clone(),
+            traces: config.gateway.telemetry.traces.clone().map(Arc::new),
             explain_to: config.gateway.explain_to.iter().cloned().collect(),
             policies: self.policies,
             verifier: self.verifier,

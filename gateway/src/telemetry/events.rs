@@ -8,6 +8,7 @@ mod connections;
 mod control;
 mod discovery;
 mod dns;
+mod exports;
 mod identities;
 mod lifecycle;
 mod records;
@@ -24,6 +25,7 @@ pub use connections::{
 pub use control::{CallAnswered, StoreEntryUnreadable, StoreFailed};
 pub use discovery::{AddressesRefused, DiscoveryFailed, TargetsDiscovered, TargetsGone};
 pub use dns::{DnsFailed, DnsOutcome, DnsQuery};
+pub use exports::{ExportFailed, ExportRecovered};
 pub use identities::{IdentityKeysFailed, IdentityKeysLoaded, IdentityKeysMissed};
 pub use lifecycle::{SnapshotApplied, SnapshotRejected, Started, StopBegan, Stopped};
 pub use records::{RecordDestinationFailed, RecordDestinationRecovered, RecordsDropped};

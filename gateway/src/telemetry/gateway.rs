@@ -36,6 +36,13 @@ pub(super) struct GatewayMetrics {
     pub(super) identity_keys_loaded: Counter,
     pub(super) identity_keys_failed: Counter,
     pub(super) identity_keys_missed: Counter,
+    /// Traces and metrics, each well and badly.
+    pub(super) exports: [[Counter; 2]; 2],
+    pub(super) spans_queue_full: Counter,
+    pub(super) spans_not_taken: Counter,
+    pub(super) spans_rejected: Counter,
+    /// By [`crate::trace::Kept`].
+    pub(super) traces: [Counter; 4],
     /// By position in [`DnsOutcome::ALL`].
     pub(super) dns_queries: [Counter; DnsOutcome::ALL.len()],
 }
@@ -79,6 +86,14 @@ impl GatewayMetrics {
             identity_keys_loaded: counter(&names::IDENTITY_KEY_LOADS, &["loaded"]),
             identity_keys_failed: counter(&names::IDENTITY_KEY_LOADS, &["failed"]),
             identity_keys_missed: counter(&names::IDENTITY_KEY_EARLY_LOADS, &[]),
+            exports: ["traces", "metrics"].map(|signal| {
+                ["ok", "failed"].map(|outcome| counter(&names::EXPORTS, &[signal, outcome]))
+            }),
+            spans_queue_full: counter(&names::SPANS_DROPPED, &["queue_full"]),
+            spans_not_taken: counter(&names::SPANS_DROPPED, &["not_taken"]),
+            spans_rejected: counter(&names::SPANS_DROPPED, &["rejected"]),
+            traces: ["parent", "sampled", "error", "slow"]
+                .map(|reason| counter(&names::TRACES, &[reason])),
             dns_queries: DnsOutcome::ALL
                 .map(|outcome| counter(&names::DNS_QUERIES, &[outcome.as_str()])),
         }

@@ -547,6 +547,28 @@ pub const RECORD_WRITE_ERRORS: Metric = counter(
     "Failed attempts to open or write a destination of access records.",
 );
 
+/// Messages to the collector.
+pub const EXPORTS: Metric = counter(
+    "gateway_exports_total",
+    &["signal", "outcome"],
+    "Messages sent to the collector (gateway.telemetry.otlp), by signal, traces or metrics, and outcome: ok or failed. One that failed may be sent again.",
+);
+
+/// Spans that were not delivered.
+pub const SPANS_DROPPED: Metric = counter(
+    "gateway_spans_dropped_total",
+    &["reason"],
+    "Spans that did not reach the collector, by reason: queue_full (more came than it takes), not_taken (it was tried in vain) or \
+     rejected (it said so of a part of a message).",
+);
+
+/// Traces kept.
+pub const TRACES: Metric = counter(
+    "gateway_traces_total",
+    &["reason"],
+    "Requests whose spans were kept, by reason: parent (their client traces them), sampled, error or slow.",
+);
+
 /// DNS queries.
 pub const DNS_QUERIES: Metric = counter(
     "gateway_dns_queries_total",
@@ -590,7 +612,7 @@ pub const PROCESS_START: Metric = gauge(
 );
 
 /// All of them, in the order of the documentation.
-pub const ALL: [Metric; 70] = [
+pub const ALL: &[Metric] = &[
     REQUESTS,
     REQUEST_DURATION,
     REQUEST_FAILURES,
@@ -655,6 +677,9 @@ pub const ALL: [Metric; 70] = [
     RECORD_BYTES_WRITTEN,
     RECORDS_DROPPED,
     RECORD_WRITE_ERRORS,
+    TRACES,
+    EXPORTS,
+    SPANS_DROPPED,
     DNS_QUERIES,
     BUILD_INFO,
     PROCESS_CPU,

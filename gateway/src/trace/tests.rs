@@ -3,7 +3,9 @@
 use http::{HeaderMap, HeaderName, HeaderValue};
 use proptest::prelude::*;
 
-use super::{Format, read};
+use trellis_model::config::TraceSettings;
+
+use super::{End, Format, Kept, Recording, read, write};
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 
@@ -237,5 +239,232 @@ proptest! {
                 prop_assert!(id.bytes().any(|byte| byte != b'0'));
             }
         }
+    }
+}
+
+fn settings() -> TraceSettings {
+    TraceSettings {
+        follow_parent: true,
+        one_in: 0,
+        errors: false,
+        slower_than: None,
+        propagate: vec![Format::W3c],
+    }
+}
+
+/// A recording of a request with these fields; ids count from `1` on.
+fn recording(fields: &str, settings: &TraceSettings) -> Option<Box<Recording>> {
+    let (headers, mut next) = (headers(fields), 0);
+    Recording::begin(settings, read(&headers), &headers, || {
+        next += 1;
+        next
+    })
+}
+
+/// What a target gets after one attempt, sorted.
+fn target_gets(fields: &str, settings: &TraceSettings) -> String {
+    let mut headers = headers(fields);
+    if let Some(mut recording) = recording(fields, settings) {
+        recording.attempt(None, 0xabc);
+        recording.tell(&mut headers, settings);
+    }
+    let mut lines: Vec<String> = headers
+        .iter()
+        .map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()))
+        .collect();
+    lines.sort();
+    lines.join("\n")
+}
+
+/// (parent, one in, errors, client's word) → why it is kept: at once, when it failed.
+#[test]
+fn requests_are_kept_by_parent_chance_and_outcome() {
+    let sampled = format!("traceparent: 00-{TRACE}-00f067aa0ba902b7-01");
+    let unsampled = format!("traceparent: 00-{TRACE}-00f067aa0ba902b7-00");
+    for (follow_parent, one_in, errors, fields, early, late) in [
+        (
+            true,
+            0,
+            false,
+            &sampled,
+            Some(Kept::Parent),
+            Some(Kept::Parent),
+        ),
+        (true, 1, true, &unsampled, None, None),
+        (true, 0, true, &String::new(), None, Some(Kept::Error)),
+        (
+            true,
+            1,
+            false,
+            &String::new(),
+            Some(Kept::Sampled),
+            Some(Kept::Sampled),
+        ),
+        (true, 0, false, &String::new(), None, None),
+        (false, 0, false, &sampled, None, None),
+        (false, 0, true, &sampled, None, Some(Kept::Error)),
+        (
+            false,
+            1,
+            false,
+            &unsampled,
+            Some(Kept::Sampled),
+            Some(Kept::Sampled),
+        ),
+        (
+            true,
+            0,
+            true,
+            &"b3: 1".to_owned(),
+            Some(Kept::Parent),
+            Some(Kept::Parent),
+        ),
+        (true, 1, true, &"b3: 0".to_owned(), None, None),
+    ] {
+        let settings = TraceSettings {
+            follow_parent,
+            one_in,
+            errors,
+            ..settings()
+        };
+        let recording = recording(fields, &settings);
+        let kept = |failed| recording.as_ref()?.kept(failed && errors, false);
+        assert_eq!(
+            (kept(false), kept(true)),
+            (early, late),
+            "{fields} {settings:?}"
+        );
+    }
+}
+
+#[test]
+fn one_of_so_many_is_sampled() {
+    let settings = TraceSettings {
+        one_in: 10,
+        ..settings()
+    };
+    let none = HeaderMap::new();
+    let sampled = (0..1000_u64).filter(|roll| {
+        let recording = Recording::begin(&settings, None, &none, || *roll);
+        recording.is_some()
+    });
+    assert_eq!(sampled.count(), 100);
+}
+
+#[test]
+fn targets_are_told_as_clients_did_and_as_the_configuration_says() {
+    let own = "traceparent: 00-00000000000000020000000000000003-0000000000000abc-01";
+    let all = TraceSettings {
+        one_in: 1,
+        propagate: vec![Format::W3c, Format::B3, Format::B3Multi, Format::Amazon],
+        ..settings()
+    };
+    assert_eq!(
+        target_gets("", &all),
+        format!(
+            "b3: 00000000000000020000000000000003-0000000000000abc-1-0000000000000004\n{own}\n\
+             x-amzn-trace-id: Root=1-00000000-000000020000000000000003;Parent=0000000000000abc;Sampled=1\n\
+             x-b3-parentspanid: 0000000000000004\nx-b3-sampled: 1\nx-b3-spanid: 0000000000000abc\n\
+             x-b3-traceid: 00000000000000020000000000000003"
+        )
+    );
+    let w3c = TraceSettings {
+        one_in: 1,
+        ..settings()
+    };
+    for (fields, wanted) in [
+        ("", own.to_owned()),
+        // Who told in B3 is told on in B3 as well.
+        (
+            &*format!("b3: {TRACE}-00f067aa0ba902b7-1"),
+            format!(
+                "b3: {TRACE}-0000000000000abc-1-0000000000000001\ntraceparent: 00-{TRACE}-0000000000000abc-01"
+            ),
+        ),
+        (
+            &*format!("traceparent: 00-{TRACE}-00f067aa0ba902b7-01\ntracestate: a=1,b@c=2"),
+            format!("traceparent: 00-{TRACE}-0000000000000abc-01\ntracestate: a=1,b@c=2"),
+        ),
+        // Spec: W3C Trace Context §3.3: a state without a trace, or a malformed one, goes no further.
+        ("tracestate: a=1", own.to_owned()),
+        (
+            &*format!("traceparent: 00-{TRACE}-00f067aa0ba902b7-01\ntracestate: a=1,=2"),
+            format!("traceparent: 00-{TRACE}-0000000000000abc-01"),
+        ),
+    ] {
+        assert_eq!(target_gets(fields, &w3c), wanted, "{fields}");
+    }
+}
+
+/// VPC Lattice touches none of these fields.
+#[test]
+fn fields_of_a_request_that_is_not_traced_go_on_as_they_came() {
+    let fields = format!(
+        "b3: broken\ntraceparent: 00-{TRACE}-00f067aa0ba902b7-00\ntracestate: =\nx-amzn-trace-id: Root=what"
+    );
+    for settings in [
+        settings(),
+        TraceSettings {
+            one_in: 1,
+            errors: true,
+            ..settings()
+        },
+    ] {
+        assert_eq!(target_gets(&fields, &settings), fields, "{settings:?}");
+    }
+    // It may be kept should it fail, which its target need not know.
+    let perhaps = TraceSettings {
+        errors: true,
+        ..settings()
+    };
+    assert_eq!(target_gets("host: a", &perhaps), "host: a");
+}
+
+#[test]
+fn attempts_are_noted_up_to_a_bound() {
+    let settings = TraceSettings {
+        one_in: 1,
+        ..settings()
+    };
+    let mut recording = recording("", &settings).unwrap();
+    let positions: Vec<usize> = (0..20).map(|roll| recording.attempt(None, roll)).collect();
+    assert_eq!(positions[..3], [0, 1, 2]);
+    assert_eq!((positions[15], positions[19]), (15, 15));
+    assert_eq!(recording.attempts.len(), 16);
+    // The first thing that became of an attempt counts.
+    let now = std::time::Instant::now();
+    recording.end(1, End::Answered(now, 503));
+    recording.end(1, End::Failed(now, "TargetDataTimeout"));
+    recording.end(99, End::Failed(now, "TargetDataTimeout"));
+    assert_eq!(recording.attempts[1].end, End::Answered(now, 503));
+}
+
+/// Spec: W3C Trace Context §3.3.1.
+#[test]
+fn trace_states_are_passed_on_whole_or_not_at_all() {
+    let long = format!("a={},c={}", "b".repeat(252), "d".repeat(255));
+    let many = |count: usize| {
+        (0..count)
+            .map(|n| format!("k{n}=v"))
+            .collect::<Vec<_>>()
+            .join(",")
+    };
+    for (value, passes) in [
+        ("a=1", true),
+        ("a=1, b=2,", true),
+        ("fw529a3039@dt=FfAAAA; x", true),
+        (&*many(32), true),
+        (&*many(33), false),
+        (&*long, true),
+        (&*format!("{long}b"), false),
+        ("", false),
+        ("a", false),
+        ("=1", false),
+        ("a=", false),
+        ("A=1", false),
+        ("a=1=2", false),
+    ] {
+        let headers = headers(&format!("tracestate: {value}"));
+        assert_eq!(write::state(&headers).is_some(), passes, "{value}");
     }
 }

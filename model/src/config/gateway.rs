@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use super::{DiscoverySettings, FunctionCall, Secret};
+use super::{DiscoverySettings, FunctionCall, Secret, TelemetrySettings};
 
 /// Settings of the gateway process.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,6 +36,8 @@ pub struct GatewaySettings {
     pub functions: Option<FunctionCall>,
     /// ARNs of the principals that are told, when they ask, why a request was allowed or refused. Default: nobody.
     pub explain_to: Vec<Box<str>>,
+    /// Where metrics and traces are sent, and which requests are traced.
+    pub telemetry: TelemetrySettings,
 }
 
 /// A key that session tokens are sealed with.

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{DiscoverySettings, FunctionApi, SecretSource, object::objects};
+use super::{DiscoverySettings, FunctionApi, SecretSource, Telemetry, object::objects};
 use crate::ranges;
 
 /// Settings of the gateway process; all of it is Trellis' own.
@@ -45,6 +45,8 @@ pub struct Gateway {
     pub discovery: Option<DiscoverySettings>,
     /// How the functions of target groups of type `LAMBDA` are called. Absent: through AWS, for groups with credentials of their own.
     pub functions: Option<FunctionApi>,
+    /// Where metrics and traces are sent, and which requests are traced. Absent: metrics are on the admin listener only.
+    pub telemetry: Option<Telemetry>,
 }
 
 /// Who is told why a request was allowed or refused: requests that are proven to be of these principals and carry the header `x-trellis-explain`.

@@ -18,6 +18,7 @@ mod services;
 mod strays;
 mod target_groups;
 mod target_tls;
+mod telemetry;
 mod traffic;
 mod trust;
 mod values;

@@ -138,6 +138,7 @@ impl<'a> Carrier<'a> {
                 self.route.upstream.abandon(false);
                 *self.route = won.route;
                 self.exchange.exchanged.0 += won.sent;
+                self.exchange.rely_on_attempt(won.position);
                 self.exchange.reached = Some(won.lease.address());
                 self.exchange.lease = Some(won.lease);
                 self.exchange.repeats.place = won.place;
@@ -228,6 +229,7 @@ impl<'a> Carrier<'a> {
             && self.exchange.wants_again(self.session, head)
         {
             self.exchange.exchanged.1 += report::answer_bytes(head);
+            self.exchange.attempt_answered(head.status.as_u16());
             outcome::report_refused_answer(self.exchange, head);
             return Err(
                 Error::explain(failure::ANSWERED, "the answer is to be tried again").into_up(),

@@ -26,6 +26,8 @@ pub(super) struct Won {
     /// Bytes to its target.
     pub(super) sent: u64,
     pub(super) first: Event,
+    /// Among the attempts that are noted for the trace.
+    pub(super) position: usize,
 }
 
 /// Begins a second attempt at another target, if the request may be sent twice and its whole body is there to be sent.
@@ -52,6 +54,7 @@ pub(super) fn begin<'a>(
         Some(pool) => Some(pool.try_enter(lease.address())?),
         None => None,
     };
+    let position = exchange.begin_attempt(Some(lease.address()), !exchange.repeats.roll);
     let bodiless = session.as_mut().is_body_empty();
     // Which version the connection speaks shows when it is there.
     let http1 = request::in_http1(session.req_header(), exchange, !bodiless).ok()?;
@@ -81,6 +84,7 @@ pub(super) fn begin<'a>(
             place,
             sent,
             first,
+            position,
         })
     }))
 }

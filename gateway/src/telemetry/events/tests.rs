@@ -651,6 +651,25 @@ fn addresses_that_become_no_targets_are_told_once() {
 }
 
 #[test]
+fn exports_fail_and_recover() {
+    check(
+        &ExportFailed {
+            signal: "traces",
+            why: "the collector answered 503",
+        },
+        &[
+            r#"WARN the collector does not take what it is sent signal="traces" why="the collector answered 503""#,
+        ],
+        &[],
+    );
+    check(
+        &ExportRecovered { signal: "metrics" },
+        &[r#"INFO the collector takes what it is sent again signal="metrics""#],
+        &[],
+    );
+}
+
+#[test]
 fn no_event_is_left_out_here() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/telemetry/events");
     let files = std::fs::read_dir(folder).unwrap();

@@ -372,7 +372,11 @@ impl<'a> Builder<'a> {
         clippy::option_option,
         reason = "the outer layer is consumed at once by `?`"
     )]
-    fn authorities(&mut self, at: &At<'_>, file: Option<&str>) -> Option<Option<Arc<str>>> {
+    pub(super) fn authorities(
+        &mut self,
+        at: &At<'_>,
+        file: Option<&str>,
+    ) -> Option<Option<Arc<str>>> {
         let Some(written) = file else {
             return Some(None);
         };
@@ -385,7 +389,7 @@ impl<'a> Builder<'a> {
         clippy::option_option,
         reason = "`None` for authorities that cannot be read, which was reported"
     )]
-    fn endpoint(
+    pub(super) fn endpoint(
         &mut self,
         at: &At<'_>,
         text: &str,

@@ -88,6 +88,9 @@ impl Builder<'_> {
             .map(|source| self.stickiness_key(&at.member("stickinessKey"), source));
         let explain = gateway.explain.as_ref();
         let explain_to = explain.map(|explain| self.explain_to(&at.member("explain"), explain));
+        let telemetry = gateway.telemetry.as_ref();
+        let telemetry =
+            telemetry.map(|telemetry| self.telemetry(&at.member("telemetry"), telemetry));
         let data_dir: PathBuf =
             self.relative(file, gateway.data_dir.as_deref().unwrap_or(DATA_DIR));
         Some(GatewaySettings {
@@ -104,6 +107,7 @@ impl Builder<'_> {
             // Found out with the functions themselves.
             functions: None,
             explain_to: given(explain_to)?.unwrap_or_default(),
+            telemetry: given(telemetry)?.unwrap_or_default(),
         })
     }
 
