@@ -1,11 +1,12 @@
 //! The admin listener: metrics, health, and what runs, for operators and their tools.
 //!
-//! It only shows; configuration changes through its files and SIGHUP. Nobody is asked who they are, so it belongs on loopback or
-//! a network of the operators' own. It is bounded in connections and times, reads no bodies, and is served beside the data plane,
+//! It shows, and changes nothing but what the log says, for a while; configuration changes through its files and SIGHUP. Nobody is
+//! asked who they are, so it belongs on loopback or a network of the operators' own. It is bounded in connections and times, reads no bodies, and is served beside the data plane,
 //! never on a worker: a slow scrape delays no request.
 
 mod accounts;
 mod config;
+mod log;
 mod pages;
 mod serve;
 pub(crate) mod targets;

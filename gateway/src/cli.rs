@@ -3,6 +3,7 @@
 //! A command writes its result to standard output and says what went wrong on standard error. Its exit code says who must act:
 //! 0 nobody, 1 something failed while running (or the request that `explain` is asked about would be refused, or `test` or `policy lint` found something), 2 the command line or the configuration is wrong.
 
+mod admin;
 mod ca;
 mod demo;
 mod echo;
@@ -11,8 +12,10 @@ mod examples;
 mod explain;
 mod failure;
 pub mod inputs;
+mod log_level;
 mod output;
 mod policy;
+mod ready;
 #[cfg(test)]
 mod reference;
 mod schema;
@@ -59,7 +62,9 @@ enum Command {
     Echo(echo::Echo),
     Validate(validate::Validate),
     Explain(explain::Explain),
+    LogLevel(log_level::LogLevel),
     Policy(policy::Policy),
+    Ready(ready::Ready),
     Schema(schema::Schema),
     Test(test::Test),
     Version(version::Version),
@@ -85,7 +90,9 @@ impl Command {
             Self::Echo(echo) => echo.run(out),
             Self::Validate(validate) => validate.run(out),
             Self::Explain(explain) => explain.run(out),
+            Self::LogLevel(level) => level.run(out),
             Self::Policy(policy) => policy.run(out),
+            Self::Ready(ready) => ready.run(out),
             Self::Schema(schema) => schema.run(out),
             Self::Test(test) => test.run(out),
             Self::Version(version) => version.run(out),

@@ -44,9 +44,10 @@ use crate::{
         CertificateKind, Expiry, Telemetry, collect_age, collect_decisions, collect_records,
         events::{
             CertificateExpiring, CertificateFailed, CertificateLoaded, ListenerClosed,
-            ListenerOpened, SessionKeyFailed, SessionKeyRotated, SnapshotApplied, SnapshotRejected,
-            Started, StopBegan, Stopped, TargetStatusChanged,
+            ListenerOpened, LogChanged, SessionKeyFailed, SessionKeyRotated, SnapshotApplied,
+            SnapshotRejected, Started, StopBegan, Stopped, TargetStatusChanged,
         },
+        log,
     },
     tls::store::{CertificateEvent, Certificates},
 };
@@ -367,6 +368,19 @@ impl Server {
     /// Lets go of the metrics of resources that the last request under an older configuration has left.
     pub fn settle_metrics(&self) {
         self.shared.telemetry.settle();
+    }
+
+    /// Lets the log say again what it said at the start, when the time of a change is over.
+    pub fn revert_log(&self) {
+        let now = Instant::now();
+        if log::revert(Some(now))
+            && let Some(heard) = log::heard(now)
+        {
+            self.shared.telemetry.emit(&LogChanged {
+                filter: &heard.filter,
+                seconds: None,
+            });
+        }
     }
 
     /// Closes and opens the files of access records again, after a rotation.

@@ -49,7 +49,7 @@ def commands():
     """The options of every command, those of its own commands included, from the page that a Rust test keeps the same as the code."""
     text = (PROJECT / "docs" / "reference" / "cli.md").read_text()
     found = {}
-    for title, body in re.findall(r"^## trellis ?([\w ]*)\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL):
+    for title, body in re.findall(r"^## trellis ?([\w -]*)\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL):
         options = set(re.findall(r"^\s+(?:-\w, )?(--[\w-]+)", body, re.MULTILINE)) | {"--help", "-h"}
         found.setdefault(title.split(" ")[0], set()).update(options)
     return found
@@ -102,7 +102,7 @@ def test_files_and_names_in_them_exist(page):
 @pages()
 def test_options_exist(page):
     text = page.read_text()
-    for command, rest in re.findall(r"\btrellis (\w+)((?:[ \t]+(?:\\\n\s*)?[^\s`|&>]+)*)", text):
+    for command, rest in re.findall(r"\btrellis (\w[\w-]*)((?:[ \t]+(?:\\\n\s*)?[^\s`|&>]+)*)", text):
         for option in re.findall(r"(?<!\S)--?[a-z][\w-]*", rest):
             assert command in COMMANDS, f"`trellis {command}` does not exist"
             assert option in COMMANDS[command], f"`trellis {command} {option}` does not exist"

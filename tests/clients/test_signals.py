@@ -1,10 +1,11 @@
 """What operators see: metrics that promtool accepts, records that say what happened, TLS that sslscan finds nothing wrong with."""
 
+import json
 import re
 import time
 import urllib.request
 
-from conftest import READER_KEY_ID, READER_SECRET, REGION, run
+from conftest import READER_KEY_ID, READER_SECRET, REGION, TRELLIS, run
 
 
 def test_promtool_accepts_the_metrics(gateway, curl):
@@ -78,3 +79,31 @@ def test_sslscan_finds_nothing_weak(gateway):
         assert "GCM" in name or "CHACHA20" in name, (version, name)
     assert "not vulnerable to heartbleed" in report
     assert re.search(r"Compression disabled", report) or "OpenSSL version does not support compression" in report, report
+
+
+def test_the_log_is_changed_for_a_while_and_back(gateway):
+    def log_level(*options, check=True):
+        return run(TRELLIS, "log-level", "--admin", f"127.0.0.1:{gateway.admin}", *options, check=check)
+
+    at_first = json.loads(log_level().stdout)
+    assert at_first == {"filter": "info", "revertsInSeconds": None}
+    changed = json.loads(log_level("info,trellis_gateway::tls=debug", "--seconds", "60").stdout)
+    assert changed["filter"] == "info,trellis_gateway::tls=debug" and 50 <= changed["revertsInSeconds"] <= 60
+    assert json.loads(log_level("--reset").stdout) == at_first
+    # Envoy's way, and the end of the time: the gateway looks every two seconds.
+    request = urllib.request.Request(f"http://127.0.0.1:{gateway.admin}/logging?level=debug&seconds=1", method="POST")
+    with urllib.request.urlopen(request, timeout=20) as answer:
+        assert json.load(answer)["filter"] == "debug"
+    deadline = time.monotonic() + 30
+    while json.loads(log_level().stdout) != at_first:
+        assert time.monotonic() < deadline, "the change was not taken back"
+        time.sleep(0.1)
+    for filter, code, said in (("loud", 2, "is not a level"), ("[x{y=1}]=debug", 2, "by span or field")):
+        refused = log_level(filter, check=False)
+        assert refused.returncode == code and said in refused.stderr, refused
+
+
+def test_a_container_can_ask_whether_the_gateway_is_ready(gateway):
+    assert run(TRELLIS, "ready", "--admin", f"127.0.0.1:{gateway.admin}").stdout == "ready\n"
+    nobody = run(TRELLIS, "ready", "--admin", "127.0.0.1:1", check=False)
+    assert nobody.returncode == 1 and "cannot ask the gateway" in nobody.stderr

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use trellis_model::{config::Config, id::TargetGroupId};
 use trellis_target_groups::Group;
 
-use super::{accounts, config::redacted, targets};
+use super::{accounts, config::redacted, log, targets};
 use crate::{
     registry::{LiveFunction, Standing},
     telemetry::{Exposition, Points, Samples, Telemetry},
@@ -59,8 +59,8 @@ impl std::fmt::Debug for Site {
 const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 /// Metrics as `OpenMetrics`.
 const OPEN_METRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-const TEXT_TYPE: &str = "text/plain; charset=utf-8";
-const JSON_TYPE: &str = "application/json";
+pub(super) const TEXT_TYPE: &str = "text/plain; charset=utf-8";
+pub(super) const JSON_TYPE: &str = "application/json";
 
 /// The page at `/`.
 const INDEX: &str = "Trellis\n\n\
@@ -68,7 +68,8 @@ const INDEX: &str = "Trellis\n\n\
     /healthz  200 while the process lives\n\
     /readyz   200 when clients may be sent here, otherwise 503 with reasons\n\
     /config   the running configuration, without secrets, and why a later one was rejected, as JSON\n\
-    /targets  every target and its status, as JSON\n\n\
+    /targets  every target and its status, as JSON\n\
+    /log      what the log says, as JSON; PUT /log?filter=debug&seconds=600 changes it for a while\n\n\
     /healthz and /readyz answer in JSON with ?output=json.\n";
 
 /// How a page that a person or a script may read is wanted.
@@ -86,6 +87,9 @@ impl Site {
 
     /// The answer to a request. May take some milliseconds with many services.
     pub(super) fn answer(&self, request: &Parts) -> Response<Full<Bytes>> {
+        if matches!(request.uri.path(), "/log" | "/logging") {
+            return log::answer(request, &self.telemetry);
+        }
         let (method, query) = (&request.method, request.uri.query());
         let output =
             if query.is_some_and(|query| query.split('&').any(|pair| pair == "output=json")) {
@@ -256,7 +260,7 @@ fn json_page(value: &Value) -> Response<Full<Bytes>> {
     page(StatusCode::OK, JSON_TYPE, format!("{value:#}\n"))
 }
 
-fn page(
+pub(super) fn page(
     status: StatusCode,
     content_type: &'static str,
     text: impl Into<Bytes>,

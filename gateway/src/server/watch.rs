@@ -109,6 +109,7 @@ async fn run(
                 server.refresh_certificates();
                 server.rotate_session_keys();
                 server.settle_metrics();
+                server.revert_log();
                 if !on_own_thread(|| known.changed(configuration)) {
                     continue;
                 }

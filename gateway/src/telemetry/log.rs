@@ -2,10 +2,16 @@
 //!
 //! Standard output is left to access records.
 
+mod control;
+#[cfg(test)]
+mod tests;
+
+pub use control::{ChangeError, Heard, change, heard, revert};
+
 use std::io::{self, IsTerminal};
 
 use tracing_subscriber::{
-    EnvFilter, filter::LevelFilter, fmt, layer::SubscriberExt, util::SubscriberInitExt,
+    EnvFilter, filter::LevelFilter, fmt, layer::SubscriberExt, reload, util::SubscriberInitExt,
 };
 
 /// How a line looks.
@@ -54,7 +60,8 @@ pub enum LogError {
 /// Sets up the log of the process. `filter` is in the notation of `RUST_LOG`: `debug`, or `info,trellis_gateway::proxy=debug`;
 /// absent means [`DEFAULT_FILTER`].
 pub fn init(format: LogFormat, filter: Option<&str>) -> Result<(), LogError> {
-    let filter = parse_filter(filter.unwrap_or(DEFAULT_FILTER))?;
+    let written = filter.unwrap_or(DEFAULT_FILTER);
+    let (filter, handle) = reload::Layer::new(parse_filter(written)?);
     let registry = tracing_subscriber::registry().with(filter);
     let lines = fmt::layer().with_writer(io::stderr);
     match format {
@@ -65,7 +72,9 @@ pub fn init(format: LogFormat, filter: Option<&str>) -> Result<(), LogError> {
             .with(lines.json().flatten_event(true).with_current_span(false))
             .try_init(),
     }
-    .map_err(LogError::Twice)
+    .map_err(LogError::Twice)?;
+    control::Control::keep(handle, written);
+    Ok(())
 }
 
 /// Lets the thread that will run `work` log where the current one does.

@@ -236,6 +236,94 @@ async fn metrics_have_the_form_that_scrapers_ask_for() {
     served.stop().await;
 }
 
+/// Changes of the log: request, status, and a part of the text. No log was set up here, which is found out last.
+const CHANGES: &[(&str, u16, &str)] = &[
+    ("GET /log", 503, "the log of this process cannot be changed"),
+    (
+        "PUT /log?filter=debug",
+        503,
+        "the log of this process cannot be changed",
+    ),
+    (
+        "POST /logging?level=debug",
+        503,
+        "the log of this process cannot be changed",
+    ),
+    (
+        "PUT /log?filter=info%2Ctrellis%3Ddebug&seconds=86400",
+        503,
+        "cannot be changed",
+    ),
+    (
+        "PUT /log?filter=loud",
+        400,
+        "`loud` is not a level of the log",
+    ),
+    ("PUT /log", 400, "no `filter`"),
+    ("PUT /log?filter=", 400, "no `filter`"),
+    ("PUT /log?filter=%20", 400, "no `filter`"),
+    ("PUT /log?filter=%ff", 400, "one `filter`, in UTF-8"),
+    ("PUT /log?filter=%f", 400, "one `filter`, in UTF-8"),
+    ("PUT /log?filter=a&filter=b", 400, "one `filter`, in UTF-8"),
+    (
+        "PUT /log?filter=info&seconds=0",
+        400,
+        "`seconds` is 1 to 86400",
+    ),
+    (
+        "PUT /log?filter=info&seconds=86401",
+        400,
+        "`seconds` is 1 to 86400",
+    ),
+    (
+        "PUT /log?filter=info&seconds=-1",
+        400,
+        "`seconds` is 1 to 86400",
+    ),
+    ("PUT /log?what=debug", 400, "`filter` and `seconds` only"),
+    (
+        "POST /logging?level=%5Bx%5D=trace",
+        400,
+        "filters by span or field",
+    ),
+];
+
+#[tokio::test(start_paused = true)]
+async fn changes_of_the_log_are_understood_or_refused() {
+    let served = Served::of(ready());
+    for (line, status, text) in CHANGES {
+        let answer = served.ask(&request(line)).await;
+        let start = format!("HTTP/1.1 {status} ");
+        assert!(
+            answer.starts_with(&start) && answer.contains(text),
+            "{line}: {answer}"
+        );
+    }
+    served.stop().await;
+}
+
+/// A page in an operator's browser must not reach the one thing that can be changed here.
+#[tokio::test(start_paused = true)]
+async fn browsers_change_nothing() {
+    let served = Served::of(ready());
+    for (method, field, status) in [
+        ("PUT", "origin: http://evil.test", 403),
+        ("POST", "origin: null", 403),
+        ("POST", "sec-fetch-site: same-origin", 403),
+        ("DELETE", "origin: http://127.0.0.1:9901", 403),
+        // Nobody has a log here, which is found out later.
+        ("POST", "accept: */*", 503),
+        ("PATCH", "accept: */*", 405),
+    ] {
+        let line =
+            format!("{method} /log?filter=debug HTTP/1.1\r\nhost: admin\r\nconnection: close");
+        let answer = served.ask(&format!("{line}\r\n{field}\r\n\r\n")).await;
+        let start = format!("HTTP/1.1 {status} ");
+        assert!(answer.starts_with(&start), "{method} {field}: {answer}");
+    }
+    served.stop().await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn head_gets_the_head_alone_and_bodies_are_not_read() {
     let served = Served::of(ready());

@@ -651,6 +651,32 @@ fn addresses_that_become_no_targets_are_told_once() {
 }
 
 #[test]
+fn changes_of_the_log_are_told() {
+    let filter = "debug";
+    let changed = |seconds| LogChanged { filter, seconds };
+    for (event, line) in [
+        (
+            changed(Some(60)),
+            r#"INFO log filter changed for a while filter="debug" seconds=60"#,
+        ),
+        (
+            changed(None),
+            r#"INFO log filter as at the start again filter="debug""#,
+        ),
+    ] {
+        check(&event, &[line], &[]);
+    }
+    check(
+        &LogChanged {
+            filter,
+            seconds: None,
+        },
+        &[r#"INFO log filter as at the start again filter="debug""#],
+        &[],
+    );
+}
+
+#[test]
 fn exports_fail_and_recover() {
     check(
         &ExportFailed {
