@@ -125,7 +125,10 @@ fn main() {
     let trace = TraceId::new([7; 16]).unwrap();
     println!("metrics of a request: {:?}", per_request(None));
     let traced = Some((trace, SystemTime::now()));
-    println!("metrics of a request with exemplars: {:?}", per_request(traced));
+    println!(
+        "metrics of a request with exemplars: {:?}",
+        per_request(traced)
+    );
     let telemetry = page();
     for exposition in [Exposition::Prometheus, Exposition::OpenMetrics] {
         let (took, bytes) = best(|| telemetry.render_with(exposition, |_| {}).len());

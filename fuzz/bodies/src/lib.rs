@@ -19,6 +19,7 @@ mod policies;
 mod signatures;
 mod sts;
 mod tokens;
+mod traces;
 mod world;
 
 /// One target.
@@ -33,7 +34,7 @@ pub struct Target {
 }
 
 /// Every target.
-pub const TARGETS: [Target; 17] = [
+pub const TARGETS: [Target; 18] = [
     target("iam", policies::iam, 700),
     target("cedar", policies::cedar, 300),
     target("trust", policies::trust, 700),
@@ -51,6 +52,7 @@ pub const TARGETS: [Target; 17] = [
     target("http2", http::http2, 10_000),
     target("dns", http::dns, 10_000),
     target("function", functions::result, 200_000),
+    target("trace", traces::trace, 50_000),
 ];
 
 const fn target(name: &'static str, body: fn(&[u8]), mutations: usize) -> Target {
