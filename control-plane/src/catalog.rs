@@ -15,7 +15,8 @@ use trellis_model::{config::Vpc, id::VpcId};
 pub(crate) use self::table::{Entry, Owner, Table};
 use crate::{
     resource::{
-        AccessLogSubscription, Listener, Resource, Rule, Scope, Service, ServiceAssociation,
+        AccessLogSubscription, DomainVerification, Listener, Resource, ResourceAssociation,
+        ResourceConfiguration, ResourceGateway, Rule, Scope, Service, ServiceAssociation,
         ServiceNetwork, TargetGroup, Targets, Unit, VpcAssociation,
     },
     store::{Change, Revision, Write},
@@ -34,6 +35,10 @@ pub(crate) struct Catalog {
     pub(crate) targets: Table<Targets>,
     pub(crate) service_associations: Table<ServiceAssociation>,
     pub(crate) vpc_associations: Table<VpcAssociation>,
+    pub(crate) resource_gateways: Table<ResourceGateway>,
+    pub(crate) resource_configurations: Table<ResourceConfiguration>,
+    pub(crate) resource_associations: Table<ResourceAssociation>,
+    pub(crate) domain_verifications: Table<DomainVerification>,
     pub(crate) access_log_subscriptions: Table<AccessLogSubscription>,
     /// VPCs, which files declare: the gateway touches them.
     vpcs: BTreeMap<VpcId, Arc<Vpc>>,
@@ -52,6 +57,10 @@ macro_rules! for_each_kind {
         $do!(Targets);
         $do!(ServiceAssociation);
         $do!(VpcAssociation);
+        $do!(ResourceGateway);
+        $do!(ResourceConfiguration);
+        $do!(ResourceAssociation);
+        $do!(DomainVerification);
         $do!(AccessLogSubscription);
     };
 }

@@ -6,8 +6,11 @@
 
 mod access_log_subscription;
 mod association;
+mod domain_verification;
 mod listener;
 mod network;
+mod resource_configuration;
+mod resource_gateway;
 mod service;
 mod sharing;
 mod stamp;
@@ -22,18 +25,27 @@ use std::{
 
 use serde::{Serialize, de::DeserializeOwned};
 use trellis_model::{
-    id::{ListenerId, ServiceId, ServiceNetworkId, TargetGroupId, VpcId},
+    id::{
+        DomainVerificationId, ListenerId, ResourceConfigurationId, ResourceGatewayId, ServiceId,
+        ServiceNetworkId, TargetGroupId, VpcId,
+    },
     name::AccountId,
 };
 
 pub(crate) use self::{
     access_log_subscription::{AccessLogSubscription, LogType},
-    association::{DnsOptions, ServiceAssociation, VpcAssociation},
+    association::{DnsOptions, ResourceAssociation, ServiceAssociation, VpcAssociation},
+    domain_verification::{DomainVerification, TxtRecord, is_within},
     listener::{
         Action, FixedResponse, Forward, HeaderMatch, HeaderMatchType, HttpMatch, Listener,
         ListenerProtocol, PathMatch, PathMatchType, Rule, RuleMatch, WeightedTargetGroup,
     },
     network::{ServiceNetwork, SharingConfig},
+    resource_configuration::{
+        ArnResource, CidrResource, Definition, DnsResource, IpResource, ResourceConfiguration,
+        ResourceConfigurationType, ResourceProtocol,
+    },
+    resource_gateway::{DnsResolution, IpVersions, ResourceGateway},
     service::{AuthType, Service},
     sharing::Sharing,
     stamp::Stamp,
@@ -58,6 +70,9 @@ pub(crate) enum Scope {
     Service(ServiceId),
     Listener(ListenerId),
     Group(TargetGroupId),
+    ResourceGateway(ResourceGatewayId),
+    ResourceConfiguration(ResourceConfigurationId),
+    DomainVerification(DomainVerificationId),
     Vpc(VpcId),
 }
 
@@ -69,6 +84,9 @@ impl Display for Scope {
             Self::Service(id) => Display::fmt(id, f),
             Self::Listener(id) => Display::fmt(id, f),
             Self::Group(id) => Display::fmt(id, f),
+            Self::ResourceGateway(id) => Display::fmt(id, f),
+            Self::ResourceConfiguration(id) => Display::fmt(id, f),
+            Self::DomainVerification(id) => Display::fmt(id, f),
             Self::Vpc(id) => Display::fmt(id, f),
         }
     }

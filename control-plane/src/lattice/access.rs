@@ -13,10 +13,16 @@ use super::{Exchange, SignedBy, arns, error::ApiError, operations::tags, schema:
 use crate::{call::Call, realm::Realm};
 
 /// Members of inputs that name resources besides the one in the path, with the first part of the ARN after the account.
-const NAMED_IN_BODY: [(&str, &str); 4] = [
+const NAMED_IN_BODY: [(&str, &str); 7] = [
     ("serviceNetworkIdentifier", "servicenetwork"),
     ("serviceIdentifier", "service"),
     ("resourceConfigurationIdentifier", "resourceconfiguration"),
+    (
+        "resourceConfigurationGroupIdentifier",
+        "resourceconfiguration",
+    ),
+    ("resourceGatewayIdentifier", "resourcegateway"),
+    ("domainVerificationIdentifier", "domainverification"),
     ("resourceIdentifier", ""),
 ];
 

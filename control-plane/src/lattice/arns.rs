@@ -7,7 +7,8 @@ use trellis_model::{
 };
 
 use crate::resource::{
-    AccessLogSubscription, Listener, Resource, Rule, Service, ServiceAssociation, ServiceNetwork,
+    AccessLogSubscription, DomainVerification, Listener, Resource, ResourceAssociation,
+    ResourceConfiguration, ResourceGateway, Rule, Service, ServiceAssociation, ServiceNetwork,
     TargetGroup, VpcAssociation,
 };
 
@@ -33,6 +34,10 @@ named! {
     TargetGroup = "targetgroup";
     ServiceAssociation = "servicenetworkserviceassociation";
     VpcAssociation = "servicenetworkvpcassociation";
+    ResourceGateway = "resourcegateway";
+    ResourceConfiguration = "resourceconfiguration";
+    ResourceAssociation = "servicenetworkresourceassociation";
+    DomainVerification = "domainverification";
     AccessLogSubscription = "accesslogsubscription";
 }
 

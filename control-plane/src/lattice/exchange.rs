@@ -115,6 +115,11 @@ impl<'a> Exchange<'a> {
         })
     }
 
+    /// Is this call to create something?
+    pub(crate) fn creates(&self) -> bool {
+        self.operation.name.starts_with("Create")
+    }
+
     /// Does the caller own this?
     pub(crate) fn owns<T: Resource>(&self, entry: &Entry<T>) -> bool {
         entry.value.account() == self.account

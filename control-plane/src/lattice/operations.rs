@@ -3,9 +3,15 @@
 mod access_logs;
 mod actions;
 mod auth_policies;
+mod definitions;
+mod domain_verifications;
+mod endpoints;
 mod health_checks;
 mod listeners;
 mod networks;
+mod resource_associations;
+mod resource_configurations;
+mod resource_gateways;
 mod resource_policies;
 mod rules;
 mod service_associations;
@@ -68,6 +74,33 @@ pub(super) fn perform(exchange: &Exchange<'_>) -> Result<Value, ApiError> {
         "ListServiceNetworkVpcAssociations" => vpc_associations::list(exchange),
         "UpdateServiceNetworkVpcAssociation" => vpc_associations::update(exchange),
         "DeleteServiceNetworkVpcAssociation" => vpc_associations::delete(exchange),
+
+        "CreateResourceGateway" => resource_gateways::create(exchange),
+        "GetResourceGateway" => resource_gateways::get(exchange),
+        "ListResourceGateways" => resource_gateways::list(exchange),
+        "UpdateResourceGateway" => resource_gateways::update(exchange),
+        "DeleteResourceGateway" => resource_gateways::delete(exchange),
+
+        "CreateResourceConfiguration" => resource_configurations::create(exchange),
+        "GetResourceConfiguration" => resource_configurations::get(exchange),
+        "ListResourceConfigurations" => resource_configurations::list(exchange),
+        "UpdateResourceConfiguration" => resource_configurations::update(exchange),
+        "DeleteResourceConfiguration" => resource_configurations::delete(exchange),
+
+        "CreateServiceNetworkResourceAssociation" => resource_associations::create(exchange),
+        "GetServiceNetworkResourceAssociation" => resource_associations::get(exchange),
+        "ListServiceNetworkResourceAssociations" => resource_associations::list(exchange),
+        "DeleteServiceNetworkResourceAssociation" => resource_associations::delete(exchange),
+
+        "DeleteResourceEndpointAssociation" => endpoints::delete(exchange),
+        "ListResourceEndpointAssociations" | "ListServiceNetworkVpcEndpointAssociations" => {
+            endpoints::list(exchange)
+        }
+
+        "StartDomainVerification" => domain_verifications::start(exchange),
+        "GetDomainVerification" => domain_verifications::get(exchange),
+        "ListDomainVerifications" => domain_verifications::list(exchange),
+        "DeleteDomainVerification" => domain_verifications::delete(exchange),
 
         "PutAuthPolicy" => auth_policies::put(exchange),
         "GetAuthPolicy" => auth_policies::get(exchange),

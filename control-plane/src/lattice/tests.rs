@@ -7,6 +7,7 @@
 
 mod associations;
 mod policies;
+mod resources;
 mod services;
 mod target_groups;
 
@@ -86,7 +87,10 @@ fn vpc(id: &str, owner: &str) -> Arc<Vpc> {
         id,
         name: "shop".parse().unwrap(),
         account,
-        cidrs: vec!["10.0.0.0/16".parse().unwrap()],
+        cidrs: vec![
+            "10.0.0.0/16".parse().unwrap(),
+            "fd00:1::/64".parse().unwrap(),
+        ],
         attachments: Vec::new(),
         resolvers: Arc::default(),
         address_book: [("i-0123456789abcdef0".into(), [10, 0, 0, 9].into())].into(),

@@ -42,7 +42,8 @@ impl AccessLogSubscription {
         let id = self.resource_id.as_str();
         let network = id.parse().ok().map(Scope::Network);
         let service = || id.parse().ok().map(Scope::Service);
-        network.or_else(service)
+        let configuration = || id.parse().ok().map(Scope::ResourceConfiguration);
+        network.or_else(service).or_else(configuration)
     }
 }
 

@@ -1,8 +1,11 @@
-//! Associations of service networks with services and VPCs.
+//! Associations of service networks with services, resource configurations and VPCs.
 
 use serde::{Deserialize, Serialize};
 use trellis_model::{
-    id::{ServiceAssociationId, ServiceId, ServiceNetworkId, VpcAssociationId, VpcId},
+    id::{
+        ResourceAssociationId, ResourceConfigurationId, ServiceAssociationId, ServiceId,
+        ServiceNetworkId, VpcAssociationId, VpcId,
+    },
     name::AccountId,
 };
 
@@ -116,5 +119,54 @@ impl Resource for VpcAssociation {
     }
     fn table_mut(catalog: &mut Catalog) -> &mut Table<Self> {
         &mut catalog.vpc_associations
+    }
+}
+
+/// Membership of a resource configuration in a service network.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ResourceAssociation {
+    pub(crate) id: ResourceAssociationId,
+    /// Who made it.
+    pub(crate) account: AccountId,
+    pub(crate) created_at: Stamp,
+    #[serde(default, skip_serializing_if = "Tags::is_empty")]
+    pub(crate) tags: Tags,
+    pub(crate) configuration: ResourceConfigurationId,
+    pub(crate) network: ServiceNetworkId,
+    pub(crate) private_dns_enabled: bool,
+}
+
+impl Resource for ResourceAssociation {
+    const KIND: &'static str = "resource-association";
+    const TYPE: ResourceType = ResourceType::ServiceNetworkResourceAssociation;
+    type Id = ResourceAssociationId;
+
+    fn id(&self) -> Self::Id {
+        self.id
+    }
+    fn account(&self) -> &AccountId {
+        &self.account
+    }
+    fn scopes(&self) -> Vec<Scope> {
+        vec![
+            Scope::Network(self.network),
+            Scope::ResourceConfiguration(self.configuration),
+        ]
+    }
+    fn tags(&self) -> Option<&Tags> {
+        Some(&self.tags)
+    }
+    fn tags_mut(&mut self) -> Option<&mut Tags> {
+        Some(&mut self.tags)
+    }
+    fn units(&self) -> Vec<Unit> {
+        Vec::new()
+    }
+    fn table(catalog: &Catalog) -> &Table<Self> {
+        &catalog.resource_associations
+    }
+    fn table_mut(catalog: &mut Catalog) -> &mut Table<Self> {
+        &mut catalog.resource_associations
     }
 }

@@ -34,6 +34,14 @@ pub(crate) struct ServiceNetwork {
     pub(crate) sharing: Sharing,
 }
 
+impl ServiceNetwork {
+    /// Is it shared, or was it created to be? Any network can be shared here, so it is not enough that nothing forbids it.
+    pub(crate) fn is_shareable(&self) -> bool {
+        let meant = self.sharing_config.and_then(|config| config.enabled);
+        meant == Some(true) || !self.guests().is_empty()
+    }
+}
+
 /// May it be shared with other accounts?
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

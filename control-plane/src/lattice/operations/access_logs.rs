@@ -6,16 +6,17 @@ use trellis_model::id::{AccessLogSubscriptionId, ServiceId, ServiceNetworkId};
 
 use super::{tags, view::view};
 use crate::{
-    catalog::Catalog,
+    catalog::{Catalog, Entry},
     lattice::{
         Exchange,
-        arns::{self, Named as _},
+        arns::{self, Named},
         error::{ApiError, ResourceType},
         page::Page,
     },
     plane::{Draft, changed},
     resource::{
-        AccessLogSubscription, LogType, Resource as _, Scope, Service, ServiceNetwork, Tags,
+        AccessLogSubscription, LogType, Resource as _, ResourceConfiguration, Scope, Service,
+        ServiceNetwork, Tags,
     },
 };
 
@@ -82,29 +83,37 @@ fn subject(
     identifier: &str,
 ) -> Result<Subject, ApiError> {
     let id = arns::id_of(identifier);
-    let region = exchange.region();
     if id.starts_with(ServiceNetworkId::PREFIX) {
         let entry = exchange.own::<ServiceNetwork>(catalog, identifier)?;
-        if let Some(draft) = draft {
-            draft.rely_on(entry);
-        }
-        Ok(Subject {
-            scope: Scope::Network(entry.value.id),
-            id: id.to_owned(),
-            arn: entry.value.arn(region).to_string(),
-        })
+        Ok(of_entry(exchange, draft, entry, Scope::Network))
     } else if id.starts_with(ServiceId::PREFIX) {
         let entry = exchange.own::<Service>(catalog, identifier)?;
-        if let Some(draft) = draft {
-            draft.rely_on(entry);
-        }
-        Ok(Subject {
-            scope: Scope::Service(entry.value.id),
-            id: id.to_owned(),
-            arn: entry.value.arn(region).to_string(),
-        })
+        Ok(of_entry(exchange, draft, entry, Scope::Service))
     } else {
-        Err(ApiError::not_found(ResourceType::ResourceConfiguration, id))
+        let entry = exchange.own::<ResourceConfiguration>(catalog, identifier)?;
+        Ok(of_entry(
+            exchange,
+            draft,
+            entry,
+            Scope::ResourceConfiguration,
+        ))
+    }
+}
+
+/// An entry as a subject. A change relies on it.
+fn of_entry<T: Named>(
+    exchange: &Exchange<'_>,
+    draft: Option<&mut Draft<'_>>,
+    entry: &Entry<T>,
+    scope: fn(T::Id) -> Scope,
+) -> Subject {
+    if let Some(draft) = draft {
+        draft.rely_on(entry);
+    }
+    Subject {
+        scope: scope(entry.value.id()),
+        id: entry.value.id().to_string(),
+        arn: entry.value.arn(exchange.region()).to_string(),
     }
 }
 

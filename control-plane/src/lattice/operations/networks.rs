@@ -18,8 +18,8 @@ use crate::{
     },
     plane::{Draft, changed},
     resource::{
-        AuthType, Resource as _, Scope, ServiceAssociation, ServiceNetwork, Sharing, SharingConfig,
-        Tags, VpcAssociation,
+        AuthType, Resource as _, ResourceAssociation, Scope, ServiceAssociation, ServiceNetwork,
+        Sharing, SharingConfig, Tags, VpcAssociation,
     },
 };
 
@@ -97,7 +97,7 @@ fn show(
         json!({
             "numberOfAssociatedVPCs": catalog.count::<VpcAssociation>(&scope),
             "numberOfAssociatedServices": catalog.count::<ServiceAssociation>(&scope),
-            "numberOfAssociatedResourceConfigurations": 0,
+            "numberOfAssociatedResourceConfigurations": catalog.count::<ResourceAssociation>(&scope),
         }),
     ))
 }
@@ -136,7 +136,7 @@ pub(super) fn delete(exchange: &Exchange<'_>) -> Result<Value, ApiError> {
         let id = entry.value.id;
         let scope = Scope::Network(id);
         let associated = |what: &str| {
-            let message = format!("ServiceNetwork {id} has {what}(s) associated");
+            let message = format!("ServiceNetwork {id} has {what}");
             Err(ApiError::conflict(
                 ResourceType::ServiceNetwork,
                 id,
@@ -144,10 +144,13 @@ pub(super) fn delete(exchange: &Exchange<'_>) -> Result<Value, ApiError> {
             ))
         };
         if draft.catalog().count::<VpcAssociation>(&scope) > 0 {
-            return associated("VPC");
+            return associated("VPC(s) associated");
         }
         if draft.catalog().count::<ServiceAssociation>(&scope) > 0 {
-            return associated("service");
+            return associated("service(s) associated");
+        }
+        if draft.catalog().count::<ResourceAssociation>(&scope) > 0 {
+            return associated("resource(s) associated.");
         }
         draft.nothing_new_on(&scope);
         draft.remove(entry)?;

@@ -1,4 +1,4 @@
-//! Resource policies, with which a service network or a service is shared with other accounts.
+//! Resource policies, with which a service network, a service or a resource configuration is shared with other accounts.
 
 use std::collections::BTreeSet;
 
@@ -15,7 +15,9 @@ use crate::{
         error::{ApiError, ResourceType},
     },
     plane::changed,
-    resource::{Service, ServiceNetwork, Sharing},
+    resource::{
+        ResourceConfiguration, ResourceConfigurationType, Service, ServiceNetwork, Sharing,
+    },
 };
 
 /// Actions of which a sharing policy names one at least. Source: the managed permissions of RAM for VPC Lattice.
@@ -32,6 +34,7 @@ const ACTIONS: [&str; 6] = [
 enum Subject<'c> {
     Network(&'c Entry<ServiceNetwork>),
     Service(&'c Entry<Service>),
+    Configuration(&'c Entry<ResourceConfiguration>),
 }
 
 impl Subject<'_> {
@@ -39,6 +42,7 @@ impl Subject<'_> {
         match self {
             Self::Network(entry) => &entry.value.sharing,
             Self::Service(entry) => &entry.value.sharing,
+            Self::Configuration(entry) => &entry.value.sharing,
         }
     }
 }
@@ -54,7 +58,7 @@ fn find<'c>(
     } else if id.starts_with(ServiceId::PREFIX) {
         Ok(Subject::Service(exchange.own(catalog, arn)?))
     } else {
-        Err(ApiError::not_found(ResourceType::ResourceConfiguration, id))
+        Ok(Subject::Configuration(exchange.own(catalog, arn)?))
     }
 }
 
@@ -62,10 +66,23 @@ pub(super) fn put(exchange: &Exchange<'_>) -> Result<Value, ApiError> {
     let text = exchange.text("policy");
     let accounts =
         read(text).map_err(|text| ApiError::field("policy", format!("Invalid policy: {text}")))?;
+    shares_alone(exchange)?;
     change(exchange, |sharing| {
         sharing.policy = Some(text.to_owned());
         sharing.by_policy.clone_from(&accounts);
     })
+}
+
+/// Refuses what is shared as a part of something else.
+fn shares_alone(exchange: &Exchange<'_>) -> Result<(), ApiError> {
+    let catalog = exchange.plane().catalog();
+    match find(exchange, &catalog)? {
+        Subject::Configuration(entry) if entry.value.kind == ResourceConfigurationType::Child => {
+            let text = "A child resource configuration is shared with its group.";
+            Err(ApiError::field("resourceArn", text))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn change(exchange: &Exchange<'_>, make: impl Fn(&mut Sharing)) -> Result<Value, ApiError> {
@@ -78,6 +95,12 @@ fn change(exchange: &Exchange<'_>, make: impl Fn(&mut Sharing)) -> Result<Value,
             Subject::Service(entry) => {
                 let service = changed(&entry.value, |service| make(&mut service.sharing));
                 draft.update(entry, &service)?;
+            }
+            Subject::Configuration(entry) => {
+                let configuration = changed(&entry.value, |configuration| {
+                    make(&mut configuration.sharing);
+                });
+                draft.update(entry, &configuration)?;
             }
         }
         Ok(json!({}))

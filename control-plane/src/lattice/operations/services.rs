@@ -48,7 +48,7 @@ pub(super) fn create(exchange: &Exchange<'_>) -> Result<Value, ApiError> {
     let custom_domain = input
         .custom_domain_name
         .as_deref()
-        .map(custom_domain)
+        .map(|text| domain_name("customDomainName", text))
         .transpose()?;
     exchange.create(|draft| {
         let account = Scope::Account(exchange.account.clone());
@@ -79,8 +79,8 @@ pub(super) fn create(exchange: &Exchange<'_>) -> Result<Value, ApiError> {
     })
 }
 
-/// A domain name of the user's own.
-fn custom_domain(text: &str) -> Result<DomainName, ApiError> {
+/// A domain name of the user's own, in the member of this name.
+pub(super) fn domain_name(member: &str, text: &str) -> Result<DomainName, ApiError> {
     let name = text.strip_suffix('.').unwrap_or(text).to_ascii_lowercase();
     let numeric = name
         .rsplit('.')
@@ -89,8 +89,10 @@ fn custom_domain(text: &str) -> Result<DomainName, ApiError> {
     let parsed = name.parse().ok().filter(|_| !numeric);
     parsed.ok_or_else(|| {
         ApiError::field(
-            "customDomainName",
-            "customDomainName must be a domain name: labels of letters, digits and hyphens, joined by dots, the last not a number",
+            member,
+            format!(
+                "{member} must be a domain name: labels of letters, digits and hyphens, joined by dots, the last not a number"
+            ),
         )
     })
 }

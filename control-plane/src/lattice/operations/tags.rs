@@ -12,8 +12,9 @@ use crate::{
     },
     plane::changed,
     resource::{
-        AccessLogSubscription, Listener, Rule, Service, ServiceAssociation, ServiceNetwork, Tags,
-        TargetGroup, VpcAssociation,
+        AccessLogSubscription, DomainVerification, Listener, ResourceAssociation,
+        ResourceConfiguration, ResourceGateway, Rule, Service, ServiceAssociation, ServiceNetwork,
+        Tags, TargetGroup, VpcAssociation,
     },
 };
 
@@ -35,6 +36,10 @@ macro_rules! with_entry {
             try_kind!(TargetGroup);
             try_kind!(ServiceAssociation);
             try_kind!(VpcAssociation);
+            try_kind!(ResourceGateway);
+            try_kind!(ResourceConfiguration);
+            try_kind!(ResourceAssociation);
+            try_kind!(DomainVerification);
             try_kind!(AccessLogSubscription);
             None
         }

@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// Zone of generated names in Route 53, for alias records. The guide shows this one; those of other regions are not documented.
-const HOSTED_ZONE: &str = "Z09127221KTH2CFUOHIZH";
+pub(super) const HOSTED_ZONE: &str = "Z09127221KTH2CFUOHIZH";
 
 pub(crate) use super::health_checks::success_codes;
 

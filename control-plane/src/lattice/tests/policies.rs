@@ -2,7 +2,7 @@ use serde_json::{Value, json};
 
 use super::{ONE, TWO, World, assert_code, id};
 
-const ALLOW_ALL: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"vpc-lattice-svcs:Invoke","Resource":"*"}]}"#;
+pub(super) const ALLOW_ALL: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"vpc-lattice-svcs:Invoke","Resource":"*"}]}"#;
 
 #[test]
 fn an_auth_policy_counts_while_the_type_is_aws_iam() {
