@@ -65,7 +65,7 @@ def table_column(page, heading):
 COMMANDS = commands()
 METRICS = set(table_column("docs/metrics.md", "| metric |"))
 REASONS = set(
-    re.findall(r'Self::\w+ => "(\w+)"', (PROJECT / "access-logs/src/record.rs").read_text().split("pub enum FailureReason")[1])
+    re.findall(r'Self::\w+ => "(\w+)"', (PROJECT / "access-logs/src/record.rs").read_text().split("pub enum FailureReason")[1].split("pub enum ")[0])
 )
 
 
@@ -106,7 +106,7 @@ def test_options_exist(page):
         for option in re.findall(r"(?<!\S)--?[a-z][\w-]*", rest):
             assert command in COMMANDS, f"`trellis {command}` does not exist"
             assert option in COMMANDS[command], f"`trellis {command} {option}` does not exist"
-    for command in re.findall(r"`trellis (\w+)", text):
+    for command in re.findall(r"`trellis (\w[\w-]*)", text):
         assert command in COMMANDS, f"`trellis {command}` does not exist"
 
 
