@@ -28,6 +28,17 @@ pub struct Destinations(Option<Arc<[Arc<Group>]>>);
 pub(crate) struct Group {
     pub(crate) shape: Arc<Shape>,
     pub(crate) sinks: Box<[Arc<Sink>]>,
+    /// What the shape was made from.
+    wanted: Arc<LogShape>,
+}
+
+impl Group {
+    fn is(&self, other: &Self) -> bool {
+        let mut sinks = self.sinks.iter().zip(&other.sinks);
+        self.sinks.len() == other.sinks.len()
+            && self.wanted == other.wanted
+            && sinks.all(|(one, other)| Arc::ptr_eq(one, other))
+    }
 }
 
 impl Destinations {
@@ -37,6 +48,12 @@ impl Destinations {
     /// Does nobody want these records?
     pub fn is_none(&self) -> bool {
         self.0.is_none()
+    }
+
+    /// Are these the same destinations in the same shapes, whatever [`Subscriptions`] they are out of?
+    pub fn are(&self, other: &Self) -> bool {
+        let (one, other) = (self.groups(), other.groups());
+        one.len() == other.len() && one.iter().zip(other).all(|(one, other)| one.is(other))
     }
 
     pub(crate) fn groups(&self) -> &[Arc<Group>] {
@@ -52,8 +69,8 @@ type Wanted = (usize, Arc<Sink>);
 pub struct Subscriptions {
     networks: HashMap<ServiceNetworkId, Vec<Wanted>>,
     services: HashMap<ServiceId, Vec<Wanted>>,
-    /// Every shape that is wanted, once.
-    shapes: Vec<Arc<Shape>>,
+    /// Every shape that is wanted, once, with what it was made from.
+    shapes: Vec<(Arc<Shape>, Arc<LogShape>)>,
     /// Sets made so far, so that equal ones are the same one.
     made: HashMap<Vec<(usize, u64)>, Destinations>,
 }
@@ -66,7 +83,8 @@ impl Subscriptions {
             let sink = sinks.sink(&subscription.destination);
             let shapes = &mut this.shapes;
             let shape = *numbers.entry(&subscription.shape).or_insert_with(|| {
-                shapes.push(Arc::new(Shape::new(&subscription.shape)));
+                let shape = Arc::new(Shape::new(&subscription.shape));
+                shapes.push((shape, Arc::new(subscription.shape.clone())));
                 shapes.len() - 1
             });
             let wanted = match subscription.resource {
@@ -99,8 +117,10 @@ impl Subscriptions {
         let groups = wanted.chunk_by(|(one, _), (other, _)| one == other);
         let groups = groups.filter_map(|group| {
             let (shape, _) = group.first()?;
+            let (shape, wanted) = self.shapes.get(*shape)?;
             Some(Arc::new(Group {
-                shape: Arc::clone(self.shapes.get(*shape)?),
+                shape: Arc::clone(shape),
+                wanted: Arc::clone(wanted),
                 sinks: group.iter().map(|(_, sink)| Arc::clone(sink)).collect(),
             }))
         });

@@ -23,8 +23,8 @@ use rustls::{
 use tokio_rustls::TlsConnector;
 use trellis_model::{
     config::{
-        Config, EventVersion, FunctionCall, FunctionEndpoint, FunctionGroup, FunctionNames,
-        FunctionSigner,
+        Carried, Config, EventVersion, FunctionCall, FunctionEndpoint, FunctionGroup,
+        FunctionNames, FunctionSigner,
     },
     id::TargetGroupId,
     problem::{Problem, Problems},
@@ -99,10 +99,26 @@ pub type Calls = HashMap<TargetGroupId, Arc<Call>>;
 
 /// Prepares the calls of all functions. Reads the system's root certificates where a server is verified with them.
 pub fn compile(config: &Config) -> Result<Calls, Problems> {
+    compile_after(config, None).map(Arc::unwrap_or_clone)
+}
+
+/// The same for a configuration that follows another: with the calls of that one, and what the two have in common.
+pub fn compile_after(
+    config: &Config,
+    before: Option<(&Arc<Calls>, &Carried)>,
+) -> Result<Arc<Calls>, Problems> {
+    if let Some((calls, _)) = before.filter(|(_, carried)| carried.is_same()) {
+        return Ok(Arc::clone(calls));
+    }
     let mut authorities = Authorities::default();
     let mut calls = Calls::new();
     let mut problems = Problems::default();
-    for group in &config.function_groups {
+    for (position, group) in config.function_groups.iter().enumerate() {
+        let known = before.filter(|(_, carried)| carried.from(position).is_some());
+        if let Some(known) = known.and_then(|(calls, _)| calls.get(&group.id)) {
+            calls.insert(group.id, Arc::clone(known));
+            continue;
+        }
         match call(group, &mut authorities) {
             Ok(call) => _ = calls.insert(group.id, Arc::new(call)),
             Err(what) => {
@@ -112,7 +128,7 @@ pub fn compile(config: &Config) -> Result<Calls, Problems> {
         }
     }
     if problems.is_empty() {
-        Ok(calls)
+        Ok(Arc::new(calls))
     } else {
         Err(problems)
     }

@@ -49,19 +49,23 @@ pub struct Place(#[expect(dead_code, reason = "held, never read")] OwnedSemaphor
 pub struct Full;
 
 impl Pools {
-    /// Takes over the groups of an accepted configuration. A pool whose limits changed begins anew: the requests that have places are
-    /// not counted in it, so that for their rest there may be more.
-    pub fn apply(&self, configs: &[Arc<TargetGroup>]) {
+    /// Takes over a group of an accepted configuration that is new or changed. A pool whose limits changed begins anew: the requests that
+    /// have places are not counted in it, so that for their rest there may be more.
+    pub fn update(&self, config: &TargetGroup) {
         let mut pools = self.0.lock();
-        let mut before = std::mem::take(&mut *pools);
-        pools.extend(configs.iter().filter_map(|config| {
-            let limits = config.connection_pool.places?;
-            let kept = before.remove(&config.id);
-            let kept = kept.filter(|pool| pool.limits == limits);
-            let pool = kept.unwrap_or_else(|| Arc::new(Pool::new(limits)));
-            pool.keep(&addresses(config));
-            Some((config.id, pool))
-        }));
+        let kept = pools.remove(&config.id);
+        let Some(limits) = config.connection_pool.places else {
+            return;
+        };
+        let kept = kept.filter(|pool| pool.limits == limits);
+        let pool = kept.unwrap_or_else(|| Arc::new(Pool::new(limits)));
+        pool.keep(&addresses(config));
+        pools.insert(config.id, pool);
+    }
+
+    /// Forgets a group that is no longer configured.
+    pub fn remove(&self, id: TargetGroupId) {
+        self.0.lock().remove(&id);
     }
 
     /// Takes over the targets of one group.

@@ -7,7 +7,7 @@
 //! Every change of a target's status, whoever caused it, passes through here to one [`StatusListener`].
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
     fmt,
     sync::Arc,
     time::{Instant, SystemTime},
@@ -16,7 +16,7 @@ use std::{
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 use trellis_model::{
-    config::{Action, FunctionGroup, Service, TargetGroup},
+    config::{FunctionGroup, TargetGroup},
     id::TargetGroupId,
 };
 use trellis_target_groups::{
@@ -26,6 +26,7 @@ use trellis_target_groups::{
 use crate::{
     pools::{Pool, Pools},
     probe::ProbeError,
+    snapshot::GroupChanges,
     tls::TargetTls,
 };
 
@@ -69,11 +70,13 @@ pub struct LiveFunction {
 pub struct Registry {
     groups: Mutex<Groups>,
     /// How connections to targets are secured, for probes.
-    tls: Mutex<TargetSecurity>,
+    tls: Mutex<Arc<TargetSecurity>>,
     functions: Mutex<HashMap<TargetGroupId, Arc<LiveFunction>>>,
     /// Addresses for the next configuration.
     seeds: Mutex<discovered::Seeds>,
     pools: Pools,
+    /// Groups that may be probed otherwise than the prober knows: it takes them out.
+    news: Mutex<BTreeSet<TargetGroupId>>,
     /// Counts calls of `apply`; the prober and the sweep look again when it moves.
     generation: watch::Sender<u64>,
     listener: StatusListener,
@@ -96,26 +99,9 @@ struct Groups {
     retired: HashMap<TargetGroupId, Arc<Group>>,
     /// What belongs to those of `current` whose targets are found by a name.
     discovered: HashMap<TargetGroupId, discovered::Discovered>,
-}
-
-/// The target groups named by a rule or default action of any of these services: those in use.
-///
-/// Weight does not matter: a group of weight zero is about to get traffic, and is checked so that it is ready.
-pub fn groups_in_use(services: &[Arc<Service>]) -> HashSet<TargetGroupId> {
-    let actions = services
-        .iter()
-        .flat_map(|service| &service.listeners)
-        .flat_map(|listener| {
-            let ruled = listener.rules.iter().map(|rule| &rule.action);
-            ruled.chain([&listener.default_action])
-        });
-    actions
-        .flat_map(|action| match action {
-            Action::Forward(forward) => forward.groups.as_slice(),
-            Action::FixedResponse(_) => &[],
-        })
-        .map(|weighted| weighted.group)
-        .collect()
+    /// Those of the current ones in which something can happen as time goes by: targets drain, are ejected or warm up. Most have none of
+    /// it, and are not looked at.
+    restless: HashMap<TargetGroupId, Arc<Group>>,
 }
 
 impl Registry {
@@ -127,6 +113,7 @@ impl Registry {
             functions: Mutex::default(),
             seeds: Mutex::default(),
             pools: Pools::default(),
+            news: Mutex::default(),
             generation: watch::Sender::new(0),
             listener,
             alarm: Arc::default(),
@@ -139,8 +126,9 @@ impl Registry {
     }
 
     /// Takes over how connections to targets are secured. Goes before [`Self::apply`], which makes it known.
-    pub fn secure(&self, tls: TargetSecurity) {
-        *self.tls.lock() = tls;
+    pub fn secure(&self, tls: &Arc<TargetSecurity>) {
+        let before = std::mem::replace(&mut *self.tls.lock(), Arc::clone(tls));
+        self.news.lock().extend(secured_otherwise(&before, tls));
     }
 
     /// How connections to the targets of a group are secured, if they are.
@@ -159,18 +147,32 @@ impl Registry {
         shown
     }
 
-    /// Takes over the target groups of an accepted configuration.
+    /// Takes over what became of the target groups with an accepted configuration. What is not told of stays as it is.
     ///
     /// Groups that stay keep the state of the targets that stay. Groups that left, or lost their last target, drain: running
     /// requests finish, and requests of earlier snapshots can still choose. A group that comes back before it has drained is the
     /// same group again.
-    pub fn apply(&self, configs: &[Arc<TargetGroup>], used: &HashSet<TargetGroupId>, now: Instant) {
-        let seeds = std::mem::take(&mut *self.seeds.lock());
-        let mut groups = self.groups.lock();
-        let configs = groups.effective(configs, |id| used.contains(&id), seeds);
-        let changes = groups.apply(&configs, used, now);
-        self.pools.apply(&configs);
-        drop(groups);
+    pub fn apply(&self, groups: &GroupChanges<'_>, now: Instant) {
+        let mut seeds = std::mem::take(&mut *self.seeds.lock());
+        let mut all = self.groups.lock();
+        let removed = match &groups.removed {
+            Some(removed) => removed.clone(),
+            None => all.others(&groups.updated),
+        };
+        let mut changes = Vec::new();
+        for (config, usage) in &groups.updated {
+            let seed = seeds.remove(&config.id).unwrap_or_default();
+            let config = all.effective(config, *usage, seed);
+            changes.extend(all.update(&config, *usage, now));
+            self.pools.update(&config);
+        }
+        for id in &removed {
+            changes.extend(all.remove(*id, now));
+            self.pools.remove(*id);
+        }
+        drop(all);
+        let updated = groups.updated.iter().map(|(config, _)| config.id);
+        self.news.lock().extend(updated.chain(removed));
         self.report(&changes);
         self.generation
             .send_modify(|count| *count = count.wrapping_add(1));
@@ -181,14 +183,14 @@ impl Registry {
     pub fn apply_functions(
         &self,
         configs: &[Arc<FunctionGroup>],
-        used: &HashSet<TargetGroupId>,
+        used: impl Fn(TargetGroupId) -> bool,
         now: Instant,
     ) {
         let mut functions = self.functions.lock();
         let before = std::mem::take(&mut *functions);
         functions.extend(configs.iter().map(|config| {
             let known = before.get(&config.id);
-            let usage = Use::of(used.contains(&config.id));
+            let usage = Use::of(used(config.id));
             let same = |known: &&Arc<LiveFunction>| {
                 known.usage == usage && *known.arn == *config.function.as_str()
             };
@@ -278,6 +280,11 @@ impl Registry {
         }
     }
 
+    /// The groups that changed since this was asked last, in the order of their ids; for the prober alone.
+    pub(crate) fn take_news(&self) -> BTreeSet<TargetGroupId> {
+        std::mem::take(&mut *self.news.lock())
+    }
+
     /// Moves whenever a configuration was taken over.
     pub(crate) fn generation(&self) -> watch::Receiver<u64> {
         self.generation.subscribe()
@@ -295,43 +302,71 @@ impl Registry {
     }
 }
 
+/// Groups whose connections are secured in another way than before.
+pub(crate) fn secured_otherwise(
+    before: &Arc<TargetSecurity>,
+    after: &Arc<TargetSecurity>,
+) -> Vec<TargetGroupId> {
+    if Arc::ptr_eq(before, after) {
+        return Vec::new();
+    }
+    let same = |id: &TargetGroupId| match (before.get(id), after.get(id)) {
+        (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+        (None, None) => true,
+        _ => false,
+    };
+    let all = before.keys().chain(after.keys());
+    all.filter(|id| !same(id)).copied().collect()
+}
+
 impl Groups {
-    fn apply(
-        &mut self,
-        configs: &[Arc<TargetGroup>],
-        used: &HashSet<TargetGroupId>,
-        now: Instant,
-    ) -> Vec<Change> {
-        let mut before = std::mem::take(&mut self.current);
+    fn update(&mut self, config: &TargetGroup, usage: Use, now: Instant) -> Vec<Change> {
+        let id = config.id;
         let mut changes = Vec::new();
-        for config in configs {
-            let id = config.id;
-            let usage = Use::of(used.contains(&id));
-            let mut known = before.remove(&id);
-            if config.targets.is_empty() {
-                if let Some(emptied) = known.take_if(|group| !group.is_empty()) {
-                    changes.extend(self.retire(emptied, now));
-                }
-            } else if known.as_ref().is_none_or(|group| group.is_empty())
-                && let Some(drained) = self.retired.remove(&id)
-            {
-                known = Some(drained);
+        let mut known = self.current.remove(&id);
+        if config.targets.is_empty() {
+            if let Some(emptied) = known.take_if(|group| !group.is_empty()) {
+                changes.extend(self.retire(emptied, now));
             }
-            let (group, news) = if let Some(group) = known {
-                let news = group.apply(config, usage, now);
-                (group, news)
-            } else {
-                let group = Arc::new(Group::new(config, usage, now));
-                let news = registrations(&group);
-                (group, news)
-            };
-            changes.extend(of_group(&group, news));
-            self.current.insert(id, group);
+        } else if let Some(drained) = self.retired.remove(&id) {
+            known = Some(drained);
         }
-        for group in before.into_values() {
-            changes.extend(self.retire(group, now));
-        }
+        let (group, news) = if let Some(group) = known {
+            let news = group.apply(config, usage, now);
+            (group, news)
+        } else {
+            let group = Arc::new(Group::new(config, usage, now));
+            let news = registrations(&group);
+            (group, news)
+        };
+        changes.extend(of_group(&group, news));
+        self.note_restless(config, &group, now);
+        self.current.insert(id, group);
         changes
+    }
+
+    /// Remembers whether something can happen in a current group as time goes by.
+    fn note_restless(&mut self, config: &TargetGroup, group: &Arc<Group>, now: Instant) {
+        let moves = config.outlier_detection.is_some() || config.balancing.slow_start.is_some();
+        if moves || group.is_draining() || group.next_tick(now).is_some() {
+            self.restless.insert(config.id, Arc::clone(group));
+        } else {
+            self.restless.remove(&config.id);
+        }
+    }
+
+    fn remove(&mut self, id: TargetGroupId, now: Instant) -> Vec<Change> {
+        self.restless.remove(&id);
+        self.discovered.remove(&id);
+        let group = self.current.remove(&id);
+        group.map_or_else(Vec::new, |group| self.retire(group, now))
+    }
+
+    /// The groups that are not among these.
+    fn others(&self, updated: &[(&Arc<TargetGroup>, Use)]) -> Vec<TargetGroupId> {
+        let updated: HashSet<TargetGroupId> = updated.iter().map(|(config, _)| config.id).collect();
+        let all = self.current.keys();
+        all.filter(|id| !updated.contains(id)).copied().collect()
     }
 
     /// Lets the targets of a group drain that no later request chooses from.
@@ -347,7 +382,7 @@ impl Groups {
     fn tick(&self, now: Instant) -> (Vec<Change>, Option<Instant>) {
         let mut changes = Vec::new();
         let mut next: Option<Instant> = None;
-        for group in self.current.values() {
+        for group in self.restless.values() {
             if group.next_tick(now).is_some_and(|due| due <= now) {
                 changes.extend(of_group(group, group.tick(now)));
             }
@@ -359,7 +394,7 @@ impl Groups {
     fn expire_drains(&mut self, now: Instant) -> (Vec<Change>, Drains) {
         let mut changes = Vec::new();
         let mut drains = Drains::Done;
-        for group in self.current.values().chain(self.retired.values()) {
+        for group in self.restless.values().chain(self.retired.values()) {
             if group.is_draining() {
                 changes.extend(of_group(group, group.expire_drains(now)));
             }

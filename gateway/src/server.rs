@@ -4,12 +4,14 @@
 //! whole; then the registry, the snapshot and the listeners follow, which cannot fail. So a rejected change leaves no trace.
 
 mod background;
+mod overlay;
 mod plan;
 mod process;
 mod state;
 mod watch;
 
 pub use background::Background;
+pub use overlay::{Bell, Outcome, Overlay, Stopping};
 pub use state::State;
 pub use watch::{ServeError, serve};
 
@@ -24,7 +26,7 @@ use arc_swap::ArcSwap;
 use trellis_access_logs::{Settings, Writer};
 use trellis_control_plane::{ControlPlane, lattice::Quotas};
 use trellis_model::{
-    config::{Config, Limits, LogDestination},
+    config::{Config, Limits},
     load::Loaded,
     problem::{Problem, Problems},
 };
@@ -36,10 +38,10 @@ use crate::{
     discovery, dns, functions,
     listen::{Listeners, Prepared, Worker},
     otlp,
-    registry::{self, Registry},
+    registry::Registry,
     session_keys::Rotation,
     shared::Shared,
-    snapshot::{Compiled, Snapshot, Surroundings},
+    snapshot::{Change, Compiled, Snapshot, Surroundings},
     telemetry::{
         CertificateKind, Expiry, Telemetry, collect_age, collect_decisions, collect_records,
         events::{
@@ -99,6 +101,11 @@ impl fmt::Debug for Locator {
 #[derive(Debug)]
 pub struct Server {
     locator: Locator,
+    /// What the files say.
+    files: Arc<Config>,
+    /// What is kept beside them.
+    overlay: Option<Arc<dyn Overlay>>,
+    bell: Bell,
     shared: Arc<Shared>,
     state: Arc<State>,
     listeners: Listeners,
@@ -117,7 +124,7 @@ impl Server {
     /// `seed` is where the random numbers begin that spread requests and probes.
     pub fn start(loaded: Loaded, locator: Locator, seed: u64) -> Result<Self, StartError> {
         let began = Instant::now();
-        let Loaded { config, warnings } = loaded;
+        let (config, warnings) = (Arc::new(loaded.config), loaded.warnings);
         let telemetry = Telemetry::new(SystemTime::now());
         let workers = worker_count(&config);
         let (foundation, plan) = plan::first(&config, warnings, (workers, &telemetry))
@@ -130,10 +137,7 @@ impl Server {
             plane,
         } = foundation;
 
-        let writer = Arc::new(Writer::start(
-            Settings::default(),
-            Arc::clone(&telemetry) as _,
-        )?);
+        let writer = start_writer(&telemetry)?;
         let registry = Arc::new(new_registry(&telemetry));
         let Plan {
             compiled,
@@ -148,10 +152,10 @@ impl Server {
         let around = Surroundings {
             registry: &registry,
             telemetry: &telemetry,
-            certificates: &certificates,
             tls: &terms.tls,
+            writer: Some(&*writer),
         };
-        let snapshot = realize(compiled, &config, 1, &writer, &around);
+        let snapshot = realize(compiled, &Change::first(&config), 1, &around);
         let (spans, outlet) = otlp::queue(&telemetry);
         let services = snapshot.services.len();
         let shared = Arc::new(Shared {
@@ -167,7 +171,7 @@ impl Server {
         });
         let listeners = Listeners::new(start_workers(workers, &config.gateway.limits, &shared)?);
         let kept = (Arc::clone(&shared), Arc::clone(&registry));
-        let state = Arc::new(State::new(kept.0, kept.1, Arc::new(config)));
+        let state = Arc::new(State::new(kept.0, kept.1, Arc::clone(&config)));
         let given = (admin, outlet);
         let background = Background::start(given, &state, &registry, &shared.telemetry, seed)?;
         let start = |(listener, plane)| {
@@ -178,6 +182,9 @@ impl Server {
         collect(&shared);
         let mut server = Self {
             locator,
+            files: config,
+            overlay: None,
+            bell: Bell::default(),
             names: Arc::new(dns::RunningNames::new(Arc::clone(&shared))),
             dns: dns::Listeners::default(),
             shared,
@@ -190,7 +197,7 @@ impl Server {
             control,
         };
         server.open(sockets, dns);
-        server.follow(names);
+        server.attend(Some(names));
         server.shared.telemetry.emit(&Started {
             version: env!("CARGO_PKG_VERSION"),
             workers,
@@ -202,11 +209,62 @@ impl Server {
     /// Takes over what was loaded, or says that it is refused and leaves everything as it is: a change of the configuration's files
     /// from its beginning to its log line and its metrics. Gives the generation that runs from now on, or every problem.
     pub fn reload(&mut self, loaded: Result<Loaded, Problems>) -> Result<u64, Problems> {
-        let applied = loaded.and_then(|loaded| {
-            self.apply(loaded)
-                .map_err(|problems| self.locator.locate(problems))
+        let applied = loaded.and_then(
+            |Loaded {
+                 mut config,
+                 warnings,
+             }| {
+                // What was read again with the same content is not compiled again.
+                config.share_with(&self.files);
+                let files = Arc::new(config);
+                let applied = self
+                    .with_overlay(&files)
+                    .and_then(|config| self.apply(config, warnings))
+                    .map_err(|problems| self.locator.locate(problems))?;
+                self.files = files;
+                Ok(applied)
+            },
+        );
+        self.tell_refused(&applied);
+        applied
+    }
+
+    /// Keeps these resources beside those of the files from now on, and runs them. Changes of them are told with the [`Self::bell`].
+    pub fn attach(&mut self, overlay: Arc<dyn Overlay>) -> Result<u64, Problems> {
+        self.overlay = Some(overlay);
+        self.follow()
+    }
+
+    /// How the overlay tells that it has changed.
+    pub fn bell(&self) -> &Bell {
+        &self.bell
+    }
+
+    /// Takes over what the overlay says now, and tells those who wait for it.
+    pub fn follow(&mut self) -> Result<u64, Problems> {
+        // Whoever comes from now on may have changed what is about to be looked at, or may not: the next round is for them.
+        let waiting = self.bell.take_waiting();
+        let files = Arc::clone(&self.files);
+        let applied = self.with_overlay(&files).and_then(|config| {
+            if Arc::ptr_eq(&config, &self.state.config()) {
+                return Ok(self.shared.snapshot.load().generation);
+            }
+            self.apply(config, Problems::default())
         });
-        if let Err(problems) = &applied {
+        self.tell_refused(&applied);
+        waiting.tell(applied.clone());
+        applied
+    }
+
+    fn with_overlay(&self, files: &Arc<Config>) -> Result<Arc<Config>, Problems> {
+        match &self.overlay {
+            Some(overlay) => overlay.over(files),
+            None => Ok(Arc::clone(files)),
+        }
+    }
+
+    fn tell_refused(&self, applied: &Result<u64, Problems>) {
+        if let Err(problems) = applied {
             let running = Some(self.shared.snapshot.load().generation);
             let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
             self.shared.telemetry.emit(&SnapshotRejected {
@@ -215,29 +273,25 @@ impl Server {
             });
             self.state.reject(problems);
         }
-        applied
     }
 
     /// Takes over another configuration, or refuses it whole and leaves everything as it is.
     ///
     /// Settings of the process itself (`gateway.admin`, `gateway.control`, `gateway.workers`, `gateway.dataDir`) keep their first value until the next
     /// start; a change of them is a warning.
-    fn apply(&mut self, loaded: Loaded) -> Result<u64, Problems> {
+    fn apply(&mut self, config: Arc<Config>, mut warnings: Problems) -> Result<u64, Problems> {
         let began = Instant::now();
-        let Loaded {
-            config,
-            mut warnings,
-        } = loaded;
-        warnings.extend(plan::kept_settings(&self.state.config(), &config));
+        let (before, runs) = (self.state.config(), self.state.snapshot());
+        warnings.extend(plan::kept_settings(&before, &config));
         let running = Running {
-            certificates: self.certificates.clone(),
+            configured: Some((&before, self.certificates.clone())),
             sockets: self.listeners.open().clone(),
             dns: self.dns.open(),
-            destinations: destinations(&self.state.config()),
         };
         let around = (self.listeners.workers(), &*self.shared.telemetry);
-        let plan = plan::plan(&config, warnings, &self.terms, &running, around)?;
-        let generation = self.shared.snapshot.load().generation + 1;
+        let change = Change::after(&config, (&before, &runs));
+        let plan = plan::plan(&change, warnings, &self.terms, &running, around)?;
+        let generation = runs.generation + 1;
         let Plan {
             compiled,
             certificates,
@@ -246,22 +300,26 @@ impl Server {
             session_keys,
             warnings,
         } = plan;
-        let names = look_up(&config, &self.terms, &self.registry);
+        let same_names = before.gateway.discovery == config.gateway.discovery
+            && change.difference().target_groups.is_same();
+        let names = (!same_names).then(|| look_up(&config, &self.terms, &self.registry));
         let around = Surroundings {
             registry: &self.registry,
             telemetry: &self.shared.telemetry,
-            certificates: &certificates,
             tls: &self.terms.tls,
+            writer: Some(&*self.shared.writer),
         };
-        let snapshot = realize(compiled, &config, generation, &self.shared.writer, &around);
+        let snapshot = realize(compiled, &change, generation, &around);
         let services = snapshot.services.len();
         self.terms.keychain.commit(session_keys);
         self.shared.snapshot.store(Arc::new(snapshot));
-        self.shared.telemetry.settle();
+        if change.may_remove() {
+            self.shared.telemetry.settle();
+        }
         self.open(sockets, dns);
         self.certificates = certificates;
-        self.state.replace_config(Arc::new(config));
-        self.follow(names);
+        self.state.replace_config(config);
+        self.attend(names);
         self.tell_applied(generation, services, warnings, began);
         Ok(generation)
     }
@@ -274,8 +332,9 @@ impl Server {
             .commit(names, self.background.runtime(), &self.names, telemetry);
     }
 
-    /// Reads the keys of the running configuration's identity providers, and asks for the names of its targets.
-    fn follow(&self, names: discovery::Prepared) {
+    /// Reads the keys of the running configuration's identity providers, and asks for the names of its targets where they may be others
+    /// than before.
+    fn attend(&self, names: Option<discovery::Prepared>) {
         let (config, telemetry) = (self.state.config(), &self.shared.telemetry);
         let runtime = self.background.runtime();
         self.terms.published.follow(&config, runtime, telemetry);
@@ -285,7 +344,9 @@ impl Server {
             telemetry,
             seed: self.shared.seed,
         };
-        self.terms.discoverer.follow(&config, names, &around);
+        if let Some(names) = names {
+            self.terms.discoverer.follow(&config, names, &around);
+        }
     }
 
     fn tell_applied(&self, generation: u64, services: usize, warnings: Problems, began: Instant) {
@@ -454,21 +515,12 @@ fn collect(shared: &Arc<Shared>) {
 /// The part of a change that cannot fail.
 fn realize(
     compiled: Compiled,
-    config: &Config,
+    change: &Change<'_>,
     generation: u64,
-    writer: &Writer,
     around: &Surroundings<'_>,
 ) -> Snapshot {
-    let used = registry::groups_in_use(&config.services);
-    around.registry.secure(compiled.security().clone());
-    around
-        .registry
-        .apply(&config.target_groups, &used, Instant::now());
-    around
-        .registry
-        .apply_functions(&config.function_groups, &used, Instant::now());
-    let subscriptions = writer.subscribe(&config.access_log_subscriptions);
-    compiled.build(config, generation, subscriptions, around)
+    compiled.hand_over(change, around.registry, Instant::now());
+    compiled.build(change, generation, around)
 }
 
 /// Asks for names of targets that nobody has asked for yet, so that their groups have targets from the beginning.
@@ -478,11 +530,8 @@ fn look_up(config: &Config, terms: &Terms, registry: &Registry) -> discovery::Pr
     names
 }
 
-fn destinations(config: &Config) -> std::collections::BTreeSet<LogDestination> {
-    let subscriptions = config.access_log_subscriptions.iter();
-    subscriptions
-        .map(|subscription| subscription.destination.clone())
-        .collect()
+fn start_writer(telemetry: &Arc<Telemetry>) -> io::Result<Arc<Writer>> {
+    Writer::start(Settings::default(), Arc::clone(telemetry) as _).map(Arc::new)
 }
 
 fn worker_count(config: &Config) -> usize {

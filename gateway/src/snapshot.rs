@@ -7,14 +7,18 @@
 mod attachments;
 mod build;
 mod certificates;
+mod change;
 mod clients;
 mod preview;
 mod targets;
 mod texts;
 
 pub use attachments::Attachments;
-pub use build::{Compiled, Surroundings, compile, sockets};
+pub use build::{Compiled, Ingredients, Surroundings, compile, sockets};
 pub use certificates::TlsTerms;
+#[cfg(test)]
+pub(crate) use change::named;
+pub use change::{Change, GroupChanges};
 pub use clients::{Clients, authorities};
 pub use preview::preview;
 pub use targets::target_certificates;
@@ -44,6 +48,8 @@ use trellis_policy::{
 use trellis_routing::{HostTable, RuleTable, ServiceIndex};
 use trellis_target_groups::{Group, WeightedChoice};
 
+use build::{Pieces, World};
+
 use crate::{
     functions::Function,
     pools::Pool,
@@ -64,13 +70,13 @@ pub struct Snapshot {
     /// Principals, keys and policies.
     pub policies: Policies,
     /// Verifies signatures.
-    pub verifier: Verifier,
+    pub verifier: Arc<Verifier>,
     /// Knows callers who do not sign.
-    pub identities: Identities,
+    pub identities: Arc<Identities>,
     /// The region, for those who are told.
     pub region: Region,
     /// Services, by [`ServiceIndex`].
-    pub services: Arc<[Service]>,
+    pub services: Arc<[Arc<Service>]>,
     /// Service networks.
     pub networks: Vec<Network>,
     /// Names and addresses for DNS.
@@ -79,10 +85,11 @@ pub struct Snapshot {
     pub traces: Option<Arc<TraceSettings>>,
     /// ARNs of principals that are told, when they ask, why a request was allowed or refused.
     pub explain_to: HashSet<Box<str>>,
-    attachments: Attachments,
-    views: Vec<View>,
-    by_vpc: HashMap<VpcId, usize, foldhash::fast::RandomState>,
-    callers: Vec<OnceLock<CallerTexts>>,
+    attachments: Arc<Attachments>,
+    views: Vec<Arc<View>>,
+    by_vpc: Arc<HashMap<VpcId, usize, foldhash::fast::RandomState>>,
+    callers: Arc<[OnceLock<CallerTexts>]>,
+    pieces: Pieces,
 }
 
 /// What DNS tells every VPC alike.
@@ -117,7 +124,7 @@ pub struct View {
     pub addresses: Vec<IpAddr>,
     /// The metrics of its clients.
     pub metrics: Arc<PlaceMetrics>,
-    ports: HashMap<u16, PortProtocols, foldhash::fast::RandomState>,
+    world: Arc<World>,
 }
 
 /// Which kinds of listener a VPC finds on a port.
@@ -178,22 +185,29 @@ pub struct Service {
     pub clients: Option<Clients>,
     /// Does its policy count?
     pub auth_type: AuthType,
-    /// Its layer of policy.
-    pub policy: policy::ServiceIndex,
     /// The name that clients and targets know it by: custom domain, else generated.
     pub domain: DomainName,
     /// Longest silence on a connection or stream.
     pub idle: Option<Duration>,
     /// Its listeners.
     pub listeners: Box<[Listener]>,
-    /// The networks that it is in, as positions in [`Snapshot::networks`].
-    pub networks: Box<[usize]>,
-    /// Where its records go, by the network that the request came through.
-    pub destinations: Box<[(usize, Destinations)]>,
+    /// The networks that it is in.
+    pub memberships: Box<[Membership]>,
     /// Its metrics.
     pub metrics: Arc<ServiceMetrics>,
     /// The metrics of its owner.
     pub account_metrics: Arc<AccountMetrics>,
+}
+
+/// A service in a network.
+#[derive(Debug, Clone)]
+pub struct Membership {
+    /// The network.
+    pub network: ServiceNetworkId,
+    /// Its ARN.
+    pub arn: Arn,
+    /// Where the records of requests go that come through it.
+    pub destinations: Destinations,
 }
 
 /// A listener with its compiled rules.
@@ -254,7 +268,7 @@ pub struct TargetGroup {
     /// Its metrics.
     pub metrics: GroupMetrics,
     /// `x-amzn-lattice-target`, for each network of the service.
-    target_headers: OnceLock<Box<[(usize, HeaderValue)]>>,
+    target_headers: OnceLock<Box<[(ServiceNetworkId, HeaderValue)]>>,
 }
 
 /// What takes the requests of a target group.
@@ -339,16 +353,18 @@ impl CallerTexts {
 impl Snapshot {
     /// The VPC of a client that connected from `peer` to `local`, if any.
     pub fn attach(&self, local: IpAddr, peer: IpAddr) -> Option<&View> {
-        self.views.get(self.attachments.find(local, peer)?)
+        let view = self.views.get(self.attachments.find(local, peer)?)?;
+        Some(view)
     }
 
     /// The world as `vpc` sees it, if it is still there.
     pub fn view(&self, vpc: &VpcId) -> Option<&View> {
-        self.views.get(*self.by_vpc.get(vpc)?)
+        let view = self.views.get(*self.by_vpc.get(vpc)?)?;
+        Some(view)
     }
 
     /// All VPCs.
-    pub fn views(&self) -> &[View] {
+    pub fn views(&self) -> &[Arc<View>] {
         &self.views
     }
 
@@ -359,7 +375,13 @@ impl Snapshot {
 
     /// A service.
     pub fn service(&self, index: ServiceIndex) -> Option<&Service> {
-        self.services.get(index.0 as usize)
+        let service = self.services.get(index.0 as usize)?;
+        Some(service)
+    }
+
+    /// A service as policies know it.
+    pub fn service_policy(&self, index: ServiceIndex) -> Option<policy::ServiceIndex> {
+        self.policies.service_at(index.0)
     }
 
     /// What targets and records are told about a principal; put together once.
@@ -380,9 +402,10 @@ impl Snapshot {
         group: &'a TargetGroup,
     ) -> Option<&'a HeaderValue> {
         let service = self.service(service)?;
+        let network = self.networks.get(network)?.id;
         let texts = group
             .target_headers
-            .get_or_init(|| texts::target_headers(&self.networks, service, group));
+            .get_or_init(|| texts::target_headers(service, group));
         texts
             .iter()
             .find(|(of, _)| *of == network)
@@ -393,7 +416,8 @@ impl Snapshot {
 impl View {
     /// Which kinds of listener are on `port`?
     pub fn protocols(&self, port: u16) -> PortProtocols {
-        self.ports
+        self.world
+            .ports
             .get(&port)
             .copied()
             .unwrap_or(PortProtocols::None)
@@ -413,13 +437,13 @@ impl Service {
             .find(|listener| listener.port == port && listener.protocol == protocol)
     }
 
-    /// Where the records of requests go that came through the network at `network`.
-    pub fn destinations(&self, network: usize) -> &Destinations {
+    /// Where the records of requests go that came through a network.
+    pub fn destinations(&self, network: ServiceNetworkId) -> &Destinations {
         static NONE: Destinations = Destinations::NONE;
-        self.destinations
+        self.memberships
             .iter()
-            .find(|(of, _)| *of == network)
-            .map_or(&NONE, |(_, destinations)| destinations)
+            .find(|membership| membership.network == network)
+            .map_or(&NONE, |membership| &membership.destinations)
     }
 }
 
@@ -431,3 +455,6 @@ impl Listener {
             .unwrap_or(&self.default)
     }
 }
+
+#[cfg(test)]
+mod tests;

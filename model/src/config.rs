@@ -5,6 +5,7 @@
 //! compiles them reports their problems in the same form.
 
 mod balancing;
+mod difference;
 mod discovery;
 mod functions;
 mod gateway;
@@ -20,6 +21,7 @@ mod telemetry;
 mod traffic;
 
 pub use balancing::{Algorithm, Balancing, HashKey, OutlierDetection, Stickiness, ZonePreference};
+pub use difference::{Carried, Difference};
 pub use discovery::{Discovery, DiscoverySettings, DnsResponseType, IpPreference};
 pub use functions::{
     EventVersion, FunctionArn, FunctionCall, FunctionEndpoint, FunctionGroup, FunctionNames,

@@ -19,8 +19,8 @@ use std::{
     collections::{BTreeSet, HashMap},
     hash::BuildHasher,
     sync::{
-        Arc, OnceLock,
-        atomic::{AtomicU64, Ordering},
+        Arc, OnceLock, Weak,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
 };
 
@@ -34,11 +34,11 @@ use crate::{
         CedarError,
         ask::{Asker, CedarCaller},
     },
-    compile::{Known, NetworkIndex, Policies, ServiceIndex},
+    compile::{Guarded, Known, NetworkIndex, Policies, ServiceIndex, fresh},
     decision::{Grounds, Layer as LayerName, Permit, Refusal, RefusalKind},
     facts::{Fact, Facts, Fingerprint},
     layer::{Answer, Layer, Slice},
-    principal::{Caller, PrincipalIndex},
+    principal::Caller,
     program::Env,
     request::{Action, Request},
 };
@@ -56,29 +56,51 @@ const VIEWS_PER_SHARD: usize = 1_024;
 const VIEWS_PER_SESSION: usize = 64;
 
 /// What decisions leave behind: views and cached decisions, both bounded.
+///
+/// It outlives configurations. A view is found by numbers that stand for the policies and the caller that it was made for
+/// ([`fresh`]), so whatever is compiled anew finds none of the views, and none of the decisions, of what it replaces.
 #[derive(Debug)]
 pub(crate) struct Memory {
-    /// Never used twice in a process. The views of a session tell by it which policies they are of: the active ones and a candidate
+    /// [`fresh`]. The views of a session tell by it which policies they are of: the active ones and a candidate
     /// beside them meet the same sessions.
     id: u64,
     decisions: Cache<Verdict>,
     views: Box<[RwLock<Views>]>,
     hasher: RandomState,
     next_view: AtomicU64,
+    /// The part of the table that is tidied next.
+    tidied: AtomicUsize,
 }
 
 impl Default for Memory {
     fn default() -> Self {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
         Self {
-            id: NEXT.fetch_add(1, Ordering::Relaxed),
+            id: fresh(),
             decisions: Cache::new(CACHE_SETS),
             views: std::iter::repeat_with(RwLock::default)
                 .take(VIEW_SHARDS)
                 .collect(),
             hasher: RandomState::default(),
             next_view: AtomicU64::new(0),
+            tidied: AtomicUsize::new(0),
         }
+    }
+}
+
+impl Memory {
+    /// Forgets views of policies and callers that are gone, in one part of the table at each call: with every configuration that
+    /// follows another. So what views keep of a policy is gone soon after the policy is.
+    pub(crate) fn tidy(&self) {
+        let part = self.tidied.fetch_add(1, Ordering::Relaxed) % VIEW_SHARDS;
+        if let Some(part) = self.views.get(part) {
+            part.write().retain(|_, view| view.is_of_living());
+        }
+    }
+
+    /// How many views are kept.
+    #[cfg(test)]
+    pub(crate) fn views(&self) -> usize {
+        self.views.iter().map(|part| part.read().len()).sum()
     }
 }
 
@@ -89,18 +111,22 @@ pub(crate) type Views = HashMap<ViewKey, Arc<View>, RandomState>;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct ViewKey {
     memory: u64,
-    network: NetworkIndex,
-    service: ServiceIndex,
+    network: u64,
+    service: u64,
     /// None for anonymous callers, and for a session among its own views.
-    principal: Option<PrincipalIndex>,
+    principal: Option<u64>,
     action: Action,
 }
 
 /// The counted layers as one caller meets them at one service.
 #[derive(Debug)]
 pub(crate) struct View {
-    /// Never used twice, so that decisions of a view that is gone are never found again.
+    /// Never used twice in a memory, so that decisions of a view that is gone are never found again.
     id: u64,
+    network: Weak<Guarded>,
+    service: Weak<Guarded>,
+    /// `None` where the view goes with its caller anyway.
+    principal: Option<Weak<Known>>,
     pub(crate) layers: Vec<(LayerName, Arc<Layer>, Arc<Slice>)>,
     demand: Box<[Fact]>,
     /// The decision, when no fact makes a difference.
@@ -125,7 +151,7 @@ impl Policies {
         }
     }
 
-    /// Lookups in the cache of decisions since these policies were compiled. Decisions that no fact of a request makes differ are
+    /// Lookups in the cache of decisions since it was begun, with the first configuration. Decisions that no fact of a request makes differ are
     /// kept elsewhere and not looked up.
     pub fn decision_lookups(&self) -> Lookups {
         self.memory.decisions.lookups()
@@ -186,14 +212,22 @@ impl Policies {
     pub(crate) fn known<'a>(&'a self, caller: &'a Caller) -> Option<&'a Known> {
         match caller {
             Caller::Anonymous => None,
-            Caller::Principal(index) => self.principals.get(index.0 as usize),
+            Caller::Principal(_) => self.lasting(caller).map(|known| &**known),
             Caller::Session(session) => Some(&session.known),
+        }
+    }
+
+    /// A principal of the configuration itself.
+    fn lasting(&self, caller: &Caller) -> Option<&Arc<Known>> {
+        match caller {
+            Caller::Principal(index) => self.callers.principals.get(index.0 as usize),
+            Caller::Anonymous | Caller::Session(_) => None,
         }
     }
 
     pub(crate) fn cedar_caller<'a>(&'a self, caller: &'a Caller) -> &'a CedarCaller {
         self.known(caller)
-            .map_or(&self.anonymous, |known| &known.cedar)
+            .map_or(&self.callers.anonymous, |known| &known.cedar)
     }
 
     /// Names of the statements on which a permit rests, by layer, for a request of this caller to this network and service.
@@ -247,14 +281,23 @@ impl Policies {
     }
 
     pub(crate) fn view(&self, request: &Request<'_>) -> Result<Arc<View>, CedarError> {
+        let guarded = (
+            self.networks.get(request.network.0 as usize),
+            self.services.get(request.service.0 as usize),
+        );
+        let (Some(network), Some(service)) = guarded else {
+            return self.make_view(request).map(Arc::new);
+        };
+        let principal = self.lasting(request.caller).map(|known| known.id);
+        if principal.is_none() && matches!(request.caller, Caller::Principal(_)) {
+            // It must not be taken for an anonymous caller's.
+            return self.make_view(request).map(Arc::new);
+        }
         let key = ViewKey {
             memory: self.memory.id,
-            network: request.network,
-            service: request.service,
-            principal: match request.caller {
-                Caller::Principal(index) => Some(*index),
-                Caller::Anonymous | Caller::Session(_) => None,
-            },
+            network: network.id,
+            service: service.id,
+            principal,
             action: request.action,
         };
         let (views, most) = if let Caller::Session(session) = request.caller {
@@ -280,10 +323,9 @@ impl Policies {
     }
 
     fn make_view(&self, request: &Request<'_>) -> Result<View, CedarError> {
-        let service_arn = self
-            .services
-            .get(request.service.0 as usize)
-            .map_or("", |service| service.arn.as_str());
+        let network = self.networks.get(request.network.0 as usize);
+        let service = self.services.get(request.service.0 as usize);
+        let service_arn = service.map_or("", |service| service.arn.as_str());
         let principal = self.known(request.caller).map(|known| &known.principal);
         let mut layers = Vec::new();
         for name in LayerName::ALL {
@@ -298,6 +340,9 @@ impl Policies {
             .collect();
         Ok(View {
             id: self.memory.next_view.fetch_add(1, Ordering::Relaxed),
+            network: network.map(Arc::downgrade).unwrap_or_default(),
+            service: service.map(Arc::downgrade).unwrap_or_default(),
+            principal: self.lasting(request.caller).map(Arc::downgrade),
             layers,
             demand: demand.into_iter().collect(),
             constant: OnceLock::new(),
@@ -334,7 +379,7 @@ impl Policies {
     /// What Cedar needs to know of a request.
     pub(crate) fn asker<'a>(&'a self, facts: &'a Facts<'a>) -> Asker<'a> {
         Asker {
-            vocabulary: &self.vocabulary,
+            vocabulary: &self.callers.vocabulary,
             caller: self.cedar_caller(facts.request.caller),
             facts,
         }
@@ -342,6 +387,15 @@ impl Policies {
 }
 
 impl View {
+    /// Is what it was made for still part of any configuration?
+    fn is_of_living(&self) -> bool {
+        let lives = |guarded: &Weak<Guarded>| guarded.strong_count() > 0;
+        let principal = self.principal.as_ref();
+        lives(&self.network)
+            && lives(&self.service)
+            && principal.is_none_or(|known| known.strong_count() > 0)
+    }
+
     /// What each counted layer says.
     pub(crate) fn answers(&self, asker: &Asker<'_>, env: &Env<'_>) -> Answers {
         self.layers

@@ -1,7 +1,7 @@
 //! Whom a session can be of: the roles and users of a configuration, and what a session is bound to.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet},
     hash::{Hash, Hasher},
     sync::{
         Arc,
@@ -16,7 +16,7 @@ use trellis_model::{config::Secret, name::Region};
 use crate::{
     authorize::Views,
     cedar::{Vocabulary, all_tags, ask::CedarCaller},
-    compile::{Known, Policies, session_layer},
+    compile::{ByBearer, Known, Policies, fresh, session_layer},
     layer::Layer,
     principal::{Caller, Principal},
     session::{Bearer, Session, TokenError},
@@ -68,8 +68,8 @@ pub(crate) struct Terms {
 pub(crate) struct Bearers {
     region: Region,
     vocabulary: Arc<Vocabulary>,
-    roles: HashMap<Box<str>, Terms>,
-    users: HashMap<Box<str>, Terms>,
+    roles: ByBearer,
+    users: ByBearer,
     next: AtomicU64,
 }
 
@@ -77,8 +77,8 @@ impl Bearers {
     pub(crate) fn new(
         region: Region,
         vocabulary: Arc<Vocabulary>,
-        roles: HashMap<Box<str>, Terms>,
-        users: HashMap<Box<str>, Terms>,
+        roles: ByBearer,
+        users: ByBearer,
     ) -> Self {
         Self {
             region,
@@ -87,6 +87,16 @@ impl Bearers {
             users,
             next: AtomicU64::new(0),
         }
+    }
+
+    /// What sessions of roles are bound to.
+    pub(crate) fn roles(&self) -> &ByBearer {
+        &self.roles
+    }
+
+    /// What sessions of users are bound to.
+    pub(crate) fn users(&self) -> &ByBearer {
+        &self.users
     }
 
     /// A session of a role without anything of its own but the name.
@@ -137,6 +147,7 @@ impl Bearers {
             id: self.next.fetch_add(1, Ordering::Relaxed),
             views: RwLock::default(),
             known: Known {
+                id: fresh(),
                 cedar,
                 tags: all_tags(&principal.tags),
                 principal,
@@ -173,7 +184,11 @@ impl Policies {
             issued: now,
             expires: now,
         };
-        self.bearers.bind(&session).ok().map(Caller::Session)
+        self.callers
+            .bearers
+            .bind(&session)
+            .ok()
+            .map(Caller::Session)
     }
 }
 

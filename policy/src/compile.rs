@@ -1,27 +1,37 @@
 //! From a configuration to everything that decisions need.
+//!
+//! A configuration that follows another takes from it what has the same source: networks and services that are the same allocation,
+//! callers while nobody comes, goes or changes, and every layer whose texts are known ([`layers`]). What decisions remember is
+//! handed on too, since it is found by numbers that stand for what was compiled, never by positions.
 
+mod guarded;
+mod layers;
 mod principals;
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, LazyLock},
-};
+use std::{collections::HashMap, sync::Arc};
 
 use arc_swap::ArcSwap;
+use foldhash::fast::RandomState;
 use trellis_model::{
-    arn::Arn,
-    config::{AuthPolicyMode, AuthType, Config, PolicyLanguage, PolicyText},
+    config::{Config, Difference, PolicyLanguage, PolicyText},
     id::{ServiceId, ServiceNetworkId},
     problem::{Place, Problem, Problems, Severity},
 };
 
+use self::{
+    guarded::{All, Before, numbered},
+    layers::{Compiler, Library},
+    principals::Callers,
+};
+pub(crate) use self::{
+    guarded::{Guarded, fresh},
+    layers::{NATIVE, session_layer},
+    principals::{ByBearer, Known},
+};
 use crate::{
     authorize::Memory,
-    bearers::Bearers,
     calls::CallPolicies,
-    cedar::{CedarError, Vocabulary, ask::CedarCaller, lower_case_tags, native::NativeReader},
-    iam::read::{Attached, Signers, read},
-    layer::{Body, Compiled, Layer, compile_statement},
+    iam::read::Attached,
     principal::{Caller, Principal, PrincipalIndex},
     session::{SealingKeys, Sessions},
 };
@@ -34,52 +44,24 @@ pub struct NetworkIndex(pub(crate) u32);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ServiceIndex(pub(crate) u32);
 
-/// What one resource brings to a decision.
-#[derive(Debug, Clone)]
-pub(crate) struct Guarded {
-    pub(crate) arn: Arn,
-    /// Its policies; `None` while its auth type is `NONE`. `AWS_IAM` without a policy is a layer without statements.
-    pub(crate) layer: Option<Arc<Layer>>,
-    /// Was there a policy at all?
-    pub(crate) has_policy: bool,
-    /// Is its policy in audit, so that it counts for candidates only?
-    pub(crate) audited: bool,
-    /// Is its policy in audit, or has it a candidate? Then what is said here and what is rehearsed may differ.
-    pub(crate) rehearsed: bool,
-    /// Tags by key in lower case.
-    pub(crate) tags: Box<[(Box<str>, Box<str>)]>,
-}
-
-/// A principal with its policies.
-#[derive(Debug)]
-pub(crate) struct Known {
-    pub(crate) principal: Principal,
-    /// Its tags by key, in order, as written and in lower case.
-    pub(crate) tags: Box<[(Box<str>, Box<str>)]>,
-    pub(crate) layer: Arc<Layer>,
-    /// Its permissions boundary, beyond which its own policies allow nothing.
-    pub(crate) boundary: Option<Arc<Layer>>,
-    /// The policies of its session, beyond which the role's allow nothing.
-    pub(crate) restriction: Option<Arc<Layer>>,
-    pub(crate) cedar: CedarCaller,
+impl ServiceIndex {
+    /// Its position in the configuration.
+    pub fn position(self) -> u32 {
+        self.0
+    }
 }
 
 /// All that decisions of one snapshot need: principals and the policies of networks, services and principals.
 #[derive(Debug)]
 pub struct Policies {
-    pub(crate) vocabulary: Arc<Vocabulary>,
-    pub(crate) anonymous: CedarCaller,
-    pub(crate) principals: Arc<Vec<Known>>,
-    by_arn: Arc<ByArn>,
-    pub(crate) bearers: Arc<Bearers>,
-    calls: Arc<CallPolicies>,
-    pub(crate) networks: Vec<Guarded>,
-    network_index: HashMap<ServiceNetworkId, NetworkIndex>,
-    pub(crate) services: Vec<Guarded>,
-    service_index: HashMap<ServiceId, ServiceIndex>,
-    pub(crate) memory: Memory,
+    pub(crate) callers: Arc<Callers>,
+    pub(crate) networks: Vec<Arc<Guarded>>,
+    pub(crate) services: Vec<Arc<Guarded>>,
+    indexes: Indexes,
+    pub(crate) memory: Arc<Memory>,
     /// The same with the candidates in their places and all policies enforced; none when there is neither audit nor candidate.
     pub(crate) candidate: Option<Box<Policies>>,
+    library: Arc<Library>,
     warnings: Vec<Problem>,
 }
 
@@ -106,326 +88,151 @@ pub fn check_auth_policy(text: &str) -> Result<(), Vec<String>> {
 
 /// Compiles the principals and policies of a configuration, or reports every problem of every policy.
 pub fn compile(config: &Config) -> Result<Policies, Problems> {
-    let ours = |error: CedarError| {
-        Problems::from_iter([Problem::error(Place::default(), error.to_string())])
+    compile_after(config, None)
+}
+
+/// The same for a configuration that follows another: with the policies of that one, and what the two have in common.
+///
+/// The result decides as if it were compiled alone. Only what is new is reported.
+pub fn compile_after(
+    config: &Config,
+    before: Option<(&Policies, &Difference)>,
+) -> Result<Policies, Problems> {
+    // The names of everything have the region.
+    let before = before.filter(|(_, difference)| difference.same_region);
+    let Some((policies, difference)) = before else {
+        return compile_with(config, None, &Difference::between(None, config));
     };
-    let vocabulary = Arc::new(Vocabulary::new().map_err(ours)?);
+    compile_with(config, Some(policies), difference)
+}
+
+fn compile_with(
+    config: &Config,
+    before: Option<&Policies>,
+    difference: &Difference,
+) -> Result<Policies, Problems> {
+    let known_callers = before.map(|policies| &*policies.callers);
     let mut compiler = Compiler {
-        signers: Some(Signers::of(config)),
+        signers: Some(principals::signers(config, known_callers, difference)),
+        library: before.map_or_else(Arc::default, |policies| Arc::clone(&policies.library)),
         ..Compiler::default()
     };
-    let networks = config.service_networks.iter().map(|network| {
-        compiler.guarded(&Written {
-            arn: &network.arn,
-            auth_type: network.auth_type,
-            mode: network.auth_policy_mode,
-            policy: network.auth_policy.as_ref(),
-            shadow: network.shadow_auth_policy.as_ref(),
-            tags: Box::default(),
-        })
-    });
-    let networks: Vec<Sides> = networks.collect();
-    let services = config.services.iter().map(|service| {
-        compiler.guarded(&Written {
-            arn: &service.arn,
-            auth_type: service.auth_type,
-            mode: service.auth_policy_mode,
-            policy: service.auth_policy.as_ref(),
-            shadow: service.shadow_auth_policy.as_ref(),
-            tags: lower_case_tags(&service.tags).into(),
-        })
-    });
-    let services: Vec<Sides> = services.collect();
-    let (users, roles) = principals::terms(&mut compiler, config);
-    let (principals, by_arn) =
-        principals::known(config, &users, &roles, &vocabulary).map_err(ours)?;
-    let bearers = Bearers::new(config.region.clone(), Arc::clone(&vocabulary), roles, users);
-    let calls = match CallPolicies::compile(config) {
-        Ok((calls, warnings)) => {
-            compiler.problems.extend(warnings);
-            Some(calls)
-        }
-        Err(problems) => {
-            compiler.problems.extend(problems);
-            None
-        }
+    let of = |known: fn(&Policies) -> &[Arc<Guarded>]| -> Before<'_> {
+        let rehearsed = before.and_then(|policies| policies.candidate.as_deref());
+        (before.map_or(&[], known), rehearsed.map(known))
+    };
+    let networks = guarded::networks(
+        &mut compiler,
+        &config.service_networks,
+        &difference.service_networks,
+        of(|policies| &policies.networks),
+    );
+    let services = guarded::services(
+        &mut compiler,
+        &config.services,
+        &difference.services,
+        of(|policies| &policies.services),
+    );
+    let same_callers = before.filter(|_| principals::are_same(difference));
+    let callers = match same_callers {
+        Some(policies) => Some(Arc::clone(&policies.callers)),
+        None => principals::callers(&mut compiler, config, known_callers, difference)
+            .map_err(|error| {
+                Problems::from_iter([Problem::error(Place::default(), error.to_string())])
+            })?
+            .map(Arc::new),
     };
     let failed = compiler
         .problems
         .iter()
         .any(|problem| problem.severity == Severity::Error);
-    let Some(calls) = calls.filter(|_| !failed) else {
+    let Some(callers) = callers.filter(|_| !failed) else {
         return Err(compiler.problems.into_iter().collect());
     };
-    let callers = Callers {
-        vocabulary,
-        principals: Arc::new(principals),
-        by_arn: Arc::new(by_arn),
-        bearers: Arc::new(bearers),
-        calls: Arc::new(calls),
+    let world = World {
+        indexes: Indexes::of(config, before, &networks, &services),
+        callers,
+        library: Arc::clone(&compiler.library),
     };
-    let rehearsed = |sides: &[Sides]| sides.iter().any(|sides| sides.candidate.is_some());
-    let candidate = if rehearsed(&networks) || rehearsed(&services) {
-        let candidates = |sides: &[Sides]| sides.iter().map(Sides::rehearsal).collect();
-        let side = callers.with(config, candidates(&networks), candidates(&services));
-        Some(Box::new(side.map_err(ours)?))
-    } else {
-        None
-    };
-    let active = |sides: Vec<Sides>| sides.into_iter().map(|sides| sides.active).collect();
-    let policies = callers.with(config, active(networks), active(services));
+    let candidate = (networks.rehearsed.is_some() || services.rehearsed.is_some()).then(|| {
+        let rehearsed = |all: &All| match &all.rehearsed {
+            Some(rehearsed) => rehearsed.clone(),
+            None => all.active.clone(),
+        };
+        let before = before.and_then(|policies| policies.candidate.as_deref());
+        Box::new(world.with(rehearsed(&networks), rehearsed(&services), before))
+    });
     Ok(Policies {
         candidate,
         warnings: compiler.problems,
-        ..policies.map_err(ours)?
+        ..world.with(networks.active, services.active, before)
     })
 }
 
-/// What decisions know of callers, whatever the policies of networks and services.
-struct Callers {
-    vocabulary: Arc<Vocabulary>,
-    principals: Arc<Vec<Known>>,
-    by_arn: Arc<ByArn>,
-    bearers: Arc<Bearers>,
-    calls: Arc<CallPolicies>,
+/// Positions by id.
+#[derive(Debug, Clone)]
+struct Indexes {
+    networks: Arc<HashMap<ServiceNetworkId, NetworkIndex, RandomState>>,
+    services: Arc<HashMap<ServiceId, ServiceIndex, RandomState>>,
 }
 
-impl Callers {
-    /// Decisions about them with these policies.
+impl Indexes {
+    /// Those of the policies before, where the resources are the same, in the same order.
+    fn of(config: &Config, before: Option<&Policies>, networks: &All, services: &All) -> Self {
+        let kept = before.filter(|before| same_names(&before.networks, &networks.active));
+        let networks = kept.map_or_else(
+            || {
+                let ids = config.service_networks.iter().map(|network| network.id);
+                Arc::new(numbered(ids, NetworkIndex))
+            },
+            |before| Arc::clone(&before.indexes.networks),
+        );
+        let kept = before.filter(|before| same_names(&before.services, &services.active));
+        let services = kept.map_or_else(
+            || {
+                let ids = config.services.iter().map(|service| service.id);
+                Arc::new(numbered(ids, ServiceIndex))
+            },
+            |before| Arc::clone(&before.indexes.services),
+        );
+        Self { networks, services }
+    }
+}
+
+/// Are these, one by one, of the same resources?
+fn same_names(before: &[Arc<Guarded>], after: &[Arc<Guarded>]) -> bool {
+    let mut pairs = before.iter().zip(after);
+    before.len() == after.len()
+        && pairs.all(|(one, other)| Arc::ptr_eq(one, other) || one.arn == other.arn)
+}
+
+/// What is the same for what is enforced and for what is rehearsed.
+struct World {
+    callers: Arc<Callers>,
+    indexes: Indexes,
+    library: Arc<Library>,
+}
+
+impl World {
+    /// Decisions in it with these policies; `before` decided last.
     fn with(
         &self,
-        config: &Config,
-        networks: Vec<Guarded>,
-        services: Vec<Guarded>,
-    ) -> Result<Policies, CedarError> {
-        Ok(Policies {
-            anonymous: self.vocabulary.anonymous().and_then(CedarCaller::new)?,
-            vocabulary: Arc::clone(&self.vocabulary),
-            principals: Arc::clone(&self.principals),
-            by_arn: Arc::clone(&self.by_arn),
-            bearers: Arc::clone(&self.bearers),
-            calls: Arc::clone(&self.calls),
+        networks: Vec<Arc<Guarded>>,
+        services: Vec<Arc<Guarded>>,
+        before: Option<&Policies>,
+    ) -> Policies {
+        let memory = before.map_or_else(Arc::default, |before| Arc::clone(&before.memory));
+        memory.tidy();
+        Policies {
+            callers: Arc::clone(&self.callers),
             networks,
-            network_index: numbered(
-                config.service_networks.iter().map(|network| network.id),
-                NetworkIndex,
-            ),
             services,
-            service_index: numbered(
-                config.services.iter().map(|service| service.id),
-                ServiceIndex,
-            ),
-            memory: Memory::default(),
+            indexes: self.indexes.clone(),
+            memory,
             candidate: None,
+            library: Arc::clone(&self.library),
             warnings: Vec::new(),
-        })
-    }
-}
-
-/// A network or service as configured.
-struct Written<'a> {
-    arn: &'a Arn,
-    auth_type: AuthType,
-    mode: AuthPolicyMode,
-    policy: Option<&'a PolicyText>,
-    shadow: Option<&'a PolicyText>,
-    tags: Box<[(Box<str>, Box<str>)]>,
-}
-
-/// A network or service as it is enforced and as it is rehearsed.
-struct Sides {
-    active: Guarded,
-    /// What else is rehearsed: the layer, and whether it has a policy.
-    candidate: Option<(Arc<Layer>, bool)>,
-}
-
-impl Sides {
-    /// What is rehearsed: the candidate, or else what is enforced.
-    fn rehearsal(&self) -> Guarded {
-        let mut guarded = self.active.clone();
-        if let Some((layer, has_policy)) = &self.candidate {
-            guarded.layer = Some(Arc::clone(layer));
-            guarded.has_policy = *has_policy;
         }
-        guarded
-    }
-}
-
-fn numbered<Id: std::hash::Hash + Eq, Index>(
-    ids: impl Iterator<Item = Id>,
-    new: impl Fn(u32) -> Index,
-) -> HashMap<Id, Index> {
-    ids.enumerate()
-        .map(|(position, id)| (id, new(index(position))))
-        .collect()
-}
-
-/// Principals by ARN.
-type ByArn = HashMap<Box<str>, PrincipalIndex>;
-
-/// What makes two layers the same: where they are attached, and their texts.
-type Texts = (Attached, Vec<(PolicyLanguage, Arc<str>)>);
-
-/// Reading the schema takes longer than compiling a policy, and most configurations have no native ones.
-pub(crate) static NATIVE: LazyLock<Result<NativeReader, CedarError>> =
-    LazyLock::new(NativeReader::new);
-
-/// Was there anything to report about a text? It is reported for every place that has the text, so it is read again for each.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Findings {
-    None,
-    Some,
-}
-
-#[derive(Default)]
-struct Compiler {
-    /// Everybody who can sign; `None` where that is not known.
-    signers: Option<Signers>,
-    layers: HashMap<Texts, (Arc<Layer>, Findings)>,
-    /// Errors and warnings.
-    problems: Vec<Problem>,
-}
-
-impl Compiler {
-    fn guarded(&mut self, written: &Written<'_>) -> Sides {
-        let mut layer_of = |policy: Option<&PolicyText>| {
-            let policies = policy.map_or(&[] as &[_], std::slice::from_ref);
-            self.layer(Attached::ToResource, policies)
-        };
-        // A policy is read also while it does not count: switching it on must not bring surprises.
-        let layer = layer_of(written.policy);
-        let shadow = written.shadow.map(|policy| (layer_of(Some(policy)), true));
-        let has_policy = written.policy.is_some();
-        let counts = written.auth_type == AuthType::AwsIam;
-        let audited = counts && written.mode == AuthPolicyMode::Audit;
-        let candidate = shadow.or_else(|| audited.then(|| (Arc::clone(&layer), has_policy)));
-        Sides {
-            active: Guarded {
-                arn: written.arn.clone(),
-                layer: (counts && !audited).then_some(layer),
-                has_policy,
-                rehearsed: candidate.is_some(),
-                audited,
-                tags: written.tags.clone(),
-            },
-            candidate,
-        }
-    }
-
-    fn layer(&mut self, attached: Attached, policies: &[PolicyText]) -> Arc<Layer> {
-        let texts = policies
-            .iter()
-            .map(|policy| (policy.language, Arc::clone(&policy.text)));
-        let texts: Texts = (attached, texts.collect());
-        let known = self.layers.get(&texts);
-        if let Some((layer, Findings::None)) = known {
-            return Arc::clone(layer);
-        }
-        let known = known.map(|(layer, _)| Arc::clone(layer));
-        let before = self.problems.len();
-        let mut statements = Vec::new();
-        for (number, policy) in policies.iter().enumerate() {
-            let prefix = if policies.len() > 1 {
-                format!("policy {} ", number + 1)
-            } else {
-                String::new()
-            };
-            self.add(attached, policy, &prefix, &mut statements);
-        }
-        if let Some(layer) = known {
-            return layer;
-        }
-        let layer = Arc::new(Layer::new(statements));
-        let findings = if self.problems.len() == before {
-            Findings::None
-        } else {
-            Findings::Some
-        };
-        self.layers.insert(texts, (Arc::clone(&layer), findings));
-        layer
-    }
-
-    fn add(
-        &mut self,
-        attached: Attached,
-        policy: &PolicyText,
-        prefix: &str,
-        statements: &mut Vec<Compiled>,
-    ) {
-        let result = match policy.language {
-            PolicyLanguage::Iam => self.add_iam(attached, policy, prefix, statements),
-            PolicyLanguage::Cedar => self.add_native(policy, prefix, statements),
-        };
-        if let Err(problems) = result {
-            self.problems.extend(problems);
-        }
-    }
-
-    fn add_iam(
-        &mut self,
-        attached: Attached,
-        policy: &PolicyText,
-        prefix: &str,
-        statements: &mut Vec<Compiled>,
-    ) -> Result<(), Vec<Problem>> {
-        let (document, warnings) = read(policy, attached, self.signers.as_ref())?;
-        self.problems.extend(warnings);
-        for (position, statement) in document.statements.into_iter().enumerate() {
-            let name = match &statement.sid {
-                Some(sid) => format!("{prefix}statement `{sid}`"),
-                None => format!("{prefix}statement {}", position + 1),
-            };
-            let compiled =
-                compile_statement(statement, statements.len(), name.into()).map_err(|error| {
-                    let message = format!("statement {} has no translation: {error}", position + 1);
-                    vec![Problem::error(policy.place.clone(), message)]
-                })?;
-            statements.push(compiled);
-        }
-        Ok(())
-    }
-
-    fn add_native(
-        &mut self,
-        policy: &PolicyText,
-        prefix: &str,
-        statements: &mut Vec<Compiled>,
-    ) -> Result<(), Vec<Problem>> {
-        let native = NATIVE
-            .as_ref()
-            .map_err(|error| vec![Problem::error(policy.place.clone(), error.to_string())])?;
-        let (natives, warnings) = native.read(policy, statements.len())?;
-        self.problems.extend(warnings);
-        for (position, native) in natives.into_iter().enumerate() {
-            let name = match &native.annotated {
-                Some(id) => format!("{prefix}Cedar policy `{id}`"),
-                None => format!("{prefix}Cedar policy {}", position + 1),
-            };
-            statements.push(Compiled {
-                name: name.into(),
-                effect: native.effect,
-                body: Body::Native(Box::new(native)),
-            });
-        }
-        Ok(())
-    }
-}
-
-/// The policies of a session as a layer of their own; `None` when one cannot be read.
-pub(crate) fn session_layer(policies: &[Box<str>]) -> Option<Arc<Layer>> {
-    let policies: Vec<PolicyText> = policies.iter().map(|text| session_policy(text)).collect();
-    let mut compiler = Compiler::default();
-    let layer = compiler.layer(Attached::ToIdentity, &policies);
-    let wrong = |problem: &Problem| problem.severity == Severity::Error;
-    (!compiler.problems.iter().any(wrong)).then_some(layer)
-}
-
-/// A policy that came with a session.
-fn session_policy(text: &str) -> PolicyText {
-    PolicyText {
-        language: PolicyLanguage::Iam,
-        text: text.into(),
-        place: Place::default(),
     }
 }
 
@@ -436,17 +243,18 @@ fn index(position: usize) -> u32 {
 impl Policies {
     /// The service network with this id.
     pub fn network(&self, id: ServiceNetworkId) -> Option<NetworkIndex> {
-        self.network_index.get(&id).copied()
+        self.indexes.networks.get(&id).copied()
     }
 
     /// The service with this id.
     pub fn service(&self, id: ServiceId) -> Option<ServiceIndex> {
-        self.service_index.get(&id).copied()
+        self.indexes.services.get(&id).copied()
     }
 
     /// A principal of this configuration.
     pub fn principal(&self, index: PrincipalIndex) -> Option<&Principal> {
-        self.principals
+        self.callers
+            .principals
             .get(index.0 as usize)
             .map(|known| &known.principal)
     }
@@ -458,25 +266,43 @@ impl Policies {
 
     /// Who may assume which role.
     pub fn calls(&self) -> &CallPolicies {
-        &self.calls
+        &self.callers.calls
     }
 
     /// What a session of a role with this name is known by: its ARN, its user id.
     pub fn session_identity(&self, role_arn: &str, session_name: &str) -> Option<Principal> {
-        self.bearers.session_identity(role_arn, session_name)
+        self.callers
+            .bearers
+            .session_identity(role_arn, session_name)
     }
 
     /// Opens the tokens of this configuration's sessions, with whatever keys there are when one arrives.
     pub fn sessions(&self, keys: Arc<ArcSwap<SealingKeys>>) -> Sessions {
-        Sessions::new(keys, Arc::clone(&self.bearers))
+        Sessions::new(keys, Arc::clone(&self.callers.bearers))
     }
 
     /// The principal with this ARN: a user, or a session of a role.
     pub fn principal_by_arn(&self, arn: &str) -> Option<PrincipalIndex> {
-        self.by_arn.get(arn).copied()
+        self.callers.by_arn.get(arn).copied()
     }
 
-    /// What the authors of the policies should look at, although the policies run.
+    /// The service at this position of the configuration.
+    pub fn service_at(&self, position: u32) -> Option<ServiceIndex> {
+        let known = (position as usize) < self.services.len();
+        known.then_some(ServiceIndex(position))
+    }
+
+    /// How many principals there are; their positions begin at zero.
+    pub fn principals(&self) -> usize {
+        self.callers.principals.len()
+    }
+
+    /// Are all callers known by the same positions, with the same keys, tokens and mappings to be compiled for them?
+    pub fn has_callers_of(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.callers, &other.callers)
+    }
+
+    /// What the authors of the policies should look at, although the policies run: of those that were not compiled before.
     pub fn warnings(&self) -> &[Problem] {
         &self.warnings
     }

@@ -1,6 +1,6 @@
 //! Why a request may pass or not: every layer, every statement, and what of it did not hold.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use cedar_policy::{
     Decision, Policy, PolicySet,
@@ -292,7 +292,9 @@ impl Policies {
     }
 
     fn counting_reason(&self, layer: Layer, request: &Request<'_>) -> String {
-        let of = |what: &str, guarded: Option<&Guarded>| match guarded {
+        let of = |what: &str, guarded: Option<&Arc<Guarded>>| match guarded
+            .map(|guarded| &**guarded)
+        {
             Some(Guarded {
                 layer: None,
                 audited: true,

@@ -40,7 +40,9 @@ mod world;
 pub use bearers::BoundSession;
 pub use cache::Lookups;
 pub use cedar::SCHEMA as CEDAR_SCHEMA;
-pub use compile::{NetworkIndex, Policies, ServiceIndex, check_auth_policy, compile};
+pub use compile::{
+    NetworkIndex, Policies, ServiceIndex, check_auth_policy, compile, compile_after,
+};
 pub use decision::{Grounds, Layer, Permit, Refusal, RefusalKind};
 pub use explain::{Explanation, LayerExplanation, Nearest, Outcome, StatementExplanation};
 pub use identity::{Given, Identified, Identities, IdentityError, Origin, Proof, Testimony};

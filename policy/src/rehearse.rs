@@ -4,6 +4,8 @@
 //! place of its policy. A request that meets neither costs one look; one that does is decided a second time by the same code, with
 //! views and a cache of their own.
 
+use std::sync::Arc;
+
 use crate::{
     authorize::Verdict,
     compile::{Guarded, Policies},
@@ -35,7 +37,7 @@ impl Policies {
     /// The candidate world, when it differs for this request.
     fn rehearsal(&self, request: &Request<'_>) -> Option<&Policies> {
         let candidate = self.candidate.as_deref()?;
-        let rehearsed = |guarded: Option<&Guarded>| guarded.is_some_and(|one| one.rehearsed);
+        let rehearsed = |guarded: Option<&Arc<Guarded>>| guarded.is_some_and(|one| one.rehearsed);
         let network = self.networks.get(request.network.0 as usize);
         let service = self.services.get(request.service.0 as usize);
         (rehearsed(network) || rehearsed(service)).then_some(candidate)

@@ -11,7 +11,7 @@ use std::{
 use http::{HeaderMap, HeaderName, HeaderValue};
 use trellis_model::{
     config::{AuthType, Config, PolicyLanguage, PolicyText},
-    id::VpcId,
+    id::{ServiceId, VpcId},
     load::{Inputs, Source, load},
     name::AccountId,
     problem::Place,
@@ -236,6 +236,16 @@ impl Call {
 
     /// Hands the request to the policies in question.
     pub(crate) fn with<T>(&self, policies: &Policies, then: impl FnOnce(&Request<'_>) -> T) -> T {
+        self.with_service(policies, CONFIG.services[0].id, then)
+    }
+
+    /// The same, for another service.
+    pub(crate) fn with_service<T>(
+        &self,
+        policies: &Policies,
+        service: ServiceId,
+        then: impl FnOnce(&Request<'_>) -> T,
+    ) -> T {
         let mut headers = HeaderMap::new();
         for (name, value) in &self.headers {
             headers.append(
@@ -253,7 +263,7 @@ impl Call {
         then(&Request {
             action: self.action,
             network: policies.network(CONFIG.service_networks[0].id).unwrap(),
-            service: policies.service(CONFIG.services[0].id).unwrap(),
+            service: policies.service(service).unwrap(),
             caller: &caller,
             method: &self.method,
             path: &self.path,

@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 use trellis_gateway::{
     cli::inputs::Configuration,
-    server::{Locator, Server},
+    server::{Bell, Locator, Overlay, Server},
     telemetry::{Telemetry, names},
 };
 use trellis_model::{load::Loaded, problem::Problems};
@@ -175,6 +175,24 @@ impl Gateway {
             self.setups[0].adjustments = adjustments;
         }
         outcome
+    }
+
+    /// Keeps these resources beside those of the documents.
+    pub fn attach(&mut self, overlay: Arc<dyn Overlay>) -> Result<u64, Problems> {
+        let server = self.server.as_mut().expect("a running gateway");
+        self.witness.hear(|| server.attach(overlay))
+    }
+
+    /// Takes over what is kept beside the documents, as the main thread does when somebody rings.
+    pub fn follow(&mut self) -> Result<u64, Problems> {
+        let server = self.server.as_mut().expect("a running gateway");
+        self.witness.hear(|| server.follow())
+    }
+
+    /// How those who keep something beside the documents tell of a change.
+    pub fn bell(&self) -> Bell {
+        let server = self.server.as_ref().expect("a running gateway");
+        server.bell().clone()
     }
 
     /// Looks at the certificate files, as the gateway does every few seconds.

@@ -148,21 +148,25 @@ impl Schedule {
 
     /// Takes in new targets, lets go of those that left.
     fn follow_registry(&mut self) {
-        let mut before = std::mem::take(&mut self.groups);
         let mut newcomers = HashMap::new();
-        for group in self.registry.groups() {
-            let Some(next) = group.check_plan() else {
-                continue;
-            };
-            let known = before.remove(&group.id());
-            let watched = self.follow_group(&group, next, known, &mut newcomers);
-            self.groups.insert(group.id(), watched);
+        for id in self.registry.take_news() {
+            let known = self.groups.remove(&id);
+            let group = self.registry.group(id);
+            let next = group.and_then(|group| Some((group.check_plan()?, group)));
+            if let Some((next, group)) = next {
+                let watched = self.follow_group(&group, next, known, &mut newcomers);
+                self.groups.insert(id, watched);
+            } else {
+                let gone = known.into_iter();
+                self.remove(gone.flat_map(|gone| gone.tickets.into_values()));
+            }
         }
-        let gone = before.into_values();
-        self.remove(gone.flat_map(|gone| gone.tickets.into_values()));
-        let targets = &self.targets;
-        self.due
-            .retain(|Reverse((_, ticket))| targets.contains_key(ticket));
+        // One look at all for as many as left, so that a change of few among many costs little.
+        if self.due.len() > 2 * self.targets.len() {
+            let targets = &self.targets;
+            self.due
+                .retain(|Reverse((_, ticket))| targets.contains_key(ticket));
+        }
     }
 
     fn follow_group(
@@ -245,7 +249,7 @@ impl Schedule {
         ticket
     }
 
-    /// Their entries in the heap are cleared out by the caller, all at once.
+    /// Their entries in the heap are cleared out when there are as many as others.
     fn remove(&mut self, tickets: impl Iterator<Item = Ticket>) {
         for ticket in tickets {
             if let Some(probe) = self.targets.remove(&ticket).and_then(|slot| slot.probe) {

@@ -173,7 +173,7 @@ impl<'a> Head<'a> {
         Some(policy::Request {
             action: policy::Action::Invoke,
             network: snapshot.networks.get(matched.network)?.policy,
-            service: snapshot.service(matched.service)?.policy,
+            service: snapshot.service_policy(matched.service)?,
             caller,
             method: self.header.method.as_str(),
             path: self.path,

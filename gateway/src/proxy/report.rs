@@ -149,8 +149,8 @@ fn record_malformed(
 
 /// Whoever subscribed to the service or the network; for a request without a service, to the network of its VPC.
 fn destinations(exchange: &Exchange) -> Option<&Destinations> {
-    if let (Some(service), Some(matched)) = (exchange.service(), exchange.matched()) {
-        return Some(service.destinations(matched.network));
+    if let (Some(service), Some(network)) = (exchange.service(), exchange.network()) {
+        return Some(service.destinations(network.id));
     }
     let snapshot = exchange.snapshot.as_ref()?;
     Some(&snapshot.network(exchange.view()?)?.destinations)
@@ -244,16 +244,19 @@ fn describe_place<'a>(record: &mut Record<'a>, exchange: &'a Exchange) {
 /// What the policies said, and which statements allowed the request.
 fn describe_permit<'a>(record: &mut Record<'a>, exchange: &'a Exchange) {
     record.trellis.decision = exchange.decision;
-    let (Some(snapshot), Some(network), Some(service), Some(caller)) = (
+    let (Some(snapshot), Some(network), Some(matched), Some(caller)) = (
         &exchange.snapshot,
         exchange.network(),
-        exchange.service(),
+        exchange.matched(),
         &exchange.caller,
     ) else {
         return;
     };
+    let Some(service) = snapshot.service_policy(matched.service) else {
+        return;
+    };
     if exchange.grounds != Grounds::NONE {
-        let place = (network.policy, service.policy);
+        let place = (network.policy, service);
         record.trellis.decision = Some(Decision::Allow);
         record.trellis.allowed_by = snapshot.policies.allowing(place, caller, exchange.grounds);
     }

@@ -83,40 +83,33 @@ pub(super) type Seeds = HashMap<TargetGroupId, Vec<IpAddr>>;
 type Replaced = (TargetGroup, Vec<Change>);
 
 impl Groups {
-    /// The groups of a configuration, those that find their targets by a name with the targets that are known.
+    /// A group of a configuration; one that finds its targets by a name with the targets that are known.
     ///
     /// A name that was not asked for yet, or has no answer, leaves the group the targets that it has, be they from another name or from a
     /// list, as far as they may be targets of the new one: nobody says that they are not. They leave with the first answer.
     pub(super) fn effective(
         &mut self,
-        configs: &[Arc<TargetGroup>],
-        is_used: impl Fn(TargetGroupId) -> bool,
-        mut seeds: Seeds,
-    ) -> Vec<Arc<TargetGroup>> {
-        let mut before = std::mem::take(&mut self.discovered);
-        let mut effective = Vec::with_capacity(configs.len());
-        for config in configs {
-            let Some(of) = &config.discovery else {
-                effective.push(Arc::clone(config));
-                continue;
-            };
-            let known = before.remove(&config.id);
-            let known = known.filter(|known| known.config.vpc == config.vpc);
-            let seed = seeds.remove(&config.id).unwrap_or_default();
-            let discovered = self.discovered_as(config, of, known, seed, &is_used);
-            effective.push(Arc::new(discovered.effective()));
-            self.discovered.insert(config.id, discovered);
-        }
+        config: &Arc<TargetGroup>,
+        usage: Use,
+        seed: Vec<IpAddr>,
+    ) -> Arc<TargetGroup> {
+        let known = self.discovered.remove(&config.id);
+        let Some(of) = &config.discovery else {
+            return Arc::clone(config);
+        };
+        let known = known.filter(|known| known.config.vpc == config.vpc);
+        let discovered = self.discovered_as((config, usage), of, known, seed);
+        let effective = Arc::new(discovered.effective());
+        self.discovered.insert(config.id, discovered);
         effective
     }
 
     fn discovered_as(
         &self,
-        config: &Arc<TargetGroup>,
+        (config, usage): (&Arc<TargetGroup>, Use),
         of: &Discovery,
         known: Option<Discovered>,
         seed: Vec<IpAddr>,
-        is_used: impl Fn(TargetGroupId) -> bool,
     ) -> Discovered {
         let fresh = Standing {
             of: of.clone(),
@@ -135,7 +128,7 @@ impl Groups {
         standing.targets = addresses.len();
         Discovered {
             config: Arc::clone(config),
-            usage: Use::of(is_used(config.id)),
+            usage,
             addresses,
             standing,
             cookies: None,
@@ -194,6 +187,7 @@ impl Groups {
         }
         let news = group.apply(&effective, discovered.usage, now);
         let news = of_group(&group, news).collect();
+        self.note_restless(&effective, &group, now);
         let changed = true;
         Some((Outcome { count, changed }, Some((effective, news))))
     }
@@ -219,6 +213,7 @@ impl Registry {
         let (outcome, replaced) = self.groups.lock().take_news(id, of, news, now)?;
         if let Some((effective, changes)) = replaced {
             self.pools.follow(&effective);
+            self.news.lock().insert(id);
             self.report(&changes);
             self.generation
                 .send_modify(|count| *count = count.wrapping_add(1));

@@ -18,9 +18,10 @@ use trellis_model::{
     id::{ListenerId, RuleId, ServiceId, TargetGroupId, VpcId},
     name::{AccountId, Region},
 };
-use trellis_target_groups::{TargetStatus, Wanted};
+use trellis_target_groups::{TargetStatus, Use, Wanted};
 
-use super::{Drains, Registry, StatusListener, groups_in_use};
+use super::{Drains, Registry, StatusListener};
+use crate::snapshot::{GroupChanges, named};
 
 fn account() -> AccountId {
     "111122223333".parse().unwrap()
@@ -87,11 +88,22 @@ pub(crate) fn group(name: &str, targets: impl IntoIterator<Item = u16>) -> Targe
     }
 }
 
+/// Makes all these groups the configured ones.
+pub(crate) fn apply_all(
+    registry: &Registry,
+    groups: &[Arc<TargetGroup>],
+    usage: Use,
+    now: Instant,
+) {
+    let updated = groups.iter().map(|group| (group, usage)).collect();
+    let removed = None;
+    registry.apply(&GroupChanges { updated, removed }, now);
+}
+
 /// Makes all these groups the configured ones, all in use.
 pub(crate) fn apply_used(registry: &Registry, groups: &[TargetGroup], now: Instant) {
-    let used = groups.iter().map(|group| group.id).collect();
     let groups: Vec<_> = groups.iter().cloned().map(Arc::new).collect();
-    registry.apply(&groups, &used, now);
+    apply_all(registry, &groups, Use::Used, now);
 }
 
 /// What a listener was told, as `group target before>after (cause)`.
@@ -265,14 +277,14 @@ fn groups_of_rules_and_default_actions_are_in_use_whatever_their_weight() {
         forward(&[("canary", 1)]),
     ))];
     assert_eq!(
-        groups_in_use(&services),
+        named(&services[0]).collect::<HashSet<_>>(),
         HashSet::from([group_id("orders"), group_id("next"), group_id("canary")])
     );
     let fixed = [Arc::new(service(
         Action::FixedResponse(404),
         Action::FixedResponse(500),
     ))];
-    assert_eq!(groups_in_use(&fixed), HashSet::new());
+    assert_eq!(named(&fixed[0]).next(), None);
 }
 
 #[test]
@@ -280,7 +292,7 @@ fn groups_that_no_service_names_are_unused() {
     let (listener, events) = listener();
     let registry = Registry::new(listener);
     let groups = [Arc::new(group("orders", [1]))];
-    registry.apply(&groups, &HashSet::new(), Instant::now());
+    apply_all(&registry, &groups, Use::Unused, Instant::now());
     assert_eq!(take(&events), ["10.0.0.1 none>UNUSED -"]);
     assert!(
         registry
@@ -347,4 +359,32 @@ fn a_group_that_drains_does_not_fail_open_any_more() {
     assert!(orders.is_failing_open());
     apply_used(&registry, &[group("orders", [])], now);
     assert!(!orders.is_failing_open() && orders.choose(&Wanted::any(0, Instant::now())).is_ok());
+}
+
+#[test]
+fn what_a_change_does_not_tell_of_stays_as_it_is() {
+    let (listener, events) = listener();
+    let (registry, now) = (Registry::new(listener), Instant::now());
+    apply_used(&registry, &[group("orders", [1]), group("cart", [2])], now);
+    let (orders, cart) = (group_id("orders"), group_id("cart"));
+    assert_eq!(registry.take_news(), [orders, cart].into());
+    take(&events);
+
+    let grown = Arc::new(group("cart", [2, 3]));
+    let mut change = GroupChanges {
+        updated: vec![(&grown, Use::Used)],
+        removed: Some(Vec::new()),
+    };
+    registry.apply(&change, now);
+    assert_eq!(take(&events), ["10.0.0.3 none>INITIAL -"]);
+    assert_eq!(registry.take_news(), [cart].into());
+    assert_eq!(registry.groups().len(), 2);
+
+    change.updated.clear();
+    change.removed = Some(vec![orders]);
+    registry.apply(&change, now);
+    assert_eq!(take(&events), ["10.0.0.1 INITIAL>DRAINING -"]);
+    assert_eq!(registry.take_news(), [orders].into());
+    assert_eq!(registry.groups().len(), 1);
+    assert_eq!(registry.take_news(), [].into());
 }

@@ -1,7 +1,7 @@
 //! Everything that can refuse a configuration, tried before anything changes; all problems at once.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeSet, HashSet},
     io,
     net::{SocketAddr, TcpListener},
     sync::Arc,
@@ -26,7 +26,7 @@ use crate::{
     reason::{Chain, reason},
     session_keys::{self, Keychain},
     shared::Shared,
-    snapshot::{self, Compiled, TlsTerms},
+    snapshot::{self, Change, Compiled, Ingredients, TlsTerms},
     telemetry::{Telemetry, events::ListenerFailed},
     tls::{
         ca::{CaError, InternalCa},
@@ -46,11 +46,11 @@ pub(super) struct Plan {
 
 /// What runs already, and is kept where a configuration still wants it.
 #[derive(Debug, Default)]
-pub(super) struct Running {
-    pub(super) certificates: Certificates,
+pub(super) struct Running<'a> {
+    /// The configuration and its certificates, if one runs.
+    pub(super) configured: Option<(&'a Config, Certificates)>,
     pub(super) sockets: BTreeSet<SocketAddr>,
     pub(super) dns: BTreeSet<SocketAddr>,
-    pub(super) destinations: BTreeSet<LogDestination>,
 }
 
 /// What outlives configurations: of TLS, the keys of session tokens and of identity providers, the names of targets.
@@ -102,13 +102,9 @@ pub(super) fn first(
         let told = terms.tls.ca.warnings().iter();
         warnings
             .extend(told.map(|text| Problem::warning(setting("gateway.dataDir"), text.as_str())));
-        plan(
-            config,
-            warnings,
-            terms,
-            &Running::default(),
-            (around.0, around.1),
-        )
+        let change = Change::first(config);
+        let around = (around.0, &**around.1);
+        plan(&change, warnings, terms, &Running::default(), around)
     } else {
         // Without a CA there is no plan; what is wrong besides is looked for all the same.
         warnings.extend(check::check(config));
@@ -134,25 +130,44 @@ pub(super) fn first(
 
 /// Tries out a configuration: certificates, policies, sockets, destinations of records.
 pub(super) fn plan(
-    config: &Config,
+    change: &Change<'_>,
     mut warnings: Problems,
     terms: &Terms,
-    running: &Running,
+    running: &Running<'_>,
     (workers, telemetry): (usize, &Telemetry),
 ) -> Result<Plan, Problems> {
-    let (certificates, found) =
-        Certificates::load(config, &running.certificates, SystemTime::now());
+    let config = change.config;
+    let now = SystemTime::now();
+    let configured = running.configured.as_ref();
+    let (certificates, found) = match configured {
+        Some((before, certificates)) => {
+            let services = &change.difference().services;
+            Certificates::follow(config, (before, certificates), services, now)
+        }
+        None => Certificates::load(config, &Certificates::default(), now),
+    };
     warnings.extend(found);
-    warnings.extend(destinations(config, &running.destinations));
+    if !change.difference().access_log_subscriptions.is_same() {
+        let before = configured.map(|(before, _)| *before);
+        warnings.extend(destinations(config, before));
+    }
     let settings = &config.gateway;
-    let session_keys = terms.keychain.prepare(
-        &settings.session_keys,
-        settings.control.is_some(),
-        SystemTime::now(),
-    );
-    let keys = (terms.keychain.shared(), &terms.published);
-    let compiled = snapshot::compile(config, &terms.tls, keys);
-    let sockets = listen::prepare(&running.sockets, snapshot::sockets(config), workers);
+    let session_keys =
+        terms
+            .keychain
+            .prepare(&settings.session_keys, settings.control.is_some(), now);
+    let with = Ingredients {
+        tls: &terms.tls,
+        certificates: &certificates,
+        session_keys: terms.keychain.shared(),
+        published: &terms.published,
+    };
+    let compiled = snapshot::compile(change, &with);
+    let sockets = match &compiled {
+        Ok(compiled) => compiled.sockets(config),
+        Err(_) => snapshot::sockets(config),
+    };
+    let sockets = listen::prepare(&running.sockets, sockets, workers);
     let dns = dns::prepare(&running.dns, config.gateway.dns.as_ref());
     match (compiled, sockets, dns, session_keys) {
         (Ok(compiled), Ok(sockets), Ok(dns), Ok(session_keys)) if !warnings.has_errors() => {
@@ -250,8 +265,13 @@ fn wanted_by(config: &Config, address: SocketAddr) -> String {
 }
 
 /// New destinations of access records that cannot be written. Those that are in use may have their troubles: records wait for them.
-fn destinations(config: &Config, running: &BTreeSet<LogDestination>) -> Vec<Problem> {
-    let mut tried = running.clone();
+fn destinations(config: &Config, running: Option<&Config>) -> Vec<Problem> {
+    let running = running
+        .iter()
+        .flat_map(|running| &running.access_log_subscriptions);
+    let mut tried: HashSet<LogDestination> = running
+        .map(|subscription| subscription.destination.clone())
+        .collect();
     let new = config
         .access_log_subscriptions
         .iter()

@@ -1,4 +1,4 @@
-//! The main loop of `trellis serve`: signals, changed files.
+//! The main loop of `trellis serve`: signals, changed files, changes of the overlay.
 //!
 //! Changes are heard of in two ways: the system tells of them at once, and every few seconds the files are looked at.
 
@@ -89,11 +89,19 @@ async fn run(
     mut changes: Changes,
     signals: &mut Signals,
 ) {
+    let bell = server.bell().clone();
     let mut looks = interval(LOOK_PERIOD);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         // Nothing is lost with a branch not taken: signals and changes wait in their channels.
         tokio::select! {
+            () = bell.rung() => {
+                on_own_thread(|| {
+                    // Those who wait have been told of a refusal, and so have the log and the metrics.
+                    let _ = server.follow();
+                });
+                continue;
+            }
             _ = signals.terminate.recv() => return,
             _ = signals.interrupt.recv() => return,
             _ = signals.hangup.recv() => {

@@ -1,6 +1,7 @@
-//! From a validated configuration to a snapshot.
+//! From a validated configuration to a snapshot, with whatever the running one has already.
 
 mod services;
+mod world;
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -9,7 +10,8 @@ use std::{
     time::Instant,
 };
 
-use trellis_access_logs::{Destinations, Subscriptions};
+use parking_lot::Mutex;
+use trellis_access_logs::{Subscriptions, Writer};
 use trellis_model::{
     config::{self, Config},
     id::{ServiceId, TargetGroupId, VpcId},
@@ -17,15 +19,15 @@ use trellis_model::{
     problem::{Place, Problem, Problems},
 };
 use trellis_policy::{
-    self as policy, Identities, Policies,
+    Identities, Policies,
     sigv4::{KeyRing, Verifier},
 };
-use trellis_routing::{DuplicateHost, HostTable, ServiceIndex};
+use trellis_routing::DuplicateHost;
 
 use super::{
-    Attachments, Names, Network, PortProtocols, Service, Snapshot, Takers, TargetGroup, View,
+    Attachments, Change, Names, Network, Snapshot, TargetGroup, View,
     certificates::{TlsTerms, terminator},
-    clients::{self, Trusts},
+    clients::{self, Asking},
     targets,
     texts::header_value,
 };
@@ -37,7 +39,21 @@ use crate::{
     telemetry::Telemetry,
     tls::{Resumption, store::Certificates},
 };
-use services::{Membership, compile_service, target_groups};
+use services::Builder;
+pub(super) use world::World;
+
+/// What is compiled besides a configuration.
+#[derive(Debug, Clone, Copy)]
+pub struct Ingredients<'a> {
+    /// The internal CA and what lets sessions resume.
+    pub tls: &'a TlsTerms,
+    /// Certificates from files.
+    pub certificates: &'a Certificates,
+    /// The keys of session tokens.
+    pub session_keys: &'a session_keys::Shared,
+    /// Keys of identity providers that publish them.
+    pub published: &'a PublishedKeys,
+}
 
 /// What a snapshot refers to and does not own.
 #[derive(Debug)]
@@ -46,75 +62,72 @@ pub struct Surroundings<'a> {
     pub registry: &'a Registry,
     /// Metrics of services.
     pub telemetry: &'a Arc<Telemetry>,
-    /// Certificates from files.
-    pub certificates: &'a Certificates,
     /// The internal CA and what lets sessions resume.
     pub tls: &'a TlsTerms,
+    /// Writes access records, if anybody does.
+    pub writer: Option<&'a Writer>,
 }
+
+/// What of a snapshot the next one may take over, besides what requests look at.
+#[derive(Debug)]
+pub(super) struct Pieces {
+    pub(super) worlds: Vec<Arc<World>>,
+    /// What a VPC without a network meets.
+    pub(super) nothing: Arc<World>,
+    pub(super) groups: Arc<Groups>,
+    pub(super) uses: Arc<super::change::Uses>,
+    pub(super) asking: Asking,
+    pub(super) certificates: Certificates,
+    pub(super) security: Arc<TargetSecurity>,
+    pub(super) calls: Arc<Calls>,
+    /// Locked by whoever builds the next snapshot.
+    pub(super) subscriptions: Arc<Mutex<Subscriptions>>,
+}
+
+/// Compiled target groups by id.
+pub(super) type Groups = HashMap<TargetGroupId, Arc<TargetGroup>, foldhash::fast::RandomState>;
 
 /// What could have failed and did not.
 #[derive(Debug)]
 pub struct Compiled {
     policies: Policies,
-    verifier: Verifier,
-    identities: Identities,
-    calls: Calls,
-    // INVARIANT: one entry for each service network, service and VPC of the configuration, in its order.
-    network_layers: Vec<policy::NetworkIndex>,
-    service_layers: Vec<policy::ServiceIndex>,
+    verifier: Arc<Verifier>,
+    identities: Arc<Identities>,
+    calls: Arc<Calls>,
+    // INVARIANT: one entry for each VPC of the configuration, in its order.
     resumption: Vec<Resumption>,
-    trusts: Arc<Trusts>,
-    security: TargetSecurity,
+    asking: Asking,
+    certificates: Certificates,
+    security: Arc<TargetSecurity>,
     warnings: Vec<Problem>,
-    worlds: Vec<World>,
-    /// What a VPC without a network meets.
-    nothing: World,
+    worlds: Vec<Arc<World>>,
+    nothing: Arc<World>,
     generated: DomainName,
 }
 
 /// Compiles what can fail: policies, keys of callers and of identity providers, certificate authorities, keys for tickets.
-pub fn compile(
-    config: &Config,
-    tls: &TlsTerms,
-    (session_keys, published): (&session_keys::Shared, &PublishedKeys),
-) -> Result<Compiled, Problems> {
+pub fn compile(change: &Change<'_>, with: &Ingredients<'_>) -> Result<Compiled, Problems> {
+    let config = change.config;
     let whole = |text: String| Problems::from_iter([Problem::error(Place::default(), text)]);
-    let (policies, (trusts, ended), (security, told)) = compile_texts(config)?;
-    let keys = KeyRing::for_config(config, &policies).map_err(|error| whole(error.to_string()))?;
-    let identities = Identities::compile(config, &policies, |url| published.of(url))?;
-    let calls = functions::compile(config)?;
-    let resumption = tls
+    let (policies, (asking, ended), (security, told)) = compile_texts(change)?;
+    let (verifier, identities) = callers(change, &policies, with)?;
+    let calls = functions::compile_after(
+        config,
+        change
+            .running()
+            .map(|running| (&running.pieces.calls, &change.difference().function_groups)),
+    )?;
+    let resumption = with
+        .tls
         .resumption(config)
         .map_err(|error| whole(error.to_string()))?;
-    let network_layers: Option<Vec<_>> = config
-        .service_networks
-        .iter()
-        .map(|network| policies.network(network.id))
-        .collect();
-    let service_layers: Option<Vec<_>> = config
-        .services
-        .iter()
-        .map(|service| policies.service(service.id))
-        .collect();
-    let (Some(network_layers), Some(service_layers)) = (network_layers, service_layers) else {
-        return Err(whole(
-            "the compiled policies lack a service network or a service".to_owned(),
-        ));
+    let sources = world::Sources {
+        policies: &policies,
+        asking: &asking,
+        certificates: with.certificates,
     };
-    let sessions = policies.sessions(Arc::clone(session_keys));
-    let verifier = Verifier::new(Arc::new(keys), config.gateway.limits.clock_skew);
-    let verifier = verifier.with_sessions(sessions);
-    let duplicate = |error: DuplicateHost| whole(error.to_string());
-    let index: HashMap<ServiceId, ServiceIndex> = (0u32..)
-        .zip(&config.services)
-        .map(|(position, service)| (service.id, ServiceIndex(position)))
-        .collect();
-    let worlds = config
-        .service_networks
-        .iter()
-        .map(|network| World::new(&network.services, config, &index));
-    let worlds = worlds.collect::<Result<_, _>>().map_err(duplicate)?;
-    let nothing = World::new(&[], config, &index).map_err(duplicate)?;
+    let (worlds, nothing) =
+        world::worlds(change, &sources).map_err(|error: DuplicateHost| whole(error.to_string()))?;
     let generated = generated_zone(&config.region)
         .parse()
         .map_err(|error| whole(format!("{error}")))?;
@@ -125,10 +138,9 @@ pub fn compile(
         verifier,
         identities,
         calls,
-        network_layers,
-        service_layers,
         resumption,
-        trusts: Arc::new(trusts),
+        asking,
+        certificates: with.certificates.clone(),
         security,
         warnings,
         worlds,
@@ -140,24 +152,60 @@ pub fn compile(
 /// Something compiled, and what its author should look at.
 type Told<T> = (T, Vec<Problem>);
 
-/// Policies, whom services trust and whom connections to targets trust; or all that is wrong with any of them.
-fn compile_texts(
-    config: &Config,
-) -> Result<(Policies, Told<Trusts>, Told<TargetSecurity>), Problems> {
+/// Policies, whom services trust, and whom connections to targets trust.
+type Texts = (Policies, Told<Asking>, Told<Arc<TargetSecurity>>);
+
+/// All of these, or all that is wrong with any of them.
+fn compile_texts(change: &Change<'_>) -> Result<Texts, Problems> {
+    let running = change.running();
     let compiled = (
-        trellis_policy::compile(config),
-        clients::compile(config),
-        targets::compile(config),
+        trellis_policy::compile_after(
+            change.config,
+            running.map(|running| (&running.policies, change.difference())),
+        ),
+        clients::compile(change),
+        targets::compile(change),
     );
     match compiled {
-        (Ok(policies), Ok(trusts), Ok(security)) => Ok((policies, trusts, security)),
-        (policies, trusts, security) => {
+        (Ok(policies), Ok(asking), Ok(security)) => Ok((policies, asking, security)),
+        (policies, asking, security) => {
             let mut problems = policies.err().unwrap_or_default();
-            problems.extend(trusts.err().into_iter().flatten());
+            problems.extend(asking.err().into_iter().flatten());
             problems.extend(security.err().into_iter().flatten());
             Err(problems)
         }
     }
+}
+
+/// Who verifies signatures and who knows those that do not sign: those of the running snapshot, with what they remember, while it
+/// knows the same callers.
+fn callers(
+    change: &Change<'_>,
+    policies: &Policies,
+    with: &Ingredients<'_>,
+) -> Result<(Arc<Verifier>, Arc<Identities>), Problems> {
+    let config = change.config;
+    let skew = config.gateway.limits.clock_skew;
+    let running = change
+        .running()
+        .filter(|running| policies.has_callers_of(&running.policies));
+    let kept = running.filter(|running| running.limits.clock_skew == skew);
+    let verifier = if let Some(running) = kept {
+        Arc::clone(&running.verifier)
+    } else {
+        let keys = KeyRing::for_config(config, policies).map_err(|error| {
+            Problems::from_iter([Problem::error(Place::default(), error.to_string())])
+        })?;
+        let sessions = policies.sessions(Arc::clone(with.session_keys));
+        Arc::new(Verifier::new(Arc::new(keys), skew).with_sessions(sessions))
+    };
+    let identities = match running {
+        Some(running) => Arc::clone(&running.identities),
+        None => Arc::new(Identities::compile(config, policies, |url| {
+            with.published.of(url)
+        })?),
+    };
+    Ok((verifier, identities))
 }
 
 /// Every address and port to listen on: each VPC's attachments with the ports of the services that it may meet.
@@ -167,18 +215,23 @@ pub fn sockets(config: &Config) -> BTreeSet<SocketAddr> {
         .iter()
         .map(|service| (service.id, service))
         .collect();
-    let vpcs: HashMap<&VpcId, &Arc<config::Vpc>> =
-        config.vpcs.iter().map(|vpc| (&vpc.id, vpc)).collect();
-    let mut sockets = BTreeSet::new();
-    for network in &config.service_networks {
+    let ports = config.service_networks.iter().map(|network| {
         let members = network
             .services
             .iter()
             .filter_map(|association| services.get(&association.service));
-        let ports: BTreeSet<u16> = members
-            .flat_map(|service| &service.listeners)
-            .map(|listener| listener.port)
-            .collect();
+        let listeners = members.flat_map(|service| &service.listeners);
+        listeners.map(|listener| listener.port).collect()
+    });
+    sockets_of(config, ports)
+}
+
+/// The same with the ports of each network.
+fn sockets_of(config: &Config, ports: impl Iterator<Item = BTreeSet<u16>>) -> BTreeSet<SocketAddr> {
+    let vpcs: HashMap<&VpcId, &Arc<config::Vpc>> =
+        config.vpcs.iter().map(|vpc| (&vpc.id, vpc)).collect();
+    let mut sockets = BTreeSet::new();
+    for (network, ports) in config.service_networks.iter().zip(ports) {
         let attached = network
             .vpcs
             .iter()
@@ -194,48 +247,67 @@ pub fn sockets(config: &Config) -> BTreeSet<SocketAddr> {
 }
 
 impl Compiled {
-    /// What the authors of policies and of certificate authorities should look at, although they are used.
+    /// What the authors of policies and of certificate authorities should look at, although they are used: of what is new.
     pub fn warnings(&self) -> &[Problem] {
         &self.warnings
     }
 
     /// How connections to targets are secured, for [`Registry::secure`].
-    pub fn security(&self) -> &TargetSecurity {
+    pub fn security(&self) -> &Arc<TargetSecurity> {
         &self.security
+    }
+
+    /// Hands the target groups to the registry. Goes before [`Self::build`].
+    pub fn hand_over(&self, change: &Change<'_>, registry: &Registry, now: Instant) {
+        registry.secure(&self.security);
+        registry.apply(&change.of_groups(), now);
+        if change.touches_functions() {
+            let is_used = |id| change.uses().contains_key(&id);
+            registry.apply_functions(&change.config.function_groups, is_used, now);
+        }
+    }
+
+    /// Every address and port to listen on.
+    pub fn sockets(&self, config: &Config) -> BTreeSet<SocketAddr> {
+        let ports = self.worlds.iter();
+        sockets_of(
+            config,
+            ports.map(|world| world.ports.keys().copied().collect()),
+        )
     }
 
     /// Puts the snapshot together.
     pub fn build(
         self,
-        config: &Config,
+        change: &Change<'_>,
         generation: u64,
-        mut subscriptions: Subscriptions,
         around: &Surroundings<'_>,
     ) -> Snapshot {
+        let config = change.config;
         around.tls.keep(config, &self.resumption);
-        let networks = self.networks(config, &mut subscriptions, around.telemetry);
-        let services = self.services(config, &mut subscriptions, around);
-        let views = self.views(config, around);
-        let by_vpc = views
-            .iter()
-            .enumerate()
-            .map(|(position, view)| (view.vpc.clone(), position))
-            .collect();
-        let principals = (0..)
-            .map_while(|index| {
-                self.policies
-                    .principal(trellis_policy::PrincipalIndex(index))
-            })
-            .count();
+        let running = change.running();
+        let subscribed = running.filter(|_| change.difference().access_log_subscriptions.is_same());
+        let subscriptions = subscribed.map_or_else(
+            || {
+                let wanted = &config.access_log_subscriptions;
+                let subscribe = |writer: &Writer| writer.subscribe(wanted);
+                Arc::new(Mutex::new(around.writer.map(subscribe).unwrap_or_default()))
+            },
+            |running| Arc::clone(&running.pieces.subscriptions),
+        );
+        let networks = self.networks(config, &mut subscriptions.lock(), around.telemetry);
+        let builder = Builder::new(change, &self, around, subscribed.is_some());
+        let (services, groups) = builder.build(&mut subscriptions.lock());
+        let views = self.views(change, around);
+        let same_vpcs = running.filter(|_| change.difference().vpcs.is_same());
+        let same_callers =
+            running.filter(|running| self.policies.has_callers_of(&running.policies));
         Snapshot {
             generation,
             built: Instant::now(),
             limits: config.gateway.limits.clone(),
             traces: config.gateway.telemetry.traces.clone().map(Arc::new),
             explain_to: config.gateway.explain_to.iter().cloned().collect(),
-            policies: self.policies,
-            verifier: self.verifier,
-            identities: self.identities,
             region: config.region.clone(),
             services,
             networks,
@@ -248,64 +320,48 @@ impl Compiled {
                     .map(|dns| dns.answers.clone())
                     .unwrap_or_default(),
             },
-            attachments: Attachments::compile(
-                config.vpcs.iter().map(|vpc| vpc.attachments.as_slice()),
+            attachments: same_vpcs.map_or_else(
+                || {
+                    let vpcs = config.vpcs.iter();
+                    Arc::new(Attachments::compile(
+                        vpcs.map(|vpc| vpc.attachments.as_slice()),
+                    ))
+                },
+                |running| Arc::clone(&running.attachments),
+            ),
+            by_vpc: same_vpcs.map_or_else(
+                || {
+                    let vpcs = config.vpcs.iter().enumerate();
+                    Arc::new(
+                        vpcs.map(|(position, vpc)| (vpc.id.clone(), position))
+                            .collect(),
+                    )
+                },
+                |running| Arc::clone(&running.by_vpc),
             ),
             views,
-            by_vpc,
-            callers: std::iter::repeat_with(OnceLock::new)
-                .take(principals)
-                .collect(),
+            callers: same_callers.map_or_else(
+                || {
+                    let texts = std::iter::repeat_with(OnceLock::new);
+                    texts.take(self.policies.principals()).collect()
+                },
+                |running| Arc::clone(&running.callers),
+            ),
+            policies: self.policies,
+            verifier: self.verifier,
+            identities: self.identities,
+            pieces: Pieces {
+                worlds: self.worlds,
+                nothing: self.nothing,
+                groups,
+                uses: Arc::clone(change.uses()),
+                asking: self.asking,
+                certificates: self.certificates,
+                security: self.security,
+                calls: self.calls,
+                subscriptions,
+            },
         }
-    }
-
-    fn services(
-        &self,
-        config: &Config,
-        subscriptions: &mut Subscriptions,
-        around: &Surroundings<'_>,
-    ) -> Arc<[Service]> {
-        let mut groups = target_groups(config, around);
-        groups.extend(self.function_groups(config, around.registry, around.telemetry));
-        let memberships = memberships(config);
-        let service =
-            |(index, (service, policy)): (u32, (&Arc<config::Service>, &policy::ServiceIndex))| {
-                let networks = memberships.get(&service.id);
-                let networks = networks.map(Vec::as_slice).unwrap_or_default();
-                let membership = Membership {
-                    networks: networks.into(),
-                    destinations: destinations(service.id, networks, config, subscriptions),
-                };
-                let clients = self.trusts.get(&ServiceIndex(index));
-                let asked = (clients, *policy);
-                compile_service(service, asked, membership, &groups, around.telemetry)
-            };
-        (0..)
-            .zip(config.services.iter().zip(&self.service_layers))
-            .map(service)
-            .collect()
-    }
-
-    /// The target groups of functions.
-    fn function_groups(
-        &self,
-        config: &Config,
-        registry: &Registry,
-        telemetry: &Telemetry,
-    ) -> impl Iterator<Item = (TargetGroupId, Arc<TargetGroup>)> {
-        config.function_groups.iter().filter_map(|group| {
-            let call = Arc::clone(self.calls.get(&group.id)?);
-            let invocations = registry.invocations(group.id)?;
-            let compiled = TargetGroup {
-                id: group.id,
-                arn: group.arn.clone(),
-                name: group.name.clone(),
-                takers: Takers::Function(functions::function(group, call, invocations)),
-                metrics: telemetry.function_group(group),
-                target_headers: OnceLock::new(),
-            };
-            Some((group.id, Arc::new(compiled)))
-        })
     }
 
     fn networks(
@@ -314,25 +370,24 @@ impl Compiled {
         subscriptions: &mut Subscriptions,
         telemetry: &Telemetry,
     ) -> Vec<Network> {
-        let network =
-            |(network, policy): (&Arc<config::ServiceNetwork>, &policy::NetworkIndex)| Network {
+        let network = |network: &Arc<config::ServiceNetwork>| {
+            Some(Network {
                 id: network.id,
                 arn: network.arn.clone(),
                 name: network.name.clone(),
                 auth_type: network.auth_type,
-                policy: *policy,
+                // INVARIANT: policies know every network of their configuration.
+                policy: self.policies.network(network.id)?,
                 destinations: subscriptions.destinations(Some(network.id), None),
                 metrics: telemetry.network(&network.name, network.id),
-            };
-        config
-            .service_networks
-            .iter()
-            .zip(&self.network_layers)
-            .map(network)
-            .collect()
+            })
+        };
+        config.service_networks.iter().filter_map(network).collect()
     }
 
-    fn views(&self, config: &Config, around: &Surroundings<'_>) -> Vec<View> {
+    /// A view depends on its VPC, on the position of its network, and on that network's world.
+    fn views(&self, change: &Change<'_>, around: &Surroundings<'_>) -> Vec<Arc<View>> {
+        let config = change.config;
         let mut network_of: HashMap<&VpcId, usize> = HashMap::new();
         for (position, network) in config.service_networks.iter().enumerate() {
             network_of.extend(
@@ -342,110 +397,47 @@ impl Compiled {
                     .map(|association| (&association.vpc, position)),
             );
         }
-        let view = |(vpc, resumption): (&Arc<config::Vpc>, &Resumption)| {
+        let carried = &change.difference().vpcs;
+        let running = change.running();
+        let views = config.vpcs.iter().zip(&self.resumption).enumerate();
+        let views = views.map(|(position, (vpc, resumption))| {
             let network = network_of.get(&vpc.id).copied();
             let world = network
                 .and_then(|position| self.worlds.get(position))
                 .unwrap_or(&self.nothing);
-            View {
-                vpc: vpc.id.clone(),
-                vpc_arn: vpc.arn.clone(),
-                account: vpc.account.clone(),
-                network,
-                hosts: Arc::clone(&world.hosts),
-                tls: terminator(
-                    world,
-                    config,
-                    around.certificates,
-                    resumption,
-                    (&around.tls.ca, &self.trusts),
-                ),
-                network_header: header_value(format!("SourceVpcArn={}", vpc.arn)),
-                vpc_header: header_value(vpc.id.to_string()),
-                addresses: vpc
-                    .attachments
-                    .iter()
-                    .flat_map(|attachment| attachment.listen.iter().copied())
-                    .collect(),
-                ports: world.ports.clone(),
-                metrics: around.telemetry.vpc(&vpc.name, &vpc.id),
+            let known = running.zip(carried.from(position));
+            let known = known.and_then(|(running, from)| running.views.get(from));
+            match known.filter(|known| known.network == network && Arc::ptr_eq(&known.world, world))
+            {
+                Some(known) => Arc::clone(known),
+                None => Arc::new(view(vpc, (network, world), resumption, around)),
             }
-        };
-        config.vpcs.iter().zip(&self.resumption).map(view).collect()
-    }
-}
-
-/// What the members of a service network meet.
-#[derive(Debug)]
-pub(super) struct World {
-    pub(super) hosts: Arc<HostTable>,
-    pub(super) services: Vec<ServiceIndex>,
-    ports: HashMap<u16, PortProtocols, foldhash::fast::RandomState>,
-}
-
-impl World {
-    fn new(
-        associations: &[config::ServiceAssociation],
-        config: &Config,
-        index: &HashMap<ServiceId, ServiceIndex>,
-    ) -> Result<Self, DuplicateHost> {
-        let members: Vec<(ServiceIndex, &Arc<config::Service>)> = associations
-            .iter()
-            .filter_map(|association| {
-                let position = *index.get(&association.service)?;
-                Some((position, config.services.get(position.0 as usize)?))
-            })
-            .collect();
-        let mut ports: HashMap<u16, PortProtocols, foldhash::fast::RandomState> =
-            HashMap::default();
-        for listener in members.iter().flat_map(|(_, service)| &service.listeners) {
-            let entry = ports.entry(listener.port).or_insert(PortProtocols::None);
-            *entry = entry.with(listener.protocol);
-        }
-        let names = members.iter().flat_map(|(position, service)| {
-            let domains = [
-                Some(&service.generated_domain),
-                service.custom_domain.as_ref(),
-            ];
-            domains
-                .into_iter()
-                .flatten()
-                .map(|domain| (domain.clone(), *position))
         });
-        let hosts = Arc::new(HostTable::build(names)?);
-        Ok(Self {
-            hosts,
-            services: members.into_iter().map(|(position, _)| position).collect(),
-            ports,
-        })
+        views.collect()
     }
 }
 
-/// The networks that each service is in, by position.
-fn memberships(config: &Config) -> HashMap<ServiceId, Vec<usize>> {
-    let mut memberships: HashMap<ServiceId, Vec<usize>> = HashMap::new();
-    for (position, network) in config.service_networks.iter().enumerate() {
-        for association in &network.services {
-            memberships
-                .entry(association.service)
-                .or_default()
-                .push(position);
-        }
+fn view(
+    vpc: &config::Vpc,
+    (network, world): (Option<usize>, &Arc<World>),
+    resumption: &Resumption,
+    around: &Surroundings<'_>,
+) -> View {
+    View {
+        vpc: vpc.id.clone(),
+        vpc_arn: vpc.arn.clone(),
+        account: vpc.account.clone(),
+        network,
+        hosts: Arc::clone(&world.hosts),
+        tls: terminator(world, resumption, &around.tls.ca),
+        network_header: header_value(format!("SourceVpcArn={}", vpc.arn)),
+        vpc_header: header_value(vpc.id.to_string()),
+        addresses: vpc
+            .attachments
+            .iter()
+            .flat_map(|attachment| attachment.listen.iter().copied())
+            .collect(),
+        metrics: around.telemetry.vpc(&vpc.name, &vpc.id),
+        world: Arc::clone(world),
     }
-    memberships
-}
-
-/// Where a service's records go, for each network that it is in and whose subscribers want them.
-fn destinations(
-    service: ServiceId,
-    networks: &[usize],
-    config: &Config,
-    subscriptions: &mut Subscriptions,
-) -> Box<[(usize, Destinations)]> {
-    let mut of_network = |position: &usize| {
-        let network = config.service_networks.get(*position)?;
-        let destinations = subscriptions.destinations(Some(network.id), Some(service));
-        (!destinations.is_none()).then_some((*position, destinations))
-    };
-    networks.iter().filter_map(&mut of_network).collect()
 }

@@ -7,16 +7,10 @@ use rustls::sign::CertifiedKey;
 use trellis_model::{
     config::{self, Config},
     id::VpcId,
-    name::DomainName,
 };
-use trellis_routing::HostTable;
 
-use super::{build::World, clients::Trusts};
-use crate::tls::{
-    CertificateFor, Resumption, Terminator, TicketError, Trust,
-    ca::InternalCa,
-    store::{Certificates, FileCertificate},
-};
+use super::build::World;
+use crate::tls::{CertificateFor, Resumption, Terminator, TicketError, Trust, ca::InternalCa};
 
 /// What of TLS outlives snapshots: the internal CA, and for each VPC the keys that seal session tickets.
 #[derive(Debug)]
@@ -54,19 +48,17 @@ impl TlsTerms {
 /// The certificates that one VPC's clients may be shown: from files for custom domains, from the internal CA for the rest.
 #[derive(Debug)]
 struct ViewCertificates {
-    hosts: Arc<HostTable>,
-    files: HashMap<DomainName, Arc<FileCertificate>>,
+    world: Arc<World>,
     ca: Arc<InternalCa>,
-    trusts: Arc<Trusts>,
 }
 
 impl CertificateFor for ViewCertificates {
     fn certificate(&self, server_name: &str) -> Option<Arc<CertifiedKey>> {
-        self.hosts.find(server_name.as_bytes())?;
-        if let Some(file) = server_name
-            .parse()
-            .ok()
-            .and_then(|name: DomainName| self.files.get(&name))
+        let service = self.world.hosts.find(server_name.as_bytes())?;
+        let secured = self.world.secured.get(&service);
+        // Its generated name is no matter of the files.
+        if let Some((domain, file)) = secured.and_then(|secured| secured.certificate.as_ref())
+            && domain.as_str() == server_name
         {
             return Some(file.key());
         }
@@ -80,34 +72,23 @@ impl CertificateFor for ViewCertificates {
     }
 
     fn trust(&self, server_name: &str) -> Option<&Arc<Trust>> {
-        if self.trusts.is_empty() {
+        if self.world.secured.is_empty() {
             return None;
         }
-        let service = self.hosts.find(server_name.as_bytes())?;
-        Some(&self.trusts.get(&service)?.trust)
+        let service = self.world.hosts.find(server_name.as_bytes())?;
+        self.world.secured.get(&service)?.trust.as_ref()
     }
 }
 
 /// The terminator of a view over `world`.
 pub(super) fn terminator(
-    world: &World,
-    config: &Config,
-    files: &Certificates,
+    world: &Arc<World>,
     resumption: &Resumption,
-    (ca, trusts): (&Arc<InternalCa>, &Arc<Trusts>),
+    ca: &Arc<InternalCa>,
 ) -> Terminator {
-    let of_service = |index: &trellis_routing::ServiceIndex| {
-        let service = config.services.get(index.0 as usize)?;
-        Some((
-            service.custom_domain.clone()?,
-            Arc::clone(files.of(service.id)?),
-        ))
-    };
     let certificates = ViewCertificates {
-        hosts: Arc::clone(&world.hosts),
-        files: world.services.iter().filter_map(of_service).collect(),
+        world: Arc::clone(world),
         ca: Arc::clone(ca),
-        trusts: Arc::clone(trusts),
     };
     Terminator::new(Arc::new(certificates), resumption)
 }

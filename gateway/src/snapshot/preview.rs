@@ -6,16 +6,15 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use trellis_access_logs::Subscriptions;
 use trellis_model::{
     config::Config,
     problem::{Place, Problem, Problems},
 };
 
-use super::{Snapshot, Surroundings, TlsTerms, compile};
+use super::{Change, Ingredients, Snapshot, Surroundings, TlsTerms, compile};
 use crate::{
     jwks::{Pace, PublishedKeys},
-    registry::{self, Registry},
+    registry::Registry,
     session_keys,
     telemetry::Telemetry,
     tls::{ca::InternalCa, store::Certificates},
@@ -35,19 +34,23 @@ pub fn preview(config: &Config, now: SystemTime) -> Result<Snapshot, Problems> {
     let session_keys = Arc::new(ArcSwap::from_pointee(session_keys));
     // Nothing is read from a server, so tokens of providers that publish their keys have none.
     let published = PublishedKeys::new(Pace::default());
-    let compiled = compile(config, &tls, (&session_keys, &published))?;
+    let change = Change::first(config);
+    let with = Ingredients {
+        tls: &tls,
+        certificates: &Certificates::default(),
+        session_keys: &session_keys,
+        published: &published,
+    };
+    let compiled = compile(&change, &with)?;
     let registry = Registry::new(Arc::new(|_| {}));
-    let used = registry::groups_in_use(&config.services);
-    registry.secure(compiled.security().clone());
-    registry.apply(&config.target_groups, &used, Instant::now());
-    registry.apply_functions(&config.function_groups, &used, Instant::now());
+    compiled.hand_over(&change, &registry, Instant::now());
     let around = Surroundings {
         registry: &registry,
         telemetry: &Telemetry::new(now),
-        certificates: &Certificates::default(),
         tls: &tls,
+        writer: None,
     };
-    Ok(compiled.build(config, FIRST, Subscriptions::default(), &around))
+    Ok(compiled.build(&change, FIRST, &around))
 }
 
 /// Generation of a snapshot that nothing came before.

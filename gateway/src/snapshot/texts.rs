@@ -3,9 +3,10 @@
 use bytes::Bytes;
 use http::HeaderValue;
 use trellis_access_logs::json::Tags;
+use trellis_model::id::ServiceNetworkId;
 use trellis_policy::{Principal, certificate::ClientCertificate};
 
-use super::{CallerTexts, Network, Service, TargetGroup};
+use super::{CallerTexts, Membership, Service, TargetGroup};
 
 /// Source: VPC Lattice user guide, "HTTP targets"; separators as observed, `; `.
 pub(super) fn caller_texts(
@@ -70,19 +71,17 @@ fn certified(certificate: &ClientCertificate) -> impl Iterator<Item = String> {
 
 /// `ServiceArn=…; ServiceNetworkArn=…; TargetGroupArn=…`, for each network that the service is in.
 pub(super) fn target_headers(
-    networks: &[Network],
     service: &Service,
     group: &TargetGroup,
-) -> Box<[(usize, HeaderValue)]> {
-    let text = |position: &usize| {
-        let network = networks.get(*position)?;
+) -> Box<[(ServiceNetworkId, HeaderValue)]> {
+    let text = |network: &Membership| {
         let text = format!(
             "ServiceArn={}; ServiceNetworkArn={}; TargetGroupArn={}",
             service.arn, network.arn, group.arn
         );
-        Some((*position, header_value(text)))
+        (network.network, header_value(text))
     };
-    service.networks.iter().filter_map(text).collect()
+    service.memberships.iter().map(text).collect()
 }
 
 /// A `;` in a value must not look like a separator.

@@ -22,7 +22,7 @@ use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use rustls::sign::CertifiedKey;
 use trellis_model::{
-    config::{CertificateFiles, Config},
+    config::{Carried, CertificateFiles, Config, Service},
     id::ServiceId,
     name::DomainName,
     problem::{Problem, Problems},
@@ -38,7 +38,7 @@ const DAY: u64 = 24 * 60 * 60;
 /// The certificates of all services that have files.
 #[derive(Debug, Clone, Default)]
 pub struct Certificates {
-    by_service: HashMap<ServiceId, Arc<FileCertificate>>,
+    by_service: Arc<HashMap<ServiceId, Arc<FileCertificate>>>,
 }
 
 impl Certificates {
@@ -47,9 +47,47 @@ impl Certificates {
     /// What `previous` holds for the same files and domain is carried on and only looked at again. Problems are errors, except
     /// for what clients may still accept: expiry, order of the chain, a name that only the common name covers.
     pub fn load(config: &Config, previous: &Self, now: SystemTime) -> (Self, Problems) {
-        let mut by_service = HashMap::new();
+        Self::read(&config.services, HashMap::new(), previous, now)
+    }
+
+    /// The same for a configuration that follows `before`, whose certificates are `previous`: the files of services that are the
+    /// same are not looked at. [`Self::refresh`] does that, whether or not anything is configured anew.
+    pub fn follow(
+        config: &Config,
+        (before, previous): (&Config, &Self),
+        carried: &Carried,
+        now: SystemTime,
+    ) -> (Self, Problems) {
+        let gone = carried
+            .gone()
+            .filter_map(|position| before.services.get(position));
+        let gone: Vec<ServiceId> = gone
+            .map(|service| service.id)
+            .filter(|id| previous.by_service.contains_key(id))
+            .collect();
+        let newcomers = carried.newcomers();
+        let newcomers = newcomers.filter_map(|position| config.services.get(position));
+        let mut newcomers = newcomers
+            .filter(|service| service.certificate.is_some())
+            .peekable();
+        if gone.is_empty() && newcomers.peek().is_none() {
+            return (previous.clone(), Problems::default());
+        }
+        let mut kept = HashMap::clone(&previous.by_service);
+        for id in gone {
+            kept.remove(&id);
+        }
+        Self::read(newcomers, kept, previous, now)
+    }
+
+    fn read<'a>(
+        services: impl IntoIterator<Item = &'a Arc<Service>>,
+        mut by_service: HashMap<ServiceId, Arc<FileCertificate>>,
+        previous: &Self,
+        now: SystemTime,
+    ) -> (Self, Problems) {
         let mut problems = Problems::default();
-        for service in &config.services {
+        for service in services {
             // Files without a custom domain have nothing to be for; the documents' report warned of them.
             let (Some(files), Some(domain)) = (&service.certificate, &service.custom_domain) else {
                 continue;
@@ -66,6 +104,7 @@ impl Certificates {
                 Err(problem) => problems.push(problem),
             }
         }
+        let by_service = Arc::new(by_service);
         (Self { by_service }, problems)
     }
 

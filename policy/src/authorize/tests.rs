@@ -253,11 +253,11 @@ fn an_index_of_other_policies_is_refused() {
             policies.authorize(&request).map(drop).unwrap_err().kind
         };
         assert_eq!(
-            foreign(|r| r.network = NetworkIndex(7)),
+            foreign(|r| r.network = crate::NetworkIndex(7)),
             RefusalKind::EvaluationFailed
         );
         assert_eq!(
-            foreign(|r| r.service = ServiceIndex(7)),
+            foreign(|r| r.service = crate::ServiceIndex(7)),
             RefusalKind::EvaluationFailed
         );
         let nobody = Caller::Principal(crate::PrincipalIndex(77));

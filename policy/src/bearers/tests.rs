@@ -55,7 +55,7 @@ fn ask(
         Arc::make_mut(role).permissions_boundary = boundary.map(|body| policy(&statement(body)));
     }
     let policies = compile(&config).unwrap();
-    let bound = policies.bearers.bind(session).unwrap();
+    let bound = policies.callers.bearers.bind(session).unwrap();
     let arn = bound.principal().arn.clone();
     let call = Call {
         session: Some(Caller::Session(bound)),
@@ -137,7 +137,7 @@ fn the_texts_name_the_boundary_and_the_session() {
             .ends_with("because no permissions boundary allows the vpc-lattice-svcs:Invoke action"),
         "{of_user}"
     );
-    let bound = policies.bearers.bind(&session(&[DENY])).unwrap();
+    let bound = policies.callers.bearers.bind(&session(&[DENY])).unwrap();
     let of_session = text(&Call {
         session: Some(Caller::Session(bound)),
         ..Call::default()
@@ -176,7 +176,7 @@ fn policies_see_the_role_and_what_the_session_brings() {
     };
     let user_id = {
         let policies = world::policies_with(Given::None, Given::None, Given::None);
-        let bound = policies.bearers.bind(&session(&[])).unwrap();
+        let bound = policies.callers.bearers.bind(&session(&[])).unwrap();
         bound.principal().user_id.to_string()
     };
     let night = session(&[]);
@@ -256,7 +256,7 @@ fn what_a_session_may_do_by_a_candidate_is_not_what_it_may_do() {
     );
     Arc::make_mut(&mut config.services[0]).shadow_auth_policy = Some(policy(&deny));
     let policies = compile(&config).unwrap();
-    let bound = policies.bearers.bind(&session(&[])).unwrap();
+    let bound = policies.callers.bearers.bind(&session(&[])).unwrap();
     let call = Call {
         session: Some(Caller::Session(bound)),
         ..Call::default()

@@ -1,9 +1,11 @@
 //! Who may assume which role.
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use foldhash::fast::RandomState;
 
 use trellis_model::{
-    config::{Config, PolicyText},
+    config::{Carried, Config, PolicyText, Role, User},
     name::AccountId,
     problem::{Problem, Problems, Severity},
 };
@@ -37,40 +39,52 @@ pub struct AssumableRole {
     trust: Vec<CallStatement>,
 }
 
-/// The policies of one user or role.
+/// Whoever has policies of its own.
 #[derive(Debug)]
-struct Own {
-    policies: Vec<PolicyText>,
-    boundary: Option<PolicyText>,
+enum Own {
+    User(Arc<User>),
+    Role(Arc<Role>),
+}
+
+impl Own {
+    /// Its policies and its permissions boundary.
+    fn policies(&self) -> (&[PolicyText], Option<&PolicyText>) {
+        match self {
+            Self::User(user) => (&user.policies, user.permissions_boundary.as_ref()),
+            Self::Role(role) => (&role.policies, role.permissions_boundary.as_ref()),
+        }
+    }
 }
 
 /// The policies of a configuration as far as calls are concerned.
 #[derive(Debug)]
 pub struct CallPolicies {
-    roles: HashMap<Box<str>, AssumableRole>,
+    roles: HashMap<Box<str>, Arc<AssumableRole>, RandomState>,
     /// By ARN of the user or role.
-    own: HashMap<Box<str>, Own>,
+    own: HashMap<Box<str>, Own, RandomState>,
 }
 
 impl CallPolicies {
-    /// Reads the trust policies; the problems that come with the result are warnings.
-    pub(crate) fn compile(config: &Config) -> Result<(Self, Vec<Problem>), Problems> {
+    /// Reads the trust policies, of roles that are not carried over from those before; the problems that come with the result are
+    /// warnings.
+    pub(crate) fn compile(
+        config: &Config,
+        before: Option<(&Self, &Carried)>,
+    ) -> Result<(Self, Vec<Problem>), Problems> {
         let mut problems = Vec::new();
-        let mut roles = HashMap::new();
-        let mut own = HashMap::new();
+        let mut roles: HashMap<Box<str>, Arc<AssumableRole>, RandomState> = HashMap::default();
+        let mut own: HashMap<Box<str>, Own, RandomState> = HashMap::default();
         for user in &config.users {
-            let policies = Own {
-                policies: user.policies.clone(),
-                boundary: user.permissions_boundary.clone(),
-            };
-            own.insert(user.arn.as_str().into(), policies);
+            own.insert(user.arn.as_str().into(), Own::User(Arc::clone(user)));
         }
-        for role in &config.roles {
-            let policies = Own {
-                policies: role.policies.clone(),
-                boundary: role.permissions_boundary.clone(),
-            };
-            own.insert(role.arn.as_str().into(), policies);
+        for (position, role) in config.roles.iter().enumerate() {
+            own.insert(role.arn.as_str().into(), Own::Role(Arc::clone(role)));
+            let carried = before.filter(|(_, carried)| carried.from(position).is_some());
+            let carried = carried.and_then(|(before, _)| before.roles.get(role.arn.as_str()));
+            if let Some(known) = carried {
+                roles.insert(role.arn.as_str().into(), Arc::clone(known));
+                continue;
+            }
             let trust = match &role.trust_policy {
                 None => Ok((Vec::new(), Vec::new())),
                 Some(policy) => read_calls(policy, Attached::Trust),
@@ -88,7 +102,7 @@ impl CallPolicies {
                         tags: tags.map(|(k, v)| (k.clone(), v.clone())).collect(),
                         trust,
                     };
-                    roles.insert(assumable.arn.clone(), assumable);
+                    roles.insert(assumable.arn.clone(), Arc::new(assumable));
                 }
             }
         }
@@ -103,7 +117,7 @@ impl CallPolicies {
 
     /// The role with this ARN.
     pub fn role(&self, arn: &str) -> Option<&AssumableRole> {
-        self.roles.get(arn)
+        self.roles.get(arn).map(|role| &**role)
     }
 
     /// May the caller do this with the role, as its trust policy and the caller's own policies have it?
@@ -201,8 +215,9 @@ impl CallPolicies {
             // Nobody that is not in the configuration has a permission.
             return vec![(CallLayer::Identity, Said::Denied)];
         };
-        let mut said = vec![(CallLayer::Identity, say_all(&own.policies, call))];
-        if let Some(boundary) = &own.boundary {
+        let (policies, boundary) = own.policies();
+        let mut said = vec![(CallLayer::Identity, say_all(policies, call))];
+        if let Some(boundary) = boundary {
             said.push((CallLayer::Boundary, say_all([boundary], call)));
         }
         if !session_policies.is_empty() {

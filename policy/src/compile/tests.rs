@@ -27,3 +27,5 @@ fn what_is_wrong_with_the_policy_of_a_principal_is_reported_once() {
         assert_eq!(different.len(), problems.lines().count(), "{problems}");
     }
 }
+
+mod changes;

@@ -21,6 +21,7 @@ mod functions;
 mod headers;
 mod hostile;
 mod identities;
+mod overlay;
 mod pools;
 mod protocols;
 mod records;

@@ -18,12 +18,13 @@ use tokio::{
     time::{Instant, sleep},
 };
 use trellis_model::config::TargetGroup;
+use trellis_target_groups::Use;
 
 use crate::{
     probe::{Asked, Checker, ProbeError, Prober},
     registry::{
         Registry,
-        tests::{Events, address, apply_used, group, group_id, listener, vpc},
+        tests::{Events, address, apply_all, apply_used, group, group_id, listener, vpc},
     },
 };
 
@@ -193,9 +194,7 @@ async fn groups_are_probed_only_while_in_use() {
     let origin = Instant::now();
     let config = [group("orders", [1])];
     let unused = [Arc::new(group("orders", [1]))];
-    bench
-        .registry
-        .apply(&unused, &HashSet::new(), origin.into_std());
+    apply_all(&bench.registry, &unused, Use::Unused, origin.into_std());
     pass(60).await;
     assert_eq!(bench.starts(1, origin), []);
 
@@ -204,7 +203,7 @@ async fn groups_are_probed_only_while_in_use() {
     assert_eq!(bench.starts(1, origin), [60_000]);
 
     let now = Instant::now().into_std();
-    bench.registry.apply(&unused, &HashSet::new(), now);
+    apply_all(&bench.registry, &unused, Use::Unused, now);
     pass(60).await;
     assert_eq!(bench.starts(1, origin), [60_000]);
 }

@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Everybody who can sign a request here.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq)]
 pub(crate) struct Signers {
     /// Ids of accounts that have any.
     accounts: HashSet<Box<str>>,
