@@ -27,8 +27,8 @@ use crate::{
         view::{generated_name, success_codes},
     },
     resource::{
-        AuthType, HealthCheck, LambdaEventStructureVersion, Matcher, Resource, Scope, Service,
-        ServiceAssociation, ServiceNetwork, TargetGroup, TargetGroupType, TargetProtocol,
+        AuthType, HealthCheck, LambdaEventStructureVersion, Matcher, Resource, Rule, Scope,
+        Service, ServiceAssociation, ServiceNetwork, TargetGroup, TargetGroupType, TargetProtocol,
         TargetProtocolVersion, Targets, Unit, VpcAssociation,
     },
 };
@@ -44,34 +44,56 @@ pub(crate) struct DataPlane {
     networks: BTreeMap<ServiceNetworkId, Arc<config::ServiceNetwork>>,
     groups: BTreeMap<TargetGroupId, Arc<config::TargetGroup>>,
     functions: BTreeMap<TargetGroupId, Arc<config::FunctionGroup>>,
-    /// The configuration of files that this was made beside.
-    files: Option<Arc<Config>>,
+    /// The configuration of files that this was made beside, and both together.
+    made: Option<(Arc<Config>, Arc<Config>)>,
 }
 
 impl DataPlane {
+    /// Are these the files that it knows?
+    pub(crate) fn knows(&self, files: &Arc<Config>) -> bool {
+        let made = self.made.as_ref();
+        made.is_some_and(|(known, _)| Arc::ptr_eq(known, files))
+    }
+
     /// The configuration that should run now.
     pub(crate) fn configuration(
         &mut self,
         catalog: &Catalog,
         dirty: BTreeSet<Unit>,
         (files, region): (&Arc<Config>, &Region),
-    ) -> Config {
-        let others = self
-            .files
-            .as_ref()
-            .is_none_or(|known| !Arc::ptr_eq(known, files));
-        if others {
-            self.files = Some(Arc::clone(files));
-            self.make_all(catalog, files, region);
-        } else {
-            for unit in dirty {
-                self.make(&unit, catalog, files, region);
-            }
+    ) -> Arc<Config> {
+        match &self.made {
+            Some((_, made)) if self.knows(files) && dirty.is_empty() => return Arc::clone(made),
+            Some(_) if self.knows(files) => self.make_some(dirty, catalog, (files, region)),
+            _ => self.make_all(catalog, (files, region)),
         }
-        self.assemble(files)
+        let made = Arc::new(self.assemble(files));
+        self.made = Some((Arc::clone(files), Arc::clone(&made)));
+        made
     }
 
-    fn make_all(&mut self, catalog: &Catalog, files: &Config, region: &Region) {
+    /// Makes these anew, groups first: whether a rule can forward to a group depends on whether the group is there.
+    fn make_some(
+        &mut self,
+        mut units: BTreeSet<Unit>,
+        catalog: &Catalog,
+        around: (&Config, &Region),
+    ) {
+        let groups = units.iter().filter_map(|unit| match unit {
+            Unit::Group(id) => Some(*id),
+            _ => None,
+        });
+        let users = groups.flat_map(|group| catalog.within::<Rule>(&Scope::Group(group)));
+        let users: Vec<Unit> = users
+            .map(|rule| Unit::Service(rule.value.service))
+            .collect();
+        units.extend(users);
+        for unit in units {
+            self.make(&unit, catalog, around);
+        }
+    }
+
+    fn make_all(&mut self, catalog: &Catalog, around: (&Config, &Region)) {
         let networks = ServiceNetwork::table(catalog).all();
         let services = Service::table(catalog).all();
         let groups = TargetGroup::table(catalog).all();
@@ -88,27 +110,31 @@ impl DataPlane {
         self.functions
             .retain(|id, _| all.contains(&Unit::Group(*id)));
         for unit in all {
-            self.make(&unit, catalog, files, region);
+            self.make(&unit, catalog, around);
         }
     }
 
-    fn make(&mut self, unit: &Unit, catalog: &Catalog, files: &Config, region: &Region) {
+    fn make(&mut self, unit: &Unit, catalog: &Catalog, around: (&Config, &Region)) {
         match unit {
-            Unit::Service(id) => {
-                let made = service(catalog, *id, region);
-                put(&mut self.services, *id, made);
-            }
-            Unit::Network(id) => {
-                let made = network(catalog, *id, (files, region));
-                put(&mut self.networks, *id, made);
-            }
             Unit::Group(id) => {
-                put(&mut self.groups, *id, group(catalog, *id, region));
-                let made = function(catalog, *id, (files, region));
-                put(&mut self.functions, *id, made);
+                put(&mut self.groups, *id, group(catalog, *id, around.1));
+                put(&mut self.functions, *id, function(catalog, *id, around));
+            }
+            Unit::Network(id) => put(&mut self.networks, *id, network(catalog, *id, around)),
+            Unit::Service(id) => {
+                let made = service(catalog, *id, around.1, &|id| self.serves(catalog, id));
+                put(&mut self.services, *id, made);
             }
             Unit::Subscriptions => {}
         }
+    }
+
+    /// Does the data plane know this group? Not before a group of type LAMBDA has its function, and none that passes connections through.
+    fn serves(&self, catalog: &Catalog, id: TargetGroupId) -> bool {
+        let of_file = catalog
+            .find::<TargetGroup>(id)
+            .is_some_and(|entry| entry.owner != Owner::Api);
+        of_file || self.groups.contains_key(&id) || self.functions.contains_key(&id)
     }
 
     /// What files declare, with what the API added.
@@ -181,7 +207,12 @@ fn policy(
     })
 }
 
-fn service(catalog: &Catalog, id: ServiceId, region: &Region) -> Option<config::Service> {
+fn service(
+    catalog: &Catalog,
+    id: ServiceId,
+    region: &Region,
+    serves: &dyn Fn(TargetGroupId) -> bool,
+) -> Option<config::Service> {
     let entry = catalog.find::<Service>(id).filter(|entry| of_api(entry))?;
     let service = &entry.value;
     let traffic = Arc::new(config::Traffic {
@@ -205,7 +236,7 @@ fn service(catalog: &Catalog, id: ServiceId, region: &Region) -> Option<config::
         auth_policy_mode: config::AuthPolicyMode::Enforce,
         shadow_auth_policy: None,
         idle_timeout: traffic.timeouts.idle,
-        listeners: rules::listeners(catalog, id, region, &traffic),
+        listeners: rules::listeners(catalog, id, region, (&traffic, serves)),
         tags: service.tags.clone(),
         place: place("service", id),
     })

@@ -181,7 +181,7 @@ fn authenticate(call: &Call, realm: &Realm<'_>) -> Result<SignedBy, ApiError> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 /// Adds the members that stand in the body. What the operation does not know is nobody's concern.
 fn read_body(

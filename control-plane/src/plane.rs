@@ -110,22 +110,22 @@ impl ControlPlane {
         self.inner.catalog.read()
     }
 
-    /// Shows what the configuration of files declares, in place of what files declared before.
-    pub fn declare(&self, files: &Config, now: SystemTime) {
-        files::declare(&mut self.inner.catalog.write(), files, Stamp::of(now));
-    }
-
     /// Knows these VPCs and no others.
     #[cfg(test)]
     pub(crate) fn set_vpcs<const N: usize>(&self, vpcs: [Arc<trellis_model::config::Vpc>; N]) {
         self.inner.catalog.write().set_vpcs(vpcs.into_iter());
     }
 
-    /// The configuration that the data plane should run: what files declare, and what was created through the API. What has not changed
-    /// since the last time is behind the same pointers.
-    pub fn configuration(&self, files: &Arc<Config>) -> Config {
+    /// The configuration that the data plane should run: what these files declare, and what was created through the API. What has not
+    /// changed since the last time is behind the same pointers, the whole of it included.
+    ///
+    /// From now on the API shows what these files declare, in place of what files declared before.
+    pub fn configuration(&self, files: &Arc<Config>, now: SystemTime) -> Arc<Config> {
         let mut data_plane = self.data_plane.lock();
         let mut catalog = self.inner.catalog.write();
+        if !data_plane.knows(files) {
+            files::declare(&mut catalog, files, Stamp::of(now));
+        }
         let dirty = catalog.take_dirty();
         data_plane.configuration(&catalog, dirty, (files, &self.region))
     }

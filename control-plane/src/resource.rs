@@ -95,9 +95,10 @@ impl Display for Scope {
 /// A part of the configuration of the data plane that has to be compiled again when a resource changes.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Unit {
+    // In the order in which they are compiled: services forward to groups.
+    Group(TargetGroupId),
     Network(ServiceNetworkId),
     Service(ServiceId),
-    Group(TargetGroupId),
     Subscriptions,
 }
 

@@ -2,23 +2,30 @@
 
 use std::sync::Arc;
 
-use trellis_model::{config, id::ServiceId, name::Region};
+use trellis_model::{
+    config,
+    id::{ServiceId, TargetGroupId},
+    name::Region,
+};
 
 use crate::{
     catalog::Catalog,
     lattice::arns::Named as _,
     resource::{
         Action, HeaderMatchType, HttpMatch, Listener, ListenerProtocol, PathMatchType, Rule,
-        RuleMatch, Scope, TargetGroup, TargetProtocol,
+        RuleMatch, Scope,
     },
 };
+
+/// What all rules of a service share: how long requests may take, and whether the data plane knows a group.
+type Around<'a> = (&'a Arc<config::Traffic>, &'a dyn Fn(TargetGroupId) -> bool);
 
 /// The listeners of a service that the data plane serves. Connections that are passed through are not served yet.
 pub(super) fn listeners(
     catalog: &Catalog,
     service: ServiceId,
     region: &Region,
-    traffic: &Arc<config::Traffic>,
+    around: Around<'_>,
 ) -> Vec<config::Listener> {
     let listeners = catalog.within::<Listener>(&Scope::Service(service));
     let made = listeners.filter_map(|entry| {
@@ -30,7 +37,7 @@ pub(super) fn listeners(
         };
         let rules = catalog.within::<Rule>(&Scope::Listener(listener.id));
         let mut rules: Vec<config::Rule> = rules
-            .filter_map(|entry| rule(catalog, &entry.value, traffic))
+            .filter_map(|entry| rule(&entry.value, around))
             .collect();
         rules.sort_by_key(|rule| rule.priority);
         Some(config::Listener {
@@ -41,21 +48,21 @@ pub(super) fn listeners(
             port: listener.port,
             rules,
             default_rule: listener.default_rule,
-            default_action: action(catalog, &listener.default_action, traffic),
+            default_action: action(&listener.default_action, around),
         })
     });
     made.collect()
 }
 
 /// A rule; the default rule is none here.
-fn rule(catalog: &Catalog, rule: &Rule, traffic: &Arc<config::Traffic>) -> Option<config::Rule> {
+fn rule(rule: &Rule, around: Around<'_>) -> Option<config::Rule> {
     let RuleMatch::HttpMatch(written) = rule.condition.as_ref()?;
     Some(config::Rule {
         id: rule.id,
         name: rule.name.clone(),
         priority: config::RulePriority::new(rule.priority?)?,
         condition: condition(written),
-        action: action(catalog, &rule.action, traffic),
+        action: action(&rule.action, around),
     })
 }
 
@@ -104,17 +111,15 @@ fn condition(written: &HttpMatch) -> config::HttpMatch {
     }
 }
 
-/// An action. Groups that the data plane does not know, because they hold no function yet, are left out; what would have gone there
-/// gets the answer of a group without targets.
-fn action(catalog: &Catalog, written: &Action, traffic: &Arc<config::Traffic>) -> config::Action {
+/// An action. Groups that the data plane does not know are left out; what would have gone there gets the answer of a group without
+/// targets.
+fn action(written: &Action, (traffic, serves): Around<'_>) -> config::Action {
     match written {
         Action::FixedResponse(fixed) => config::Action::FixedResponse(fixed.status_code),
         Action::Forward(forward) => {
             let groups = forward.target_groups.iter().filter_map(|written| {
                 let group = written.target_group_identifier.parse().ok()?;
-                let entry = catalog.find::<TargetGroup>(group)?;
-                let protocol = entry.value.config.as_ref().and_then(|c| c.protocol);
-                (protocol != Some(TargetProtocol::Tcp)).then_some(())?;
+                serves(group).then_some(())?;
                 Some(config::WeightedTargetGroup {
                     group,
                     weight: config::Weight::new(written.weight.unwrap_or(100))?,

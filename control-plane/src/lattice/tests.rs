@@ -14,6 +14,7 @@ mod target_groups;
 use std::{
     cell::{Cell, RefCell},
     collections::BTreeSet,
+    path::Path,
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -22,8 +23,9 @@ use parking_lot::Mutex;
 use serde_json::{Value, json};
 use trellis_model::{
     arn::Arn,
-    config::Vpc,
+    config::{Config, Vpc},
     id::{TargetGroupId, VpcId},
+    load::{Inputs, Source, load},
     name::{AccountId, Region},
 };
 
@@ -37,12 +39,12 @@ use crate::{
 };
 
 /// Two tenants.
-pub(super) const ONE: &str = "111122223333";
-pub(super) const TWO: &str = "444455556666";
+pub(crate) const ONE: &str = "111122223333";
+pub(crate) const TWO: &str = "444455556666";
 
 /// A VPC of each.
-pub(super) const VPC_ONE: &str = "vpc-00000000000000001";
-pub(super) const VPC_TWO: &str = "vpc-00000000000000002";
+pub(crate) const VPC_ONE: &str = "vpc-00000000000000001";
+pub(crate) const VPC_TWO: &str = "vpc-00000000000000002";
 
 /// Nothing is expected to be wrong with the store.
 struct Quiet;
@@ -59,7 +61,7 @@ impl Listener for Quiet {
 
 /// What the data plane is made to say of targets.
 #[derive(Debug, Default)]
-pub(super) struct Live(pub(super) Mutex<Vec<(String, Option<u16>, TargetHealth)>>);
+pub(crate) struct Live(pub(crate) Mutex<Vec<(String, Option<u16>, TargetHealth)>>);
 
 impl LiveTargets for Live {
     fn targets(&self, _: TargetGroupId) -> Vec<(String, Option<u16>, TargetHealth)> {
@@ -68,10 +70,10 @@ impl LiveTargets for Live {
 }
 
 /// A control plane, and a clock.
-pub(super) struct World {
-    pub(super) plane: ControlPlane,
-    pub(super) live: Live,
-    pub(super) quotas: Quotas,
+pub(crate) struct World {
+    pub(crate) plane: ControlPlane,
+    pub(crate) live: Live,
+    pub(crate) quotas: Quotas,
     now: Cell<SystemTime>,
     drawn: Cell<u64>,
     /// Operations that were answered well.
@@ -98,7 +100,7 @@ fn vpc(id: &str, owner: &str) -> Arc<Vpc> {
 }
 
 impl World {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let store = Arc::new(Embedded::in_memory().unwrap());
         let region = "us-west-2".parse().unwrap();
         let plane = ControlPlane::start(store, region, Arc::new(Quiet)).unwrap();
@@ -114,7 +116,7 @@ impl World {
     }
 
     /// Performs an operation for an account. The answer has what the model says it must have.
-    pub(super) fn ask(
+    pub(crate) fn ask(
         &self,
         account: &str,
         operation: &str,
@@ -173,17 +175,17 @@ impl World {
     }
 
     /// The same for the first tenant, when it goes well.
-    pub(super) fn ok(&self, operation: &str, input: Value) -> Value {
+    pub(crate) fn ok(&self, operation: &str, input: Value) -> Value {
         self.ask(ONE, operation, input)
             .unwrap_or_else(|error| panic!("{operation}: {error:?}"))
     }
 
     /// The same for the first tenant, when it is refused: the code and the message.
-    pub(super) fn refused(&self, operation: &str, input: Value) -> (String, String) {
+    pub(crate) fn refused(&self, operation: &str, input: Value) -> (String, String) {
         self.refused_to(ONE, operation, input)
     }
 
-    pub(super) fn refused_to(
+    pub(crate) fn refused_to(
         &self,
         account: &str,
         operation: &str,
@@ -197,22 +199,22 @@ impl World {
         (error.code().to_owned(), message)
     }
 
-    pub(super) fn pass(&self, time: Duration) {
+    pub(crate) fn pass(&self, time: Duration) {
         self.now.set(self.now.get() + time);
     }
 
     /// Creates a service with this name; its id.
-    pub(super) fn service(&self, name: &str) -> String {
+    pub(crate) fn service(&self, name: &str) -> String {
         id(&self.ok("CreateService", json!({"name": name})))
     }
 
     /// Creates a service network with this name; its id.
-    pub(super) fn network(&self, name: &str) -> String {
+    pub(crate) fn network(&self, name: &str) -> String {
         id(&self.ok("CreateServiceNetwork", json!({"name": name})))
     }
 
     /// Creates a target group of IP addresses with this name; its id.
-    pub(super) fn group(&self, name: &str) -> String {
+    pub(crate) fn group(&self, name: &str) -> String {
         let config = json!({"protocol": "HTTP", "port": 80, "vpcIdentifier": VPC_ONE});
         id(&self.ok(
             "CreateTargetGroup",
@@ -221,7 +223,7 @@ impl World {
     }
 
     /// Creates a listener of a service that answers 404; its id.
-    pub(super) fn listener(&self, service: &str, name: &str, port: u16) -> String {
+    pub(crate) fn listener(&self, service: &str, name: &str, port: u16) -> String {
         id(&self.ok(
             "CreateListener",
             json!({
@@ -235,28 +237,48 @@ impl World {
     }
 
     /// The ids in a list.
-    pub(super) fn listed(&self, operation: &str, input: Value) -> Vec<String> {
+    pub(crate) fn listed(&self, operation: &str, input: Value) -> Vec<String> {
         let answer = self.ok(operation, input);
         let items = answer["items"].as_array().unwrap();
         items.iter().map(id).collect()
     }
 }
 
+/// The configuration of files beside which everything is: the VPCs, and a way to call functions.
+pub(crate) fn files() -> Arc<Config> {
+    struct Nothing;
+    impl Inputs for Nothing {
+        fn read(&self, _: &Path) -> Result<String, String> {
+            Err("not in this test".to_owned())
+        }
+        fn variable(&self, _: &str) -> Option<String> {
+            None
+        }
+    }
+    let source = Source {
+        path: "a.yaml".into(),
+        text: Ok(format!(
+            "account: \"{ONE}\"\nregion: us-west-2\nvpcs: [{{name: shop, id: {VPC_ONE}, cidrs: [10.0.0.0/16]}}]\n"
+        )),
+    };
+    Arc::new(load(&[source], &Nothing).unwrap().config)
+}
+
 /// The id in an answer.
-pub(super) fn id(answer: &Value) -> String {
+pub(crate) fn id(answer: &Value) -> String {
     answer["id"].as_str().unwrap().to_owned()
 }
 
-pub(super) fn not_found() -> Value {
+pub(crate) fn not_found() -> Value {
     json!({"fixedResponse": {"statusCode": 404}})
 }
 
-pub(super) fn forward(group: &str) -> Value {
+pub(crate) fn forward(group: &str) -> Value {
     json!({"forward": {"targetGroups": [{"targetGroupIdentifier": group}]}})
 }
 
 /// A rule that applies to a path.
-pub(super) fn rule(service: &str, listener: &str, name: &str, priority: u16) -> Value {
+pub(crate) fn rule(service: &str, listener: &str, name: &str, priority: u16) -> Value {
     json!({
         "serviceIdentifier": service,
         "listenerIdentifier": listener,
@@ -267,7 +289,7 @@ pub(super) fn rule(service: &str, listener: &str, name: &str, priority: u16) -> 
     })
 }
 
-pub(super) fn assert_code(refusal: &(String, String), code: &str, part: &str) {
+pub(crate) fn assert_code(refusal: &(String, String), code: &str, part: &str) {
     assert_eq!(refusal.0, code, "{}", refusal.1);
     assert!(refusal.1.contains(part), "{}", refusal.1);
 }
