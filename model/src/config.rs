@@ -20,6 +20,7 @@ mod target_tls;
 mod telemetry;
 mod traffic;
 
+pub use crate::quotas::Quotas;
 pub use balancing::{Algorithm, Balancing, HashKey, OutlierDetection, Stickiness, ZonePreference};
 pub use difference::{Carried, Difference};
 pub use discovery::{Discovery, DiscoverySettings, DnsResponseType, IpPreference};

@@ -11,7 +11,7 @@ mod function;
 mod gateway;
 mod health;
 mod network;
-mod object;
+pub(crate) mod object;
 mod policy;
 mod principal;
 mod service;
@@ -19,6 +19,8 @@ mod target_group;
 mod target_tls;
 mod telemetry;
 mod traffic;
+
+pub use crate::quotas::WrittenQuotas;
 
 pub use self::{
     balancing::{

@@ -15,6 +15,7 @@ pub mod id;
 pub mod load;
 pub mod name;
 pub mod problem;
+mod quotas;
 pub mod ranges;
 pub mod record;
 pub mod schema;

@@ -117,6 +117,8 @@ pub const ALTERNATIVE_NAMES: usize = 100;
 pub const HEADER_MATCHES: usize = 5;
 /// Most target groups in a forward action.
 pub const FORWARD_GROUPS: usize = 10;
+/// A quota of the control API. Ours: lists and transactions stay bounded.
+pub const QUOTA: Range = 1..=1_000_000;
 /// Most tags of a resource. Source: VPC Lattice user guide, "Quotas".
 pub const TAGS: usize = 50;
 /// Most bytes of an auth policy in IAM JSON, white space outside texts not counted. The upper end is the API model's `max` of

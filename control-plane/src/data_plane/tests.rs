@@ -114,7 +114,7 @@ fn a_function_group_is_served_once_it_has_its_function() {
         let config = world.plane.configuration(&files, UNIX_EPOCH);
         match &config.services[0].listeners[0].default_action {
             Action::Forward(forward) => (forward.groups.len(), config.function_groups.len()),
-            other => panic!("{other:?}"),
+            other @ Action::FixedResponse(_) => panic!("{other:?}"),
         }
     };
     assert_eq!(groups(), (0, 0));

@@ -80,6 +80,7 @@ fn gateway(settings: &GatewaySettings) -> Value {
         "limits": limits(&settings.limits),
         "zone": settings.zone,
         "stickinessKey": settings.stickiness_key.as_ref().map(|_| REDACTED),
+        "quotas": settings.quotas.all().collect::<std::collections::BTreeMap<_, _>>(),
         "explain": {"principals": settings.explain_to},
         "telemetry": telemetry::telemetry(&settings.telemetry),
     })

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use super::{DiscoverySettings, FunctionCall, Secret, TelemetrySettings};
+use super::{DiscoverySettings, FunctionCall, Quotas, Secret, TelemetrySettings};
 
 /// Settings of the gateway process.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,6 +32,8 @@ pub struct GatewaySettings {
     /// What stickiness cookies are made with, at least [`crate::ranges::STICKINESS_SECRET`] characters; `None`: the secret of the data
     /// folder.
     pub stickiness_key: Option<Secret>,
+    /// How many of everything the control API lets an account have.
+    pub quotas: Quotas,
     /// How functions are called of which nothing else is said.
     pub functions: Option<FunctionCall>,
     /// ARNs of the principals that are told, when they ask, why a request was allowed or refused. Default: nobody.

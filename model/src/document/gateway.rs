@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{DiscoverySettings, FunctionApi, SecretSource, Telemetry, object::objects};
+use super::{DiscoverySettings, FunctionApi, SecretSource, Telemetry, WrittenQuotas, object::objects};
 use crate::ranges;
 
 /// Settings of the gateway process; all of it is Trellis' own.
@@ -39,6 +39,8 @@ pub struct Gateway {
     /// Where the secret is that stickiness cookies are made with, 32 random characters or more; the same on every node. Absent: the
     /// gateway makes one of its own in the data folder, and clients that come to another node may get another target.
     pub stickiness_key: Option<SecretSource>,
+    /// How many of everything the control API lets an account have. Absent: what VPC Lattice has by default.
+    pub quotas: Option<WrittenQuotas>,
     /// Who is told, in a header of the answer, why a request was allowed or refused. Absent: nobody.
     pub explain: Option<Explain>,
     /// How names of targets are asked for, where groups have `discovery`.

@@ -21,10 +21,10 @@ macro_rules! objects {
         }
     )*};
 }
-pub(super) use objects;
+pub(crate) use objects;
 
 /// A deserializer of objects; the only one of its methods that derived code of a struct calls is `deserialize_struct`.
-pub(super) struct ObjectOnly<D>(pub(super) D);
+pub(crate) struct ObjectOnly<D>(pub(crate) D);
 
 impl<'de, D: Deserializer<'de>> Deserializer<'de> for ObjectOnly<D> {
     type Error = D::Error;

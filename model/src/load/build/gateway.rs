@@ -4,7 +4,7 @@ use std::{collections::HashSet, net::IpAddr, path::PathBuf, time::Duration};
 
 use super::Builder;
 use crate::{
-    config::{DnsSettings, GatewaySettings, Limits, Secret, SessionKey, Upgrades},
+    config::{DnsSettings, GatewaySettings, Limits, Quotas, Secret, SessionKey, Upgrades},
     document,
     load::path::At,
     ranges,
@@ -87,6 +87,7 @@ impl Builder<'_> {
             .as_ref()
             .map(|source| self.stickiness_key(&at.member("stickinessKey"), source));
         let explain = gateway.explain.as_ref();
+        let quotas = self.quotas(&at.member("quotas"), gateway.quotas.as_ref());
         let explain_to = explain.map(|explain| self.explain_to(&at.member("explain"), explain));
         let telemetry = gateway.telemetry.as_ref();
         let telemetry =
@@ -104,6 +105,7 @@ impl Builder<'_> {
             limits: limits?,
             zone: given(zone)?,
             stickiness_key: given(stickiness_key)?,
+            quotas: quotas?,
             // Found out with the functions themselves.
             functions: None,
             explain_to: given(explain_to)?.unwrap_or_default(),
@@ -112,6 +114,13 @@ impl Builder<'_> {
     }
 
     /// Principals that decisions are explained to.
+    fn quotas(&mut self, at: &At<'_>, written: Option<&document::WrittenQuotas>) -> Option<Quotas> {
+        let absent = document::WrittenQuotas::default();
+        Quotas::read(written.unwrap_or(&absent), |member, written, default| {
+            self.number(&at.member(member), written, &ranges::QUOTA, default)
+        })
+    }
+
     fn explain_to(&mut self, at: &At<'_>, explain: &document::Explain) -> Option<Vec<Box<str>>> {
         let at = at.member("principals");
         if explain.principals.is_empty() {
