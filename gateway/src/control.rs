@@ -1,5 +1,6 @@
 //! The control address: the APIs of AWS that clients find there, over whatever snapshot runs.
 
+mod overlay;
 mod store;
 mod watch;
 
@@ -15,7 +16,7 @@ use serde_json::Value;
 use tokio::{runtime::Handle, sync::oneshot, task::JoinHandle};
 use trellis_control_plane::{
     Answer, Call, ControlPlane, Disbelief, RANDOM_BYTES, Realm, Vouched,
-    lattice::{LiveTargets, Premises, Quotas, TargetHealth},
+    lattice::{LiveTargets, Premises, TargetHealth},
     server::{self, Answerer},
 };
 use trellis_model::id::TargetGroupId;
@@ -23,8 +24,12 @@ use trellis_target_groups::TargetView;
 
 use trellis_policy::{Testimony, jwt::JwtError};
 
-use crate::{registry::Registry, session_keys, shared::Shared, telemetry::events::CallAnswered};
+use crate::{
+    registry::Registry, server::State, session_keys, shared::Shared,
+    telemetry::events::CallAnswered,
+};
 
+pub use overlay::Resources;
 pub use store::open;
 pub use watch::StoreWatch;
 
@@ -82,8 +87,19 @@ pub struct Api {
     pub plane: Arc<ControlPlane>,
     /// The live target groups.
     pub registry: Arc<Registry>,
-    /// How many of everything an account may have.
-    pub quotas: Quotas,
+    /// The running configuration, for its quotas.
+    pub state: Arc<State>,
+}
+
+impl Api {
+    /// The API over these.
+    pub fn new(plane: &Arc<ControlPlane>, registry: &Arc<Registry>, state: &Arc<State>) -> Self {
+        Self {
+            plane: Arc::clone(plane),
+            registry: Arc::clone(registry),
+            state: Arc::clone(state),
+        }
+    }
 }
 
 impl LiveTargets for Registry {
@@ -123,10 +139,11 @@ fn answerer(shared: Arc<Shared>, keys: session_keys::Shared, api: Api) -> Answer
             random,
             draw: &draw,
         };
+        let config = api.state.config();
         let premises = Premises {
             plane: &api.plane,
             live: &*api.registry,
-            quotas: &api.quotas,
+            quotas: &config.gateway.quotas,
             auth_policy_bytes: snapshot.limits.auth_policy_bytes,
         };
         let answer = trellis_control_plane::answer(call, &realm, Some(premises));

@@ -24,7 +24,7 @@ use std::{
 
 use arc_swap::ArcSwap;
 use trellis_access_logs::{Settings, Writer};
-use trellis_control_plane::{ControlPlane, lattice::Quotas};
+use trellis_control_plane::ControlPlane;
 use trellis_model::{
     config::{Config, Limits},
     load::Loaded,
@@ -34,7 +34,7 @@ use trellis_model::{
 use self::plan::{Foundation, Plan, Running, Terms};
 
 use crate::{
-    control::{Api, Control},
+    control::{Api, Control, Resources},
     discovery, dns, functions,
     listen::{Listeners, Prepared, Worker},
     otlp,
@@ -124,10 +124,10 @@ impl Server {
     /// `seed` is where the random numbers begin that spread requests and probes.
     pub fn start(loaded: Loaded, locator: Locator, seed: u64) -> Result<Self, StartError> {
         let began = Instant::now();
-        let (config, warnings) = (Arc::new(loaded.config), loaded.warnings);
+        let (files, warnings) = (Arc::new(loaded.config), loaded.warnings);
         let telemetry = Telemetry::new(SystemTime::now());
-        let workers = worker_count(&config);
-        let (foundation, plan) = plan::first(&config, warnings, (workers, &telemetry))
+        let workers = worker_count(&files);
+        let (foundation, plan) = plan::first(&files, warnings, (workers, &telemetry))
             .map_err(|problems| StartError::Configuration(locator.locate(problems)))?;
         let Foundation {
             terms,
@@ -135,6 +135,8 @@ impl Server {
             admin,
             control,
             plane,
+            bell,
+            config,
         } = foundation;
 
         let writer = start_writer(&telemetry)?;
@@ -175,16 +177,16 @@ impl Server {
         let given = (admin, outlet);
         let background = Background::start(given, &state, &registry, &shared.telemetry, seed)?;
         let start = |(listener, plane)| {
-            let api = new_api(plane, &state.config(), &registry);
+            let api = Api::new(plane, &registry, &state);
             terms.serve(listener, background.runtime(), &shared, api)
         };
-        let control = control.zip(plane).map(start).transpose()?;
+        let control = control.zip(plane.as_ref()).map(start).transpose()?;
         collect(&shared);
         let mut server = Self {
             locator,
-            files: config,
-            overlay: None,
-            bell: Bell::default(),
+            files,
+            overlay: plane.map(|plane| Arc::new(Resources::of(&plane)) as _),
+            bell,
             names: Arc::new(dns::RunningNames::new(Arc::clone(&shared))),
             dns: dns::Listeners::default(),
             shared,
@@ -217,12 +219,16 @@ impl Server {
                 // What was read again with the same content is not compiled again.
                 config.share_with(&self.files);
                 let files = Arc::new(config);
+                let before = std::mem::replace(&mut self.files, files);
                 let applied = self
-                    .with_overlay(&files)
-                    .and_then(|config| self.apply(config, warnings))
-                    .map_err(|problems| self.locator.locate(problems))?;
-                self.files = files;
-                Ok(applied)
+                    .with_overlay(&self.files)
+                    .and_then(|config| self.apply(config, warnings));
+                applied.map_err(|problems| {
+                    self.files = before;
+                    // Whoever asks is told of what runs, not of what was refused.
+                    let _ = self.with_overlay(&self.files);
+                    self.locator.locate(problems)
+                })
             },
         );
         self.tell_refused(&applied);
@@ -287,6 +293,7 @@ impl Server {
             configured: Some((&before, self.certificates.clone())),
             sockets: self.listeners.open().clone(),
             dns: self.dns.open(),
+            files: &self.files,
         };
         let around = (self.listeners.workers(), &*self.shared.telemetry);
         let change = Change::after(&config, (&before, &runs));
@@ -547,16 +554,6 @@ fn new_registry(telemetry: &Arc<Telemetry>) -> Registry {
     Registry::new(Arc::new(move |event| {
         telemetry.emit(&TargetStatusChanged(event));
     }))
-}
-
-/// What the API of VPC Lattice is served from, with what the files declare.
-fn new_api(plane: Arc<ControlPlane>, files: &Config, registry: &Arc<Registry>) -> Api {
-    plane.declare(files, SystemTime::now());
-    Api {
-        plane,
-        registry: Arc::clone(registry),
-        quotas: Quotas::default(),
-    }
 }
 
 fn start_workers(count: usize, limits: &Limits, shared: &Arc<Shared>) -> io::Result<Vec<Worker>> {

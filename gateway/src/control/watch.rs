@@ -4,26 +4,32 @@ use std::sync::Arc;
 
 use trellis_control_plane::{Listener, store::StoreError};
 
-use crate::telemetry::{
-    Telemetry,
-    events::{StoreEntryUnreadable, StoreFailed},
+use crate::{
+    server::Bell,
+    telemetry::{
+        Telemetry,
+        events::{StoreEntryUnreadable, StoreFailed},
+    },
 };
 
-/// Makes events of what the store tells.
+/// Makes events of what the store tells, and tells the main thread of changes.
 #[derive(Debug)]
 pub struct StoreWatch {
     telemetry: Arc<Telemetry>,
+    bell: Bell,
 }
 
 impl StoreWatch {
-    /// One that tells this telemetry.
-    pub fn new(telemetry: Arc<Telemetry>) -> Self {
-        Self { telemetry }
+    /// One that tells this telemetry, and rings this bell.
+    pub fn new(telemetry: Arc<Telemetry>, bell: Bell) -> Self {
+        Self { telemetry, bell }
     }
 }
 
 impl Listener for StoreWatch {
-    fn changed(&self) {}
+    fn changed(&self) {
+        self.bell.ring();
+    }
 
     fn unreadable(&self, what: &str) {
         self.telemetry.emit(&StoreEntryUnreadable { what });

@@ -13,16 +13,17 @@ use trellis_access_logs::writer;
 use trellis_control_plane::ControlPlane;
 use trellis_model::{
     config::{Config, GatewaySettings, LogDestination},
-    problem::{Place, Problem, Problems},
+    problem::{Place, Problem, Problems, Severity},
 };
 
+use super::Bell;
 use crate::{
     check,
     control::{self, StoreWatch},
     discovery::Discoverer,
     dns,
     jwks::{Pace, PublishedKeys},
-    listen::{self, Prepared},
+    listen::{self, BindError, Prepared},
     reason::{Chain, reason},
     session_keys::{self, Keychain},
     shared::Shared,
@@ -45,12 +46,48 @@ pub(super) struct Plan {
 }
 
 /// What runs already, and is kept where a configuration still wants it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Running<'a> {
     /// The configuration and its certificates, if one runs.
     pub(super) configured: Option<(&'a Config, Certificates)>,
     pub(super) sockets: BTreeSet<SocketAddr>,
     pub(super) dns: BTreeSet<SocketAddr>,
+    /// What files alone declare: what they want to listen on must be free.
+    pub(super) files: &'a Config,
+}
+
+impl<'a> Running<'a> {
+    /// Nothing runs yet.
+    fn nothing(files: &'a Config) -> Self {
+        Self {
+            configured: None,
+            sockets: BTreeSet::new(),
+            dns: BTreeSet::new(),
+            files,
+        }
+    }
+
+    /// The sockets that are wanted. One that cannot be had for what was created through the API alone is a warning: whoever created it is
+    /// another tenant, perhaps, and nobody else's changes wait for it. It is tried again with the next change.
+    fn prepare(
+        &self,
+        mut wanted: BTreeSet<SocketAddr>,
+        workers: usize,
+    ) -> Result<(Prepared, Vec<BindError>), Vec<BindError>> {
+        let errors = match listen::prepare(&self.sockets, wanted.clone(), workers) {
+            Ok(prepared) => return Ok((prepared, Vec::new())),
+            Err(errors) => errors,
+        };
+        let required = snapshot::sockets(self.files);
+        if errors.iter().any(|error| required.contains(&error.address)) {
+            return Err(errors);
+        }
+        for error in &errors {
+            wanted.remove(&error.address);
+        }
+        let prepared = listen::prepare(&self.sockets, wanted, workers)?;
+        Ok((prepared, errors))
+    }
 }
 
 /// What outlives configurations: of TLS, the keys of session tokens and of identity providers, the names of targets.
@@ -84,15 +121,30 @@ pub(super) struct Foundation {
     pub(super) control: Option<TcpListener>,
     /// What the control plane knows, where there is one.
     pub(super) plane: Option<Arc<ControlPlane>>,
+    /// Rung when that changes.
+    pub(super) bell: Bell,
+    /// What files declare, with what the control plane knows.
+    pub(super) config: Arc<Config>,
 }
 
 /// The foundation and the first plan.
 pub(super) fn first(
-    config: &Config,
+    files: &Arc<Config>,
     mut warnings: Problems,
     around: (usize, &Arc<Telemetry>),
 ) -> Result<(Foundation, Plan), Problems> {
-    let ca = open_ca(config);
+    let ca = open_ca(files);
+    let bell = Bell::default();
+    // The data folder is there by now, unless there was no making it.
+    let plane = files
+        .gateway
+        .control
+        .map(|_| open_plane(files, around.1, &bell));
+    let plane = plane.transpose();
+    let config = match &plane {
+        Ok(Some(plane)) => plane.configuration(files, SystemTime::now()),
+        Ok(None) | Err(_) => Arc::clone(files),
+    };
     let bind_at = |address: Option<SocketAddr>, setting| {
         address.map(|address| bind(address, setting)).transpose()
     };
@@ -102,17 +154,14 @@ pub(super) fn first(
         let told = terms.tls.ca.warnings().iter();
         warnings
             .extend(told.map(|text| Problem::warning(setting("gateway.dataDir"), text.as_str())));
-        let change = Change::first(config);
+        let change = Change::first(&config);
         let around = (around.0, &**around.1);
-        plan(&change, warnings, terms, &Running::default(), around)
+        plan(&change, warnings, terms, &Running::nothing(files), around)
     } else {
         // Without a CA there is no plan; what is wrong besides is looked for all the same.
-        warnings.extend(check::check(config));
+        warnings.extend(check::check(&config));
         Err(warnings)
     };
-    // The folder is there by now, unless there was no making it.
-    let plane = config.gateway.control.map(|_| open_plane(config, around.1));
-    let plane = plane.transpose();
     let sockets = both(admin, control);
     let ((((terms, roots), plane), (admin, control)), plan) =
         both(both(both(ca, plane), sockets), planned)?;
@@ -123,6 +172,8 @@ pub(super) fn first(
             admin,
             control,
             plane,
+            bell,
+            config,
         },
         plan,
     ))
@@ -167,10 +218,21 @@ pub(super) fn plan(
         Ok(compiled) => compiled.sockets(config),
         Err(_) => snapshot::sockets(config),
     };
-    let sockets = listen::prepare(&running.sockets, sockets, workers);
+    let sockets = running.prepare(sockets, workers);
+    let busy = |error: BindError| {
+        telemetry.emit(&ListenerFailed);
+        let what = format!("{error}{}", wanted_by(config, error.address));
+        unavailable(Place::default(), &what, &error.cause)
+    };
     let dns = dns::prepare(&running.dns, config.gateway.dns.as_ref());
     match (compiled, sockets, dns, session_keys) {
-        (Ok(compiled), Ok(sockets), Ok(dns), Ok(session_keys)) if !warnings.has_errors() => {
+        (Ok(compiled), Ok((sockets, not_had)), Ok(dns), Ok(session_keys))
+            if !warnings.has_errors() =>
+        {
+            warnings.extend(not_had.into_iter().map(|error| Problem {
+                severity: Severity::Warning,
+                ..busy(error)
+            }));
             warnings.extend(compiled.warnings().iter().cloned());
             warnings.extend(session_keys.warning.clone());
             Ok(Plan {
@@ -185,14 +247,9 @@ pub(super) fn plan(
         (compiled, sockets, dns, session_keys) => {
             warnings.extend(compiled.err().into_iter().flatten());
             warnings.extend(session_keys.err());
-            let busy = sockets.err().into_iter().flatten();
-            warnings.extend(busy.map(|error| {
-                telemetry.emit(&ListenerFailed);
-                let what = format!("{error}{}", wanted_by(config, error.address));
-                unavailable(Place::default(), &what, &error.cause)
-            }));
-            let busy = dns.err().into_iter().flatten();
-            warnings.extend(busy.map(|error| {
+            warnings.extend(sockets.err().into_iter().flatten().map(busy));
+            let of_dns = dns.err().into_iter().flatten();
+            warnings.extend(of_dns.map(|error| {
                 let place = setting("gateway.dns.listen");
                 unavailable(place, &error.to_string(), &error.source)
             }));
@@ -337,8 +394,12 @@ fn open_ca(config: &Config) -> Result<(Terms, String), Problems> {
 }
 
 /// The store of the control plane in the data folder.
-fn open_plane(config: &Config, telemetry: &Arc<Telemetry>) -> Result<Arc<ControlPlane>, Problems> {
-    let listener = Arc::new(StoreWatch::new(Arc::clone(telemetry)));
+fn open_plane(
+    config: &Config,
+    telemetry: &Arc<Telemetry>,
+    bell: &Bell,
+) -> Result<Arc<ControlPlane>, Problems> {
+    let listener = Arc::new(StoreWatch::new(Arc::clone(telemetry), bell.clone()));
     let opened = control::open(&config.gateway.data_dir, &config.region, listener);
     opened.map(Arc::new).map_err(|error| {
         let problem = Problem::error(setting("gateway.dataDir"), Chain(&error).to_string());
