@@ -24,7 +24,6 @@ use std::{
 
 use arc_swap::ArcSwap;
 use trellis_access_logs::{Settings, Writer};
-use trellis_control_plane::ControlPlane;
 use trellis_model::{
     config::{Config, Limits},
     load::Loaded,
@@ -200,10 +199,7 @@ impl Server {
         };
         server.open(sockets, dns);
         server.attend(Some(names));
-        server.shared.telemetry.emit(&Started {
-            version: env!("CARGO_PKG_VERSION"),
-            workers,
-        });
+        server.tell_started(workers);
         server.tell_applied(1, services, warnings, began);
         Ok(server)
     }
@@ -354,6 +350,13 @@ impl Server {
         if let Some(names) = names {
             self.terms.discoverer.follow(&config, names, &around);
         }
+    }
+
+    fn tell_started(&self, workers: usize) {
+        self.shared.telemetry.emit(&Started {
+            version: env!("CARGO_PKG_VERSION"),
+            workers,
+        });
     }
 
     fn tell_applied(&self, generation: u64, services: usize, warnings: Problems, began: Instant) {

@@ -3,7 +3,9 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{DiscoverySettings, FunctionApi, SecretSource, Telemetry, WrittenQuotas, object::objects};
+use super::{
+    DiscoverySettings, FunctionApi, SecretSource, Telemetry, WrittenQuotas, object::objects,
+};
 use crate::ranges;
 
 /// Settings of the gateway process; all of it is Trellis' own.

@@ -479,6 +479,27 @@ fn calls_of_the_control_api_are_told_to_whoever_looks_closely() {
 }
 
 #[test]
+fn trouble_with_the_control_plane_s_store_is_somebody_s_to_act_on() {
+    check(
+        &StoreEntryUnreadable {
+            what: "`service/svc-1` in the store cannot be read",
+        },
+        &[
+            r#"ERROR part of the control plane's store was left out what="`service/svc-1` in the store cannot be read""#,
+        ],
+        &[r#"gateway_control_store_failures_total{part="entry"} 1"#],
+    );
+    let damaged = trellis_control_plane::store::StoreError::Damaged("half of it".to_owned());
+    check(
+        &StoreFailed { error: &damaged },
+        &[
+            "ERROR the control plane's store cannot be followed error=the store is damaged: half of it",
+        ],
+        &[r#"gateway_control_store_failures_total{part="store"} 1"#],
+    );
+}
+
+#[test]
 fn keys_of_session_tokens_are_followed_by_new_ones_or_not() {
     check(
         &SessionKeyRotated,
