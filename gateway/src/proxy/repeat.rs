@@ -278,7 +278,13 @@ fn report(error: &Error, session: &mut Session, exchange: &Exchange) {
 }
 
 /// Waits before another attempt; an error if the client leaves meanwhile.
+///
+/// Where nothing is to be waited for, other requests have their turn, but no timer runs: it would end with the next tick at best.
 async fn pause(session: &mut Session, exchange: &Exchange, wait: Duration) -> Result<()> {
+    if wait.is_zero() {
+        tokio::task::yield_now().await;
+        return Ok(());
+    }
     let deadline = exchange.latest_end();
     let left = deadline.map_or(wait, |end| end.saturating_duration_since(Instant::now()));
     let body_pending = !session.as_mut().is_body_done();
@@ -373,7 +379,7 @@ impl Exchange {
     }
 }
 
-/// The wait before retry number `retry`, counted from one.
+/// The wait before retry number `retry`, counted from one, in whole milliseconds: what timers count in, and what Envoy draws.
 fn back_off(policy: &RetryPolicy, retry: u32, roll: u64) -> Duration {
     let doubled = 1_u32
         .checked_shl(retry.saturating_sub(1))
@@ -383,5 +389,5 @@ fn back_off(policy: &RetryPolicy, retry: u32, roll: u64) -> Duration {
         .saturating_mul(doubled)
         .min(policy.max_back_off);
     let micros = u64::try_from(most.as_micros()).unwrap_or(u64::MAX);
-    Duration::from_micros(roll % micros.saturating_add(1))
+    Duration::from_millis(roll % micros.saturating_add(1) / 1000)
 }

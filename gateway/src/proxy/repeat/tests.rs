@@ -44,6 +44,15 @@ fn waits_double_up_to_the_longest() {
     }
 }
 
+/// A timer would make a whole tick of them, for which the slowest hundredth of all requests would wait if one in a hundred fails.
+#[test]
+fn waits_below_a_millisecond_are_none() {
+    for (roll, millis) in [(0, 0), (999, 0), (1_000, 1), (1_999, 1), (2_000, 2)] {
+        let wait = back_off(&policy(1, 10), 2, roll);
+        assert_eq!(wait, Duration::from_millis(millis), "{roll}");
+    }
+}
+
 #[test]
 fn waits_are_spread_over_the_whole_range() {
     let (policy, dice) = (policy(100, 1000), crate::proxy::Dice::new(7, 0));
