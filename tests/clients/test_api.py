@@ -4,7 +4,9 @@ import concurrent.futures
 import datetime
 import http.client
 import json
+import os
 import random
+import subprocess
 import time
 import urllib.error
 import urllib.request
@@ -14,7 +16,7 @@ import botocore.awsrequest
 import botocore.credentials
 import pytest
 from botocore.exceptions import ClientError, ParamValidationError
-from conftest import REGION, echo
+from conftest import HERE, PROJECT, REGION, echo
 from lattice import ONE, TWO, VPC_ONE, VPC_TWO, secret, serving, start
 
 NOT_FOUND = {"fixedResponse": {"statusCode": 404}}
@@ -424,6 +426,48 @@ def test_what_is_created_serves_a_moment_later(served):
         c.deregister_targets(targetGroupIdentifier=group, targets=[{"id": "127.0.0.1"}])
         eventually(lambda: c.list_targets(targetGroupIdentifier=group)["items"] == [])
         c.delete_target_group(targetGroupIdentifier=group)
+
+
+def test_the_sdk_for_javascript_lives_through_the_same(served):
+    environment = {
+        **os.environ, "ENDPOINT": served.endpoint, "REGION": REGION, "KEY_ID": "AKIAALICE", "SECRET": secret("alice"),
+        "VPC": VPC_ONE,
+    }
+    done = subprocess.run(
+        ["node", HERE / "lattice.mjs"], cwd=HERE, env=environment, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert len(json.loads(done.stdout)) == 17
+
+
+def test_the_aws_cli_creates_lists_and_deletes(served):
+    environment = {
+        **os.environ, "AWS_ENDPOINT_URL_VPC_LATTICE": served.endpoint, "AWS_DEFAULT_REGION": REGION,
+        "AWS_ACCESS_KEY_ID": "AKIAALICE", "AWS_SECRET_ACCESS_KEY": secret("alice"), "AWS_MAX_ATTEMPTS": "1",
+        "AWS_EC2_METADATA_DISABLED": "true", "AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+    }
+
+    def aws(*words, code=0):
+        command = [PROJECT / ".tools" / "aws-cli" / "bin" / "aws", "vpc-lattice", *words]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+        assert done.returncode == code, (words, done.stdout, done.stderr)
+        return done.stderr if code else json.loads(done.stdout or "null")
+
+    service = aws("create-service", "--name", "cli-orders", "--tags", "team=web")
+    assert aws("get-service", "--service-identifier", service["arn"])["status"] == "ACTIVE"
+    listener = aws(
+        "create-listener", "--service-identifier", service["id"], "--name", "web", "--protocol", "HTTP",
+        "--default-action", '{"fixedResponse": {"statusCode": 404}}',
+    )
+    rules = aws("list-rules", "--service-identifier", service["arn"], "--listener-identifier", listener["arn"])
+    assert [rule["isDefault"] for rule in rules["items"]] == [True]
+    names = aws("list-services", "--query", "items[].name")
+    assert "cli-orders" in names
+    taken = aws("create-service", "--name", "cli-orders", code=254)
+    assert "(ConflictException)" in taken
+    assert aws("delete-service", "--service-identifier", service["id"])["status"] == "DELETE_IN_PROGRESS"
+    missing = aws("get-service", "--service-identifier", service["id"], code=254)
+    assert "(ResourceNotFoundException)" in missing
 
 
 def test_what_was_acknowledged_survives_a_kill_and_nothing_is_half_done(tmp_path):
