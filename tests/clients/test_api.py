@@ -463,10 +463,10 @@ def test_the_aws_cli_creates_lists_and_deletes(served):
     assert [rule["isDefault"] for rule in rules["items"]] == [True]
     names = aws("list-services", "--query", "items[].name")
     assert "cli-orders" in names
-    taken = aws("create-service", "--name", "cli-orders", code=254)
+    taken = aws("create-service", "--name", "cli-orders", code=255)
     assert "(ConflictException)" in taken
     assert aws("delete-service", "--service-identifier", service["id"])["status"] == "DELETE_IN_PROGRESS"
-    missing = aws("get-service", "--service-identifier", service["id"], code=254)
+    missing = aws("get-service", "--service-identifier", service["id"], code=255)
     assert "(ResourceNotFoundException)" in missing
 
 
