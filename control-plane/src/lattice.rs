@@ -1,6 +1,6 @@
 //! The API of VPC Lattice, in the protocol restJson1.
 //!
-//! A call is authenticated, routed, read, checked against the model, authorized and performed, in this order; the first step that
+//! A call is authenticated, counted, routed, read, checked against the model, authorized and performed, in this order; the first step that
 //! refuses answers. What an operation does stands in [`operations`], one file for each family of resources; what inputs and
 //! outputs look like is the model's ([`schema`]).
 //!
@@ -15,6 +15,7 @@ mod page;
 mod quota;
 mod route;
 pub(crate) mod schema;
+mod throttle;
 pub(crate) mod token;
 
 use http::{HeaderValue, StatusCode, header::HOST};
@@ -38,6 +39,7 @@ use crate::{
 };
 pub use exchange::{LiveTargets, TargetHealth};
 pub use quota::Quotas;
+pub use throttle::{Rate, Throttle};
 
 /// The name of the service in the scope of signatures.
 pub(crate) const SERVICE: &str = "vpc-lattice";
@@ -61,6 +63,8 @@ pub struct Premises<'a> {
     pub live: &'a dyn LiveTargets,
     /// How many of everything an account may have.
     pub quotas: &'a Quotas,
+    /// How fast accounts may call.
+    pub throttle: &'a Throttle,
     /// Most bytes of an auth policy.
     pub auth_policy_bytes: usize,
 }
@@ -114,6 +118,9 @@ fn perform(
 ) -> Result<(StatusCode, Value), ApiError> {
     let caller = authenticate(call, realm)?;
     trace.caller = Some(caller.principal.arn.to_string());
+    premises
+        .throttle
+        .admit(&caller.principal.account, call.at)?;
     let Some(found) = route::find(&call.method, &call.path) else {
         return Err(ApiError::Validation {
             reason: ValidationReason::UnknownOperation,

@@ -16,7 +16,7 @@ use serde_json::Value;
 use tokio::{runtime::Handle, sync::oneshot, task::JoinHandle};
 use trellis_control_plane::{
     Answer, Call, ControlPlane, Disbelief, RANDOM_BYTES, Realm, Vouched,
-    lattice::{LiveTargets, Premises, TargetHealth},
+    lattice::{LiveTargets, Premises, TargetHealth, Throttle},
     server::{self, Answerer},
 };
 use trellis_model::id::TargetGroupId;
@@ -119,6 +119,7 @@ impl LiveTargets for Registry {
 }
 
 fn answerer(shared: Arc<Shared>, keys: session_keys::Shared, api: Api) -> Answerer {
+    let throttle = Throttle::default();
     Arc::new(move |call| {
         let began = Instant::now();
         let snapshot = shared.snapshot.load_full();
@@ -144,6 +145,7 @@ fn answerer(shared: Arc<Shared>, keys: session_keys::Shared, api: Api) -> Answer
             plane: &api.plane,
             live: &*api.registry,
             quotas: &config.gateway.quotas,
+            throttle: &throttle,
             auth_policy_bytes: snapshot.limits.auth_policy_bytes,
         };
         let answer = trellis_control_plane::answer(call, &realm, Some(premises));

@@ -69,6 +69,12 @@ impl Page {
         )
     }
 
+    /// A list of nothing: of what hangs on something that is not there, or that the caller may not know of, where the model has no error
+    /// for that.
+    pub(crate) fn nothing(&self) -> Result<Value, ApiError> {
+        self.texts(std::iter::empty(), |()| Ok(Value::Null))
+    }
+
     /// One page of items, each with the text that a later page can begin after.
     pub(crate) fn texts<I>(
         &self,

@@ -175,6 +175,12 @@ impl Api {
         matches!(self.shape(index), Shape::List { .. })
     }
 
+    /// Is every text of a certain length one of these values?
+    #[cfg(test)]
+    pub(crate) fn takes_any_text(&self, index: ShapeIndex) -> bool {
+        matches!(self.shape(index), Shape::Text { pattern: None, values, .. } if values.is_empty())
+    }
+
     /// A value that came as text, in a query: what is not of the wanted type stays a text, and is complained of later.
     pub(crate) fn read_text(&self, index: ShapeIndex, text: String) -> Value {
         match self.shape(index) {

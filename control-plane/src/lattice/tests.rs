@@ -6,14 +6,17 @@
 )]
 
 mod associations;
+mod calls;
+mod coverage;
 mod policies;
+mod refusals;
 mod resources;
 mod services;
+mod store;
 mod target_groups;
 
 use std::{
-    cell::{Cell, RefCell},
-    collections::BTreeSet,
+    cell::Cell,
     path::Path,
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
@@ -30,12 +33,13 @@ use trellis_model::{
 };
 
 use super::{
-    Exchange, LiveTargets, Premises, Quotas, TargetHealth, error::ApiError, operations, schema::API,
+    Exchange, LiveTargets, Premises, Quotas, TargetHealth, Throttle, error::ApiError, operations,
+    schema::API,
 };
 use crate::{
     plane::{ControlPlane, Listener},
     resource::Stamp,
-    store::{StoreError, embedded::Embedded},
+    store::StoreError,
 };
 
 /// Two tenants.
@@ -76,8 +80,8 @@ pub(crate) struct World {
     pub(crate) quotas: Quotas,
     now: Cell<SystemTime>,
     drawn: Cell<u64>,
-    /// Operations that were answered well.
-    seen: RefCell<BTreeSet<String>>,
+    store: Arc<store::Faulty>,
+    throttle: Throttle,
 }
 
 fn vpc(id: &str, owner: &str) -> Arc<Vpc> {
@@ -101,9 +105,9 @@ fn vpc(id: &str, owner: &str) -> Arc<Vpc> {
 
 impl World {
     pub(crate) fn new() -> Self {
-        let store = Arc::new(Embedded::in_memory().unwrap());
+        let store = Arc::new(store::Faulty::default());
         let region = "us-west-2".parse().unwrap();
-        let plane = ControlPlane::start(store, region, Arc::new(Quiet)).unwrap();
+        let plane = ControlPlane::start(Arc::clone(&store) as _, region, Arc::new(Quiet)).unwrap();
         plane.set_vpcs([vpc(VPC_ONE, ONE), vpc(VPC_TWO, TWO)]);
         Self {
             plane,
@@ -111,7 +115,8 @@ impl World {
             quotas: Quotas::default(),
             now: Cell::new(UNIX_EPOCH + Duration::from_secs(1_700_000_000)),
             drawn: Cell::new(0),
-            seen: RefCell::default(),
+            store,
+            throttle: Throttle::default(),
         }
     }
 
@@ -122,7 +127,17 @@ impl World {
         operation: &str,
         input: Value,
     ) -> Result<Value, ApiError> {
-        let answer = self.perform(account, operation, input);
+        // Every call a little later than the one before.
+        self.pass(Duration::from_millis(1));
+        if coverage::is_recording() {
+            // Once with a store that takes nothing, which must change nothing.
+            self.store.fails(true);
+            let failed = self.perform(account, operation, input.clone());
+            coverage::record(operation, &input, &failed);
+            self.store.fails(false);
+        }
+        let answer = self.perform(account, operation, input.clone());
+        coverage::record(operation, &input, &answer);
         if let Err(error) = &answer {
             let documented = &API.operation(operation).unwrap().errors;
             let code = error.code();
@@ -141,18 +156,11 @@ impl World {
         if !complaints.0.is_empty() {
             return Err(ApiError::complaints(complaints));
         }
-        // Every call a little later than the one before.
-        self.pass(Duration::from_millis(1));
         let account = account.parse().unwrap();
         let output = operations::perform(&Exchange {
             operation,
             input: &input,
-            premises: Premises {
-                plane: &self.plane,
-                live: &self.live,
-                quotas: &self.quotas,
-                auth_policy_bytes: 10_240,
-            },
+            premises: self.premises(),
             account: &account,
             now: Stamp::of(self.now.get()),
             draw: &|| {
@@ -170,8 +178,17 @@ impl World {
                 member.name
             );
         }
-        self.seen.borrow_mut().insert(operation.name.clone());
         Ok(output)
+    }
+
+    pub(super) fn premises(&self) -> Premises<'_> {
+        Premises {
+            plane: &self.plane,
+            live: &self.live,
+            quotas: &self.quotas,
+            throttle: &self.throttle,
+            auth_policy_bytes: 10_240,
+        }
     }
 
     /// The same for the first tenant, when it goes well.

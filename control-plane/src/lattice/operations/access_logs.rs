@@ -181,12 +181,11 @@ pub(super) fn get(exchange: &Exchange<'_>) -> Result<Value, ApiError> {
 pub(super) fn list(exchange: &Exchange<'_>) -> Result<Value, ApiError> {
     let page = Page::of(exchange)?;
     let catalog = exchange.plane().catalog();
-    let subject = subject(
-        exchange,
-        None,
-        &catalog,
-        exchange.text("resourceIdentifier"),
-    )?;
+    let identifier = exchange.text("resourceIdentifier");
+    let subject = match subject(exchange, None, &catalog, identifier) {
+        Err(ApiError::NotFound { .. }) => return page.nothing(),
+        subject => subject?,
+    };
     let after = page.after::<AccessLogSubscription>();
     let entries = AccessLogSubscription::table(&catalog).within(&subject.scope, after);
     page.list(entries, |entry| {

@@ -236,19 +236,10 @@ pub(super) fn list(exchange: &Exchange<'_>) -> Result<Value, ApiError> {
             "serviceNetworkIdentifier or resourceConfigurationIdentifier is required",
         ));
     }
-    // There is no error for what is not there: nothing is associated with it.
-    let nothing = || {
-        page.list(std::iter::empty(), |_: &Entry<ResourceAssociation>| {
-            Ok(json!({}))
-        })
-    };
-    let network = match network.map(|text| exchange.visible::<ServiceNetwork>(&catalog, text)) {
-        Some(Err(_)) => return nothing(),
-        other => other.and_then(Result::ok),
-    };
-    let wanted = match configuration.map(|text| with_children(exchange, &catalog, text)) {
-        Some(Err(_)) => return nothing(),
-        other => other.and_then(Result::ok),
+    let network = network.map(|text| exchange.visible::<ServiceNetwork>(&catalog, text));
+    let wanted = configuration.map(|text| with_children(exchange, &catalog, text));
+    let (Ok(network), Ok(wanted)) = (network.transpose(), wanted.transpose()) else {
+        return page.nothing();
     };
     let after = page.after::<ResourceAssociation>();
     let table = ResourceAssociation::table(&catalog);

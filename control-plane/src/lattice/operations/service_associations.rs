@@ -177,12 +177,11 @@ pub(super) fn list(exchange: &Exchange<'_>) -> Result<Value, ApiError> {
     let network = exchange.optional_text("serviceNetworkIdentifier");
     let service = exchange.optional_text("serviceIdentifier");
     let catalog = exchange.plane().catalog();
-    let network = network
-        .map(|identifier| exchange.visible::<ServiceNetwork>(&catalog, identifier))
-        .transpose()?;
-    let service = service
-        .map(|identifier| exchange.visible::<Service>(&catalog, identifier))
-        .transpose()?;
+    let network = network.map(|text| exchange.visible::<ServiceNetwork>(&catalog, text));
+    let service = service.map(|text| exchange.visible::<Service>(&catalog, text));
+    let (Ok(network), Ok(service)) = (network.transpose(), service.transpose()) else {
+        return page.nothing();
+    };
     let scope = match (network, service) {
         (Some(network), _) => Scope::Network(network.value.id),
         (None, Some(service)) => Scope::Service(service.value.id),

@@ -161,10 +161,11 @@ pub(super) fn get(exchange: &Exchange<'_>) -> Result<Value, ApiError> {
 pub(super) fn list(exchange: &Exchange<'_>) -> Result<Value, ApiError> {
     let page = Page::of(exchange)?;
     let catalog = exchange.plane().catalog();
-    let network = exchange
-        .optional_text("serviceNetworkIdentifier")
-        .map(|identifier| exchange.visible::<ServiceNetwork>(&catalog, identifier))
-        .transpose()?;
+    let network = exchange.optional_text("serviceNetworkIdentifier");
+    let network = network.map(|text| exchange.visible::<ServiceNetwork>(&catalog, text));
+    let Ok(network) = network.transpose() else {
+        return page.nothing();
+    };
     let vpc: Option<VpcId> = exchange
         .optional_text("vpcIdentifier")
         .and_then(|text| text.parse().ok());
@@ -173,9 +174,7 @@ pub(super) fn list(exchange: &Exchange<'_>) -> Result<Value, ApiError> {
         (None, Some(vpc)) => Scope::Vpc(vpc.clone()),
         (None, None) if exchange.optional_text("vpcIdentifier").is_some() => {
             // A well-formed id that no VPC of ours can have: nothing is associated with it.
-            return page.list(std::iter::empty::<&Entry<VpcAssociation>>(), |_| {
-                Ok(json!({}))
-            });
+            return page.nothing();
         }
         (None, None) => {
             return Err(ApiError::invalid(

@@ -174,6 +174,13 @@ fn a_resource_has_one_subscription_for_each_kind_of_destination() {
         "ResourceNotFoundException",
         "Service svc-0123456789abcdef0",
     );
+    let of_made = json!({"accessLogSubscriptionIdentifier": made["arn"]});
+    let shown = world.ok("GetAccessLogSubscription", of_made);
+    assert_eq!(shown["destinationArn"], "arn:aws:s3:::records");
+    let of_second = json!({"accessLogSubscriptionIdentifier": second["id"]});
+    world.ok("DeleteAccessLogSubscription", of_second.clone());
+    let gone = world.refused("DeleteAccessLogSubscription", of_second);
+    assert_code(&gone, "ResourceNotFoundException", "not found");
     // They go with what they are about.
     world.ok(
         "DeleteServiceNetwork",
