@@ -307,10 +307,6 @@ impl<'o> Line<'o> {
                 self.number(additions.generation);
                 true
             }
-            Field::Configuration => additions
-                .configuration
-                .map(|print| self.display(format_args!("{print:016x}")))
-                .is_some(),
             Field::Rule => additions.rule.map(|(rule, _)| self.display(rule)).is_some(),
             Field::Priority => additions
                 .rule

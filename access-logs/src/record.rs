@@ -333,8 +333,6 @@ pub struct CallerCertificate<'a> {
 pub struct Additions<'a> {
     /// Generation of the configuration under which the request was decided.
     pub generation: u64,
-    /// Fingerprint of that configuration.
-    pub configuration: Option<u64>,
     /// The rule that matched; the default rule has no priority.
     pub rule: Option<(RuleId, Option<RulePriority>)>,
     /// What the policies said, where one counts.

@@ -170,8 +170,6 @@ fields! {
 
     #[doc = "generation of the configuration under which the request was decided"]
     Generation "trellis." "generation" Kind::Number;
-    #[doc = "fingerprint of that configuration, which `trellis why` compares; the same on every node with the same configuration"]
-    Configuration "trellis." "configuration" Kind::Text;
     #[doc = "id of the rule that matched"]
     Rule "trellis." "rule" Kind::Text;
     #[doc = "its priority; the default rule has none"]

@@ -88,7 +88,6 @@ impl World {
             caller_principal_tags: Some(&self.tags),
             trellis: Additions {
                 generation: 7,
-                configuration: Some(0x00fe_dcba_9876_5432),
                 rule: Some((self.rule, RulePriority::new(10))),
                 decision: Some(Decision::Allow),
                 allowed_by: [Some("`Checkout`"), None, Some("statement 1"), None, None],
@@ -120,7 +119,6 @@ impl World {
             bytes_sent: 412,
             trellis: Additions {
                 generation: 7,
-                configuration: Some(0x00fe_dcba_9876_5432),
                 rule: Some((self.rule, RulePriority::new(10))),
                 ..Additions::default()
             },
