@@ -13,9 +13,10 @@
 //! Losing power or `kill -9` loses what the buffers hold: at most a linger's worth of records.
 
 mod buffer;
+mod outlet;
 pub(crate) mod sink;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod thread;
 
 use std::{
@@ -25,21 +26,22 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use parking_lot::Mutex;
-use trellis_model::config::{AccessLogSubscription, LogDestination};
+use trellis_model::config::{AccessLogSubscription, LogDestination, LogStore};
 
 use crate::{
     destination::{Destinations, Subscriptions},
     record::Record,
+    ship::{self, ShipError, SpoolStatus, Spooling},
 };
 use buffer::{Buffer, Pushed};
 use thread::Shared;
 
 /// Bounds and times of the writer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Settings {
     /// Most bytes waiting in the buffer of one worker, and most waiting for one destination. Default 8 MiB.
     pub buffer_bytes: usize,
@@ -47,6 +49,8 @@ pub struct Settings {
     pub linger: Duration,
     /// How long the writer waits before it tries a failing destination again. Default 1 s.
     pub retry: Duration,
+    /// Spools, for subscriptions to log storage. Default: none, and no such subscription works.
+    pub spooling: Option<Spooling>,
 }
 
 impl Default for Settings {
@@ -55,18 +59,32 @@ impl Default for Settings {
             buffer_bytes: 8 << 20,
             linger: Duration::from_millis(10),
             retry: Duration::from_secs(1),
+            spooling: None,
         }
     }
 }
 
-/// Hears what an operator should know; called by the writer thread, never by a request.
+/// Hears what an operator should know; called by the writer's thread and by the shippers', never by a request. Subscriptions are named
+/// by their ids.
 pub trait Observer: Send + Sync + 'static {
-    /// A destination could not be opened or written. Said once, until it recovers.
+    /// A destination could not be opened or written, or the spool on the way to it. Said once, until it recovers.
     fn destination_failed(&self, destination: &LogDestination, error: &io::Error);
     /// A destination that failed takes records again.
     fn destination_recovered(&self, destination: &LogDestination);
     /// So many records were dropped since it was said last.
     fn records_dropped(&self, records: u64);
+    /// Log storage does not take records; they wait in the spool. Said once, until it recovers.
+    fn shipping_failed(&self, subscription: &str, store: &LogStore, reason: &str);
+    /// Log storage takes records again.
+    fn shipping_recovered(&self, subscription: &str, store: &LogStore);
+    /// Log storage refused so many records for good; they are dead letters now.
+    fn records_refused(&self, subscription: &str, store: &LogStore, records: u64, reason: &str);
+    /// So many records were damaged on disk, and skipped.
+    fn records_damaged(&self, subscription: &str, records: u64);
+    /// A spool's tail was torn by a crash, and cut off.
+    fn spool_repaired(&self, subscription: &str, bytes: u64);
+    /// The disk did not do what a spool asked of it; no record is lost by that, but a crash may lose some, or ship some twice.
+    fn spool_failed(&self, subscription: &str, error: &io::Error);
 }
 
 /// What the writer did so far. All numbers only grow.
@@ -144,7 +162,7 @@ pub struct Writer {
 impl Writer {
     /// Starts the thread. Fails only when the system gives no thread.
     pub fn start(settings: Settings, observer: Arc<dyn Observer>) -> io::Result<Self> {
-        let shared = Arc::new(Shared::new(settings));
+        let shared = Arc::new(Shared::new(settings, &observer));
         let thread = thread::start(&shared, observer)?;
         Ok(Self {
             shared,
@@ -158,6 +176,26 @@ impl Writer {
             buffer: self.shared.add_buffer(),
             shared: Arc::clone(&self.shared),
         }
+    }
+
+    /// Opens the spools of new subscriptions to log storage, and tells which cannot be; to be asked before a configuration is taken up.
+    /// Those that are open already stay as they are.
+    pub fn prepare<'a>(
+        &self,
+        subscriptions: &'a [Arc<AccessLogSubscription>],
+    ) -> Vec<(&'a AccessLogSubscription, ShipError)> {
+        let shippers = self.shared.sinks.shippers();
+        let failed = subscriptions.iter().filter_map(|subscription| {
+            let store = ship::store(subscription)?;
+            let error = shippers.prepare(subscription, store).err()?;
+            Some((&**subscription, error))
+        });
+        failed.collect()
+    }
+
+    /// How spools and shippers are doing, for whoever shows it.
+    pub fn spools(&self) -> Vec<SpoolStatus> {
+        self.shared.sinks.shippers().status(SystemTime::now())
     }
 
     /// The destinations of a configuration, for its snapshot. New ones are opened soon after, so that a destination that cannot
@@ -205,6 +243,8 @@ impl Writer {
         if let Some(thread) = self.thread.lock().take_if(|_| ended) {
             let _ = thread.join();
         }
+        // What the shippers do not get rid of until then waits on disk for the next start.
+        self.shared.sinks.shippers().stop(deadline);
         self.shared.outcome()
     }
 }
@@ -231,10 +271,14 @@ impl fmt::Debug for Writer {
 ///
 /// A pipe is not opened: that would wait for its reader.
 pub fn check(destination: &LogDestination) -> io::Result<()> {
-    if let LogDestination::File(path) = destination
+    if let LogDestination::File(path) | LogDestination::RotatingFile(path, _) = destination
         && std::fs::metadata(path).is_ok_and(|found| found.file_type().is_fifo())
     {
         return Ok(());
     }
-    sink::open(destination).map(drop)
+    // What is in the way of log storage, [`Writer::prepare`] tells.
+    if let LogDestination::Store(_) = destination {
+        return Ok(());
+    }
+    outlet::open(destination).map(drop)
 }

@@ -13,6 +13,7 @@ mod explain;
 mod failure;
 pub mod inputs;
 mod log_level;
+mod logs;
 mod output;
 mod policy;
 mod ready;
@@ -63,6 +64,7 @@ enum Command {
     Validate(validate::Validate),
     Explain(explain::Explain),
     LogLevel(log_level::LogLevel),
+    Logs(logs::Logs),
     Policy(policy::Policy),
     Ready(ready::Ready),
     Schema(schema::Schema),
@@ -91,6 +93,7 @@ impl Command {
             Self::Validate(validate) => validate.run(out),
             Self::Explain(explain) => explain.run(out),
             Self::LogLevel(level) => level.run(out),
+            Self::Logs(logs) => logs.run(out),
             Self::Policy(policy) => policy.run(out),
             Self::Ready(ready) => ready.run(out),
             Self::Schema(schema) => schema.run(out),

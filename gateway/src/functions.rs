@@ -23,8 +23,8 @@ use rustls::{
 use tokio_rustls::TlsConnector;
 use trellis_model::{
     config::{
-        Carried, Config, EventVersion, FunctionCall, FunctionEndpoint, FunctionGroup,
-        FunctionNames, FunctionSigner,
+        AwsSigner, Carried, Config, EventVersion, FunctionCall, FunctionGroup, FunctionNames,
+        HttpEndpoint,
     },
     id::TargetGroupId,
     problem::{Problem, Problems},
@@ -70,7 +70,7 @@ impl Function {
 pub struct Call {
     /// Connections are shared with no other group, even where the server is the same.
     group: TargetGroupId,
-    endpoint: FunctionEndpoint,
+    endpoint: HttpEndpoint,
     /// Path and query of requests.
     target: String,
     protocol: Protocol,
@@ -80,7 +80,7 @@ pub struct Call {
 /// What is spoken to the server.
 #[derive(Debug)]
 enum Protocol {
-    Invoke(Option<FunctionSigner>),
+    Invoke(Option<AwsSigner>),
     Event,
 }
 
@@ -177,11 +177,7 @@ fn call(group: &FunctionGroup, authorities: &mut Authorities) -> Result<Call, St
 }
 
 /// Source: Lambda API reference, `Invoke`.
-fn invoke_target(
-    group: &FunctionGroup,
-    endpoint: &FunctionEndpoint,
-    names: FunctionNames,
-) -> String {
+fn invoke_target(group: &FunctionGroup, endpoint: &HttpEndpoint, names: FunctionNames) -> String {
     let function = &group.function;
     let name = match names {
         FunctionNames::Arn => function.unqualified().replace(':', "%3A"),
@@ -200,16 +196,25 @@ fn invoke_target(
 struct Authorities(HashMap<Option<Arc<str>>, Result<TlsConnector, String>>);
 
 impl Authorities {
-    fn connector(&mut self, endpoint: &FunctionEndpoint) -> Result<TlsConnector, String> {
-        let authorities = &endpoint.authorities;
-        let made = self.0.entry(authorities.clone());
-        made.or_insert_with(|| connector(authorities.as_deref()))
+    fn connector(&mut self, endpoint: &HttpEndpoint) -> Result<TlsConnector, String> {
+        let made = self.0.entry(endpoint.authorities.clone());
+        made.or_insert_with(|| client_config(endpoint).map(TlsConnector::from))
             .clone()
     }
 }
 
+/// How connections to a server are encrypted: verified with the authorities that it was given with, or the system's. Blocks on the
+/// files of the latter.
+pub fn client_config(endpoint: &HttpEndpoint) -> Result<Arc<ClientConfig>, String> {
+    tls(endpoint.authorities.as_deref())
+}
+
 /// TLS with servers whose certificates these authorities, in PEM, have signed, or those of the system. Blocks on the files of the latter.
 pub(crate) fn connector(authorities: Option<&str>) -> Result<TlsConnector, String> {
+    tls(authorities).map(TlsConnector::from)
+}
+
+fn tls(authorities: Option<&str>) -> Result<Arc<ClientConfig>, String> {
     let mut roots = RootCertStore::empty();
     if let Some(pem) = authorities {
         for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
@@ -238,5 +243,5 @@ pub(crate) fn connector(authorities: Option<&str>) -> Result<TlsConnector, Strin
         .with_root_certificates(roots)
         .with_no_client_auth();
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(TlsConnector::from(Arc::new(config)))
+    Ok(Arc::new(config))
 }

@@ -129,13 +129,17 @@ impl ProxyHttp for Gateway {
     /// The gateway changes no content: no compression, nothing else between filters and wire.
     fn init_downstream_modules(&self, _modules: &mut HttpModules) {}
 
-    /// Match, authenticate, authorize, choose a group; answers itself what goes no further.
+    /// Match, authenticate, authorize, make sure of the record, choose a group; answers itself what goes no further.
     async fn request_filter(&self, session: &mut Session, exchange: &mut Exchange) -> Result<bool> {
         exchange.arrive(session, &self.shared)?;
         request::forget_spelling(session.req_header_mut())?;
         let head = session.req_header();
         exchange.begin_trace(&head.headers, &self.dice);
-        let decided = decide::decide(head, exchange)
+        let decided = decide::decide(head, exchange);
+        let recorded = report::admit(exchange).await;
+        let head = session.req_header();
+        let decided = recorded
+            .and(decided)
             .and_then(|()| forward::choose_group(head, exchange, self.dice.roll()));
         match decided {
             Ok(()) => {

@@ -23,7 +23,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use trellis_access_logs::{Settings, Writer};
+use trellis_access_logs::{Settings, Spooling, Writer};
 use trellis_model::{
     config::{Config, Limits},
     load::Loaded,
@@ -43,6 +43,7 @@ use crate::{
     snapshot::{Change, Compiled, Snapshot, Surroundings},
     telemetry::{
         CertificateKind, Expiry, Telemetry, collect_age, collect_decisions, collect_records,
+        collect_spools,
         events::{
             CertificateExpiring, CertificateFailed, CertificateLoaded, ListenerClosed,
             ListenerOpened, LogChanged, SessionKeyFailed, SessionKeyRotated, SnapshotApplied,
@@ -138,7 +139,9 @@ impl Server {
             config,
         } = foundation;
 
-        let writer = start_writer(&telemetry)?;
+        let writer = start_writer(&config, &telemetry, seed)?;
+        plan::spools(&config, &writer)
+            .map_err(|problems| StartError::Configuration(locator.locate(problems)))?;
         let registry = Arc::new(new_registry(&telemetry));
         let Plan {
             compiled,
@@ -279,7 +282,7 @@ impl Server {
 
     /// Takes over another configuration, or refuses it whole and leaves everything as it is.
     ///
-    /// Settings of the process itself (`gateway.admin`, `gateway.control`, `gateway.workers`, `gateway.dataDir`) keep their first value until the next
+    /// Settings of the process itself (`gateway.admin`, `gateway.control`, `gateway.workers`, `gateway.dataDir`, `gateway.spool`) keep their first value until the next
     /// start; a change of them is a warning.
     fn apply(&mut self, config: Arc<Config>, mut warnings: Problems) -> Result<u64, Problems> {
         let began = Instant::now();
@@ -294,6 +297,7 @@ impl Server {
         let around = (self.listeners.workers(), &*self.shared.telemetry);
         let change = Change::after(&config, (&before, &runs));
         let plan = plan::plan(&change, warnings, &self.terms, &running, around)?;
+        plan::spools(&config, &self.shared.writer)?;
         let generation = runs.generation + 1;
         let Plan {
             compiled,
@@ -518,6 +522,7 @@ fn collect(shared: &Arc<Shared>) {
             let snapshot = shared.snapshot.load();
             collect_decisions(snapshot.policies.decision_lookups(), samples);
             collect_age(snapshot.built, samples);
+            collect_spools(&shared.writer.spools(), samples);
         }
     });
 }
@@ -540,8 +545,18 @@ fn look_up(config: &Config, terms: &Terms, registry: &Registry) -> discovery::Pr
     names
 }
 
-fn start_writer(telemetry: &Arc<Telemetry>) -> io::Result<Arc<Writer>> {
-    Writer::start(Settings::default(), Arc::clone(telemetry) as _).map(Arc::new)
+/// The writer of access records, with what they need on their way to log storage.
+fn start_writer(config: &Config, telemetry: &Arc<Telemetry>, seed: u64) -> io::Result<Arc<Writer>> {
+    let settings = Settings {
+        spooling: Some(Spooling {
+            folder: config.gateway.data_dir.join("spool"),
+            settings: config.gateway.spool.clone(),
+            tls: Arc::new(functions::client_config),
+            seed,
+        }),
+        ..Settings::default()
+    };
+    Writer::start(settings, Arc::clone(telemetry) as _).map(Arc::new)
 }
 
 fn worker_count(config: &Config) -> usize {

@@ -37,7 +37,7 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use trellis_access_logs::{Counters, record::Record};
+use trellis_access_logs::{Counters, SpoolStatus, record::Record};
 use trellis_model::{
     config::{FunctionGroup, TargetGroup},
     id::{ServiceId, ServiceNetworkId, TargetGroupId, VpcId},
@@ -281,4 +281,41 @@ pub fn collect_records(counters: &Counters, samples: &mut Samples) {
     ] {
         samples.family(&metric, |family| family.count(&[], value));
     }
+}
+
+/// Adds how spools and shippers are doing.
+pub fn collect_spools(spools: &[SpoolStatus], samples: &mut Samples) {
+    if spools.is_empty() {
+        return;
+    }
+    let mut numbers = |metric, of: fn(&SpoolStatus) -> u64| {
+        samples.family(&metric, |family| {
+            for spool in spools {
+                family.count(&[&spool.subscription], of(spool));
+            }
+        });
+    };
+    numbers(names::SPOOL_RECORDS, |spool| spool.records);
+    numbers(names::SPOOL_BYTES, |spool| spool.bytes);
+    numbers(names::RECORDS_SHIPPED, |spool| spool.shipped);
+    numbers(names::SHIP_RETRIES, |spool| spool.retries);
+    numbers(names::DEAD_LETTERS, |spool| spool.dead);
+    samples.family(&names::SHIP_LAG, |family| {
+        for spool in spools {
+            let lag = spool.oldest.unwrap_or_default();
+            family.sample(&[&spool.subscription], lag.as_secs_f64());
+        }
+    });
+    samples.family(&names::RECORDS_LOST, |family| {
+        for spool in spools {
+            for (reason, records) in [
+                ("oldest", spool.dropped_oldest),
+                ("newest", spool.dropped_newest),
+                ("damaged", spool.damaged),
+                ("dead", spool.dead_dropped),
+            ] {
+                family.count(&[&spool.subscription, reason], records);
+            }
+        }
+    });
 }

@@ -7,6 +7,7 @@
 mod balancing;
 mod difference;
 mod discovery;
+mod endpoints;
 mod functions;
 mod gateway;
 mod health;
@@ -24,9 +25,9 @@ pub use crate::quotas::Quotas;
 pub use balancing::{Algorithm, Balancing, HashKey, OutlierDetection, Stickiness, ZonePreference};
 pub use difference::{Carried, Difference};
 pub use discovery::{Discovery, DiscoverySettings, DnsResponseType, IpPreference};
+pub use endpoints::{AwsSigner, HttpEndpoint};
 pub use functions::{
-    EventVersion, FunctionArn, FunctionCall, FunctionEndpoint, FunctionGroup, FunctionNames,
-    FunctionParts, FunctionSigner,
+    EventVersion, FunctionArn, FunctionCall, FunctionGroup, FunctionNames, FunctionParts,
 };
 pub use gateway::{DnsSettings, GatewaySettings, Limits, SessionKey, Upgrades};
 pub use health::{BodyMatch, HealthCheck, HttpProbe, Probe, ProbeVersion};
@@ -34,7 +35,10 @@ pub use identities::{
     AttributeMatch, CertificateMatch, ClaimMatch, Evidence, IdentityProvider, Mapping,
     ProviderKeys, SubjectAttribute, TextMatch, TrustStore,
 };
-pub use logs::{AccessLogSubscription, LogDestination, LogLayout, LogShape, LoggedResource};
+pub use logs::{
+    AccessLogSubscription, Compression, Delivery, LogDestination, LogLayout, LogShape, LogStore,
+    LogStoreKind, LoggedResource, Rotation, SpoolSettings, WhenFull,
+};
 pub use networks::{Attachment, ServiceAssociation, ServiceNetwork, Vpc, VpcAssociation};
 pub use principals::{AccessKey, Organization, Role, RoleAccessKey, Secret, User};
 pub use services::{

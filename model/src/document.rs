@@ -10,6 +10,7 @@ mod discovery;
 mod function;
 mod gateway;
 mod health;
+mod logs;
 mod network;
 pub(crate) mod object;
 mod policy;
@@ -27,12 +28,16 @@ pub use self::{
         Balancing, BalancingAlgorithm, HashKey, OutlierDetection, Stickiness, ZonePreference,
     },
     discovery::{Discovery, DiscoverySettings, DnsDiscovery, DnsResponseType, IpPreference},
-    function::{FunctionApi, FunctionCall, FunctionCredentials, FunctionMode, FunctionNames},
+    function::{AwsCredentials, FunctionApi, FunctionCall, FunctionMode, FunctionNames},
     gateway::{Dns, Explain, Gateway, GatewayLimits, SessionKey, Upgrades},
     health::{BodyMatch, HealthCheck, Matcher, ProbeProtocol, ProbeVersion},
+    logs::{
+        AccessLogSubscription, CloudWatchLogsApi, Compression, FirehoseApi, LogDestination,
+        LogFormat, LogMember, LogRedaction, LogSampling, LogStorage, Loki, OtlpDestination,
+        RotatingFile, S3Api, S3Destination, Spool, WhenFull,
+    },
     network::{
-        AccessLogSubscription, Attachment, AuthPolicyMode, AuthType, LogDestination, LogFormat,
-        LogMember, LogRedaction, LogSampling, ServiceAssociation, ServiceNetwork, Vpc,
+        Attachment, AuthPolicyMode, AuthType, ServiceAssociation, ServiceNetwork, Vpc,
         VpcAssociation,
     },
     policy::Policy,

@@ -194,3 +194,27 @@ pub const SAMPLE_ONE_IN: Range = 0..=1_000_000_000;
 pub const SLOW_MILLIS: Range = 1..=3_600_000;
 /// Worker threads.
 pub const WORKERS: Range = 1..=1024;
+/// Length of a destination's ARN. Source: VPC Lattice API reference, `CreateAccessLogSubscription`.
+pub const DESTINATION_ARN: Lengths = 20..=2048;
+/// Length of a prefix of keys. S3 takes keys of 1024 bytes; what follows the prefix takes up to 300.
+pub const S3_PREFIX: Lengths = 0..=512;
+/// How long a request waits for room in the spool, in seconds. A minute is the idle timeout of most clients.
+pub const LOG_BLOCK: Range = 1..=60;
+/// Size of a spool, in MiB: segments are an eighth of it, and one holds the largest record 4 times.
+pub const SPOOL_MEGABYTES: Range = 8..=16_777_216;
+/// How long records wait for others, in seconds.
+pub const LOG_BATCH_SECONDS: Range = 0..=3600;
+/// Records in an object, in MiB.
+pub const LOG_BATCH_MEGABYTES: Range = 1..=4096;
+/// Time between two requests to make records permanent, in milliseconds.
+pub const SPOOL_SYNC: Range = 0..=60_000;
+/// How long shipped records stay, in minutes: a month at most.
+pub const SPOOL_KEEP: Range = 0..=43_200;
+/// Dead letters, in MiB.
+pub const DEAD_LETTER_MEGABYTES: Range = 1..=65_536;
+/// Size of a rotating file, in MiB.
+pub const ROTATION_MEGABYTES: Range = 1..=1_048_576;
+/// Age of a rotating file, in hours: a year at most.
+pub const ROTATION_HOURS: Range = 1..=8760;
+/// Old files of a rotating file.
+pub const ROTATION_KEEP: Range = 0..=1000;

@@ -2,13 +2,18 @@
 
 use trellis_model::{
     arn::Arn,
-    config::LogDestination,
+    config::{Delivery, LogDestination},
     id::AccessLogSubscriptionId,
     name::{AccountId, Region},
     problem::Place,
 };
 
 use super::*;
+use crate::{ship::Shippers, writer::tests::Ears};
+
+fn sinks() -> Sinks {
+    Sinks::new(Shippers::new(None, Arc::<Ears>::default()))
+}
 
 fn account() -> AccountId {
     "111122223333".parse().unwrap()
@@ -44,14 +49,16 @@ fn check(subscribed: &[&str], asked: (Option<&str>, Option<&str>), wanted: &[&st
                     &region(),
                     format_args!("accesslogsubscription/als-0"),
                 ),
+                account: account(),
                 resource,
                 destination: LogDestination::File(file.into()),
                 shape: LogShape::default(),
+                delivery: Delivery::default(),
                 place: Place::default(),
             })
         })
         .collect();
-    let sinks = Sinks::default();
+    let sinks = sinks();
     let mut compiled = Subscriptions::new(&subscriptions, &sinks);
     let (of_network, of_service) = (asked.0.map(network), asked.1.map(service));
     let found = compiled.destinations(of_network, of_service);
@@ -106,7 +113,7 @@ fn several_subscriptions_hear_once_each() {
 
 #[test]
 fn different_sets_are_told_apart() {
-    let sinks = Sinks::default();
+    let sinks = sinks();
     let mut none = Subscriptions::new(&[], &sinks);
     assert!(none.destinations(None, None).is_none());
     assert!(Destinations::default().is_none());

@@ -17,14 +17,15 @@ use proptest::prelude::*;
 use tempfile::TempDir;
 use trellis_model::{
     arn::Arn,
-    config::LoggedResource,
+    config::{Delivery, LoggedResource, Rotation},
     id::{AccessLogSubscriptionId, ServiceId, ServiceNetworkId},
     name::{AccountId, Region},
     problem::Place,
 };
 
 use super::{
-    sink::{Outlet, Sinks},
+    outlet::Outlet,
+    sink::Sinks,
     thread::{Round, Rounds},
     *,
 };
@@ -34,25 +35,32 @@ const LONG: Duration = Duration::from_secs(60);
 
 /// What the writer said.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Said {
+pub(crate) enum Said {
     Failed(PathBuf),
     Recovered(PathBuf),
     Dropped(u64),
+    /// Anything about spools and shippers, as it was said.
+    Shipping(String),
 }
 
 #[derive(Debug, Default)]
-struct Ears(Mutex<Vec<Said>>);
+pub(crate) struct Ears(Mutex<Vec<Said>>);
 
 impl Ears {
-    fn take(&self) -> Vec<Said> {
+    fn shipping(&self, said: String) {
+        self.0.lock().push(Said::Shipping(said));
+    }
+
+    pub(crate) fn take(&self) -> Vec<Said> {
         std::mem::take(&mut *self.0.lock())
     }
 }
 
 fn path_of(destination: &LogDestination) -> PathBuf {
     match destination {
-        LogDestination::File(path) => path.clone(),
+        LogDestination::File(path) | LogDestination::RotatingFile(path, _) => path.clone(),
         LogDestination::Stdout => PathBuf::from("-"),
+        LogDestination::Store(store) => PathBuf::from(&*store.name),
     }
 }
 
@@ -67,6 +75,30 @@ impl Observer for Ears {
 
     fn records_dropped(&self, records: u64) {
         self.0.lock().push(Said::Dropped(records));
+    }
+
+    fn shipping_failed(&self, _: &str, _: &LogStore, reason: &str) {
+        self.shipping(format!("failed: {reason}"));
+    }
+
+    fn shipping_recovered(&self, _: &str, _: &LogStore) {
+        self.shipping("recovered".to_owned());
+    }
+
+    fn records_refused(&self, _: &str, _: &LogStore, records: u64, reason: &str) {
+        self.shipping(format!("refused {records}: {reason}"));
+    }
+
+    fn records_damaged(&self, _: &str, records: u64) {
+        self.shipping(format!("damaged {records}"));
+    }
+
+    fn spool_repaired(&self, _: &str, bytes: u64) {
+        self.shipping(format!("repaired {bytes}"));
+    }
+
+    fn spool_failed(&self, _: &str, error: &io::Error) {
+        self.shipping(format!("spool: {error}"));
     }
 }
 
@@ -142,9 +174,11 @@ fn subscription(resource: LoggedResource, file: &Path) -> Arc<AccessLogSubscript
             &region(),
             format_args!("accesslogsubscription/als-0"),
         ),
+        account: account(),
         resource,
         destination: LogDestination::File(file.to_owned()),
         shape: trellis_model::config::LogShape::default(),
+        delivery: Delivery::default(),
         place: Place::default(),
     })
 }
@@ -190,9 +224,10 @@ fn ids(path: &Path) -> Vec<String> {
 
 /// The writer's work without its thread, so that a test says when a round happens.
 fn rounds(settings: Settings) -> (Arc<Shared>, Rounds, Arc<Ears>) {
-    let shared = Arc::new(Shared::new(settings));
     let ears = Arc::new(Ears::default());
-    let rounds = Rounds::new(Arc::clone(&shared), Arc::clone(&ears) as Arc<dyn Observer>);
+    let observer: Arc<dyn Observer> = Arc::clone(&ears) as _;
+    let shared = Arc::new(Shared::new(settings, &observer));
+    let rounds = Rounds::new(Arc::clone(&shared), observer);
     (shared, rounds, ears)
 }
 
@@ -323,7 +358,8 @@ fn a_full_buffer_drops_the_newest_and_counts_them() {
         rounds.round(),
         Round {
             records: 3,
-            failing: false
+            failing: false,
+            busy: false
         }
     );
     // The buffer is empty again, and takes records again.
@@ -332,7 +368,8 @@ fn a_full_buffer_drops_the_newest_and_counts_them() {
         rounds.round(),
         Round {
             records: 1,
-            failing: false
+            failing: false,
+            busy: false
         }
     );
     assert_eq!(ids(&file), ["1", "2", "3", "6"]);
@@ -421,7 +458,8 @@ fn a_full_disk_keeps_what_fits_into_memory_and_counts_the_rest() {
             rounds.round(),
             Round {
                 records: 1,
-                failing: true
+                failing: true,
+                busy: false
             }
         );
     }
@@ -449,17 +487,85 @@ fn rotation_cuts_no_line_and_loses_none() {
     bench.writer.reopen();
     write(&recorder, &to, "3");
     bench.flush();
-    assert_eq!(
-        bench.ids("a.jsonl.1"),
-        ["1", "2"],
-        "until it is told, it writes where it wrote"
-    );
-    assert_eq!(bench.ids("a.jsonl"), ["3"]);
+    // The one in between is in either, as the writer found out about the new name or not yet.
+    let (old, new) = (bench.ids("a.jsonl.1"), bench.ids("a.jsonl"));
+    assert_eq!([old.as_slice(), new.as_slice()].concat(), ["1", "2", "3"]);
+    assert_eq!((&*old[0], &*new[new.len() - 1]), ("1", "3"));
     let mode = fs::metadata(bench.path("a.jsonl"))
         .unwrap()
         .permissions()
         .mode();
     assert_eq!(mode & 0o137, 0, "not for everybody: {mode:o}");
+}
+
+#[test]
+fn a_file_that_is_renamed_is_made_anew_without_a_word() {
+    let bench = Bench::new();
+    let to = bench.to(&["a.jsonl"]);
+    let recorder = bench.writer.recorder();
+    write(&recorder, &to, "1");
+    bench.flush();
+    fs::rename(bench.path("a.jsonl"), bench.path("a.jsonl.1")).unwrap();
+    let deadline = Instant::now() + LONG;
+    let mut written = 1;
+    while !bench.path("a.jsonl").exists() {
+        assert!(Instant::now() < deadline, "nobody noticed");
+        written += 1;
+        write(&recorder, &to, &written.to_string());
+        bench.flush();
+    }
+    let all = [bench.ids("a.jsonl.1"), bench.ids("a.jsonl")].concat();
+    let wanted: Vec<String> = (1..=written).map(|id| id.to_string()).collect();
+    assert_eq!(all, wanted);
+}
+
+#[test]
+fn a_rotating_file_is_begun_anew_by_size_and_keeps_so_many_old_ones() {
+    let bench = Bench::new();
+    let rotation = Rotation {
+        bytes: 1,
+        age: None,
+        keep: 2,
+    };
+    let path = bench.path("r.jsonl");
+    let subscription = AccessLogSubscription {
+        destination: LogDestination::RotatingFile(path, rotation),
+        ..(*subscription(LoggedResource::ServiceNetwork(network()), Path::new(""))).clone()
+    };
+    let mut subscriptions = bench.writer.subscribe(&[Arc::new(subscription)]);
+    let to = subscriptions.destinations(Some(network()), None);
+    let recorder = bench.writer.recorder();
+    for id in ["1", "2", "3", "4"] {
+        write(&recorder, &to, id);
+        bench.flush();
+    }
+    for (file, wanted) in [("r.jsonl", "4"), ("r.jsonl.1", "3"), ("r.jsonl.2", "2")] {
+        assert_eq!(bench.ids(file), [wanted], "{file}");
+    }
+    assert!(!bench.path("r.jsonl.3").exists());
+}
+
+#[test]
+fn a_pipe_that_nobody_reads_holds_up_no_other_destination() {
+    // Far more than a pipe takes.
+    const RECORDS: usize = 500;
+    let bench = Bench::new();
+    let pipe = bench.path("pipe");
+    let made = Command::new("mkfifo").arg(&pipe).status().unwrap();
+    assert!(made.success());
+    let both = bench.to(&["pipe", "file"]);
+    let recorder = bench.writer.recorder();
+    for number in 0..RECORDS {
+        write(&recorder, &both, &number.to_string());
+    }
+    bench.flush();
+    assert_eq!(bench.ids("file").len(), RECORDS);
+    let reader = threads::spawn(move || {
+        let lines = BufReader::new(fs::File::open(pipe).unwrap()).lines();
+        lines.take(RECORDS).count()
+    });
+    assert_eq!(reader.join().unwrap(), RECORDS, "what waited comes");
+    assert!(bench.ears.take().is_empty(), "a slow reader is no failure");
 }
 
 #[test]
@@ -612,7 +718,8 @@ fn the_buffer_of_a_worker_that_ended_is_emptied_and_forgotten() {
         rounds.round(),
         Round {
             records: 1,
-            failing: false
+            failing: false,
+            busy: false
         }
     );
     assert_eq!(shared.number_of_buffers(), 0);
@@ -629,13 +736,17 @@ fn a_check_tells_whether_a_destination_can_be_written() {
 
 #[test]
 fn sinks_are_shared_by_destination() {
-    let sinks = Sinks::default();
+    let sinks = Sinks::new(crate::ship::Shippers::new(None, Arc::<Ears>::default()));
+    let number = |destination: LogDestination| {
+        let subscription = AccessLogSubscription {
+            destination,
+            ..(*subscription(LoggedResource::Service(service()), Path::new(""))).clone()
+        };
+        sinks.sink(&subscription).number()
+    };
     let a = LogDestination::File("a".into());
-    assert_eq!(sinks.sink(&a).number(), sinks.sink(&a).number());
-    assert_ne!(
-        sinks.sink(&a).number(),
-        sinks.sink(&LogDestination::Stdout).number()
-    );
+    assert_eq!(number(a.clone()), number(a.clone()));
+    assert_ne!(number(a), number(LogDestination::Stdout));
     assert_eq!(sinks.remove_unused().len(), 2);
     assert_eq!(sinks.all().len(), 0);
 }

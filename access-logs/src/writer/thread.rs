@@ -12,10 +12,13 @@ use std::{
 
 use parking_lot::{Condvar, Mutex};
 
+use crate::ship::Shippers;
+
 use super::{
     Counters, Observer, Settings, Unfinished,
     buffer::{Buffer, Lines},
-    sink::{Outcome, Sink, Sinks},
+    outlet::Outcome,
+    sink::{Sink, Sinks},
 };
 
 /// What the thread, the recorders and the owner share.
@@ -54,11 +57,12 @@ pub(super) struct Control {
 }
 
 impl Shared {
-    pub(super) fn new(settings: Settings) -> Self {
+    pub(super) fn new(settings: Settings, observer: &Arc<dyn Observer>) -> Self {
+        let shippers = Shippers::new(settings.spooling.clone(), Arc::clone(observer));
         Self {
             settings,
             counters: Arc::default(),
-            sinks: Sinks::default(),
+            sinks: Sinks::new(shippers),
             buffers: Mutex::default(),
             idle: AtomicBool::new(false),
             thread: OnceLock::new(),
@@ -157,6 +161,8 @@ pub(super) struct Round {
     pub(super) records: u64,
     /// Does any destination fail?
     pub(super) failing: bool,
+    /// Does a pipe take no more for now?
+    pub(super) busy: bool,
 }
 
 impl Rounds {
@@ -179,7 +185,7 @@ impl Rounds {
             if let Some(deadline) = stop {
                 return self.finish(deadline);
             }
-            if round.records > 0 {
+            if round.records > 0 || round.busy {
                 thread::park_timeout(self.shared.settings.linger);
             } else {
                 self.sleep(round.failing);
@@ -203,16 +209,21 @@ impl Rounds {
     /// Empties every buffer and writes what waits for every destination.
     pub(super) fn round(&mut self) -> Round {
         let records = self.empty_buffers();
-        let mut failing = false;
+        let (mut failing, mut busy) = (false, false);
         for sink in self.shared.sinks.all() {
-            failing |= self.write(&sink);
+            let (fails, waits) = self.write(&sink);
+            (failing, busy) = (failing | fails, busy | waits);
         }
         for sink in self.shared.sinks.remove_unused() {
             // Nobody subscribes with it any more. Had the write just now failed, a later one is not worth waiting for.
             self.shared.count_dropped(sink.give_up());
         }
         self.tell_dropped();
-        Round { records, failing }
+        Round {
+            records,
+            failing,
+            busy,
+        }
     }
 
     fn empty_buffers(&mut self) -> u64 {
@@ -250,9 +261,10 @@ impl Rounds {
         records
     }
 
-    /// Writes what waits for one destination; does it fail?
-    fn write(&self, sink: &Sink) -> bool {
+    /// Writes what waits for one destination; does it fail, and does it take no more for now?
+    fn write(&self, sink: &Sink) -> (bool, bool) {
         let written = sink.write();
+        self.shared.count_dropped(written.dropped);
         let counters = &self.shared.counters;
         counters
             .written_records
@@ -264,12 +276,13 @@ impl Rounds {
         counters
             .write_errors
             .fetch_add(u64::from(failing), Ordering::Relaxed);
+        let busy = matches!(written.outcome, Outcome::Busy);
         match written.outcome {
             Outcome::Failed(error) => self.observer.destination_failed(sink.destination(), &error),
             Outcome::Recovered => self.observer.destination_recovered(sink.destination()),
-            Outcome::Fine | Outcome::StillFailing => {}
+            Outcome::Fine | Outcome::StillFailing | Outcome::Busy => {}
         }
-        failing
+        (failing, busy)
     }
 
     fn tell_dropped(&mut self) {

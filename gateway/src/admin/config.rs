@@ -76,6 +76,12 @@ fn gateway(settings: &GatewaySettings) -> Value {
         "dns": settings.dns.as_ref().map(dns),
         "discovery": discovery::settings(&settings.discovery),
         "dataDir": settings.data_dir,
+        "spool": {
+            "megabytes": settings.spool.bytes >> 20,
+            "syncMilliseconds": settings.spool.sync.as_millis(),
+            "keepShippedMinutes": settings.spool.keep.as_secs() / 60,
+            "deadLetterMegabytes": settings.spool.dead_letter_bytes >> 20,
+        },
         "workers": settings.workers,
         "limits": limits(&settings.limits),
         "zone": settings.zone,

@@ -187,7 +187,9 @@ impl Configuration {
             document || read.iter().any(|other| same(path, other))
         };
         let wrong = config.access_log_subscriptions.iter().filter_map(|subscription| {
-            let LogDestination::File(path) = &subscription.destination else {
+            let (LogDestination::File(path) | LogDestination::RotatingFile(path, _)) =
+                &subscription.destination
+            else {
                 return None;
             };
             let message = format!("`{}` is a part of the configuration", path.display());

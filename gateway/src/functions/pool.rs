@@ -16,7 +16,7 @@ use tokio::{
     task::{AbortHandle, JoinSet},
     time::{self, Instant},
 };
-use trellis_model::{config::FunctionEndpoint, id::TargetGroupId};
+use trellis_model::{config::HttpEndpoint, id::TargetGroupId};
 
 /// How long a connection waits. Common servers keep theirs for a minute; we close first, so that no call meets a closing one.
 const IDLE: Duration = Duration::from_secs(20);
@@ -38,7 +38,7 @@ pub(super) struct Connection {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Key {
     pub(super) group: TargetGroupId,
-    pub(super) endpoint: FunctionEndpoint,
+    pub(super) endpoint: HttpEndpoint,
 }
 
 /// The connections that wait.

@@ -8,7 +8,7 @@ use aws_sigv4::{
     sign::v4,
 };
 use http::Request;
-use trellis_model::config::FunctionSigner;
+use trellis_model::config::AwsSigner;
 
 /// The service that is signed for.
 const SERVICE: &str = "lambda";
@@ -17,7 +17,7 @@ const SERVICE: &str = "lambda";
 pub(super) fn add_signature<B>(
     request: &mut Request<B>,
     body: &[u8],
-    signer: &FunctionSigner,
+    signer: &AwsSigner,
     at: SystemTime,
 ) -> Option<()> {
     let token = signer.session_token.as_ref();

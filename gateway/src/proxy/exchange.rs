@@ -75,6 +75,15 @@ pub struct Match {
     pub rule: Option<usize>,
 }
 
+/// Who gets the record of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Audience {
+    /// All who subscribed.
+    Everybody,
+    /// All but those whose fullness the request was refused for.
+    Forgiving,
+}
+
 /// One request from its head to its record.
 #[derive(Debug)]
 pub struct Exchange {
@@ -154,6 +163,8 @@ pub struct Exchange {
     pub candidate: Option<Rehearsed>,
     /// What an admin who asked for it is told of the decision.
     pub explanation: Option<HeaderValue>,
+    /// Who gets its record.
+    pub audience: Audience,
     /// Is it a gRPC request?
     pub grpc: bool,
     /// The status in the answer's head or trailers.
@@ -237,6 +248,7 @@ impl Exchange {
             grounds: Grounds::NONE,
             candidate: None,
             explanation: None,
+            audience: Audience::Everybody,
             grpc: false,
             grpc_status: None,
             upgrade: false,

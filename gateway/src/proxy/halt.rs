@@ -42,6 +42,9 @@ pub(super) enum Halt {
     /// The action of its rule is an answer.
     #[error("the action is a fixed response")]
     Fixed(u16),
+    /// Its record could not be accepted, and somebody wants no request served without.
+    #[error("its access record could not be accepted, and a subscription refuses requests then")]
+    Unrecorded,
     /// A fault of the gateway.
     #[error("the gateway lost track of the request")]
     Internal,
@@ -180,6 +183,7 @@ impl Halt {
             ) => Answer::unsupported_version(502),
             Self::NoGroup => Answer::failed(503, FailureReason::TargetConnectionError),
             Self::Fixed(status) => Answer::fixed(status),
+            Self::Unrecorded => Answer::failed(503, FailureReason::InternalError),
             Self::Internal => Answer::internal_error(),
         }
     }

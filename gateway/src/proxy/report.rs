@@ -9,7 +9,7 @@ use http::Version;
 use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::Session;
 use trellis_access_logs::{
-    Destinations, Recorder,
+    Admission, Destinations, Recorder,
     record::{
         Additions, CallerCertificate, CandidateDecision, Decision, FailureReason, GrpcCode,
         IdentifiedBy, Protocol, Record, ResolvedUser, Tls,
@@ -20,7 +20,8 @@ use trellis_policy::{Caller, Grounds, Proof, certificate::ClientCertificate};
 use super::{
     answer::Answer,
     decide::is_policed,
-    exchange::{Exchange, new_request_id},
+    exchange::{Audience, Exchange, new_request_id},
+    halt::Halt,
 };
 use crate::{conn::Facts, h1::Violation, h2::Opened, shared::Shared, tls::Negotiated};
 
@@ -65,6 +66,10 @@ pub(super) fn record(
     count(&record, exchange, shared);
     exchange.leave_spans(&record, shared);
     if let Some(destinations) = destinations(exchange) {
+        let destinations = match exchange.audience {
+            Audience::Everybody => destinations,
+            Audience::Forgiving => destinations.of_refused(),
+        };
         recorder.record(destinations, &record);
     }
 }
@@ -91,6 +96,23 @@ fn count(record: &Record<'_>, exchange: &Exchange, shared: &Shared) {
         let answered = exchange.answered.is_some();
         let zone = group.metrics.of(exchange.reached);
         zone.observe(record, answered, traced);
+    }
+}
+
+/// Makes sure that a request can be recorded where somebody wants none served without. May wait, for as long as subscriptions say.
+///
+/// After the decision, because a subscription is the service's or the network's; before everything that depends on the outcome.
+pub(super) async fn admit(exchange: &mut Exchange) -> Result<(), Halt> {
+    let Some(wanted) = destinations(exchange).filter(|wanted| wanted.is_gated()) else {
+        return Ok(());
+    };
+    let wanted = wanted.clone();
+    match wanted.admit().await {
+        Admission::Admit => Ok(()),
+        Admission::Refuse => {
+            exchange.audience = Audience::Forgiving;
+            Err(Halt::Unrecorded)
+        }
     }
 }
 
@@ -143,7 +165,8 @@ fn record_malformed(
         network.metrics.observe(&record, None);
     }
     if let Some(network) = network {
-        shared.early_recorder.record(&network.destinations, &record);
+        let destinations = network.destinations.of_unserved();
+        shared.early_recorder.record(destinations, &record);
     }
 }
 

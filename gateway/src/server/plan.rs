@@ -9,7 +9,7 @@ use std::{
 };
 
 use tokio::runtime::Handle;
-use trellis_access_logs::writer;
+use trellis_access_logs::{ShipError, SpoolError, Writer, writer};
 use trellis_control_plane::ControlPlane;
 use trellis_model::{
     config::{Config, GatewaySettings, LogDestination},
@@ -340,7 +340,7 @@ fn destinations(config: &Config, running: Option<&Config>) -> Vec<Problem> {
             place,
             format!(
                 "access records cannot be written to {}: {}",
-                shown(&subscription.destination),
+                subscription.destination,
                 reason(&error)
             ),
         ))
@@ -348,10 +348,29 @@ fn destinations(config: &Config, running: Option<&Config>) -> Vec<Problem> {
     .collect()
 }
 
-fn shown(destination: &LogDestination) -> String {
-    match destination {
-        LogDestination::File(path) => format!("`{}`", path.display()),
-        LogDestination::Stdout => "standard output".to_owned(),
+/// Opens the spools of subscriptions to log storage that are new; those that cannot be opened refuse the configuration.
+pub(super) fn spools(config: &Config, writer: &Writer) -> Result<(), Problems> {
+    let failed = writer.prepare(&config.access_log_subscriptions);
+    let problems: Problems = failed
+        .into_iter()
+        .map(|(subscription, error)| {
+            let message = format!(
+                "access records cannot be shipped to {}: {error}",
+                subscription.destination
+            );
+            let problem = Problem::error(subscription.place.clone(), message);
+            match error {
+                ShipError::Spool(SpoolError::InUse { .. }) => {
+                    problem.hint("each gateway has a `dataDir` of its own")
+                }
+                _ => problem,
+            }
+        })
+        .collect();
+    if problems.is_empty() {
+        Ok(())
+    } else {
+        Err(problems)
     }
 }
 
@@ -425,6 +444,7 @@ pub(super) fn kept_settings(before: &Config, after: &Config) -> Vec<Problem> {
         ("gateway.control", before.control != after.control),
         ("gateway.workers", before.workers != after.workers),
         ("gateway.dataDir", before.data_dir != after.data_dir),
+        ("gateway.spool", before.spool != after.spool),
         (
             "gateway.limits.idleTargetConnections",
             idle_targets(before) != idle_targets(after),

@@ -30,7 +30,11 @@ pub use exports::{ExportFailed, ExportRecovered};
 pub use identities::{IdentityKeysFailed, IdentityKeysLoaded, IdentityKeysMissed};
 pub use lifecycle::{SnapshotApplied, SnapshotRejected, Started, StopBegan, Stopped};
 pub use log::LogChanged;
-pub use records::{RecordDestinationFailed, RecordDestinationRecovered, RecordsDropped};
+pub use records::{
+    RecordDestinationFailed, RecordDestinationRecovered, RecordShippingFailed,
+    RecordShippingRecovered, RecordsDamaged, RecordsDropped, RecordsRefused, SpoolFailed,
+    SpoolRepaired,
+};
 pub use sessions::{SessionKeyFailed, SessionKeyRotated};
 pub use targets::TargetStatusChanged;
 pub(crate) use targets::status_label;

@@ -569,6 +569,55 @@ pub const TRACES: Metric = counter(
     "Requests whose spans were kept, by reason: parent (their client traces them), sampled, error or slow.",
 );
 
+/// Records in a spool.
+pub const SPOOL_RECORDS: Metric = gauge(
+    "gateway_access_spool_records",
+    &["subscription"],
+    "Access records that wait for log storage, by id of the subscription.",
+);
+
+/// Bytes of a spool.
+pub const SPOOL_BYTES: Metric = gauge(
+    "gateway_access_spool_bytes",
+    &["subscription"],
+    "Bytes of spool that hold records which wait for log storage.",
+);
+
+/// Age of the oldest record in a spool.
+pub const SHIP_LAG: Metric = gauge(
+    "gateway_access_ship_lag_seconds",
+    &["subscription"],
+    "How long the oldest access record has been waiting for log storage; 0 when none waits.",
+);
+
+/// Records shipped.
+pub const RECORDS_SHIPPED: Metric = counter(
+    "gateway_access_records_shipped_total",
+    &["subscription"],
+    "Access records that log storage acknowledged, dead letters included.",
+);
+
+/// Failed attempts to ship.
+pub const SHIP_RETRIES: Metric = counter(
+    "gateway_access_ship_failures_total",
+    &["subscription"],
+    "Attempts to ship access records that failed and are repeated.",
+);
+
+/// Records lost on their way to log storage.
+pub const RECORDS_LOST: Metric = counter(
+    "gateway_access_spool_lost_records_total",
+    &["subscription", "reason"],
+    "Access records that will not reach log storage: dropped as the oldest or newest of a full spool, damaged on disk, or dead letters that had to make room.",
+);
+
+/// Dead letters.
+pub const DEAD_LETTERS: Metric = counter(
+    "gateway_access_dead_letters_total",
+    &["subscription"],
+    "Access records that log storage refused for good.",
+);
+
 /// DNS queries.
 pub const DNS_QUERIES: Metric = counter(
     "gateway_dns_queries_total",
@@ -680,6 +729,13 @@ pub const ALL: &[Metric] = &[
     TRACES,
     EXPORTS,
     SPANS_DROPPED,
+    SPOOL_RECORDS,
+    SPOOL_BYTES,
+    SHIP_LAG,
+    RECORDS_SHIPPED,
+    SHIP_RETRIES,
+    RECORDS_LOST,
+    DEAD_LETTERS,
     DNS_QUERIES,
     BUILD_INFO,
     PROCESS_CPU,

@@ -1,12 +1,12 @@
 //! Functions behind target groups of type LAMBDA.
 
-use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, fmt, time::Duration};
 
-use super::Secret;
+use super::{AwsSigner, HttpEndpoint};
 use crate::{
     arn::Arn,
     id::TargetGroupId,
-    name::{AccountId, Name, Region},
+    name::{AccountId, Name},
     problem::Place,
 };
 
@@ -174,22 +174,22 @@ pub enum FunctionCall {
     /// Through the Lambda Invoke API.
     Invoke {
         /// Where the API is.
-        endpoint: FunctionEndpoint,
+        endpoint: HttpEndpoint,
         /// How it is told which function is meant.
         names: FunctionNames,
         /// What requests are signed with; none are not signed.
-        signer: Option<FunctionSigner>,
+        signer: Option<AwsSigner>,
     },
     /// By posting the event.
     Event {
         /// Where to.
-        endpoint: FunctionEndpoint,
+        endpoint: HttpEndpoint,
     },
 }
 
 impl FunctionCall {
     /// Where requests go.
-    pub fn endpoint(&self) -> &FunctionEndpoint {
+    pub fn endpoint(&self) -> &HttpEndpoint {
         match self {
             Self::Invoke { endpoint, .. } | Self::Event { endpoint } => endpoint,
         }
@@ -203,34 +203,4 @@ pub enum FunctionNames {
     Arn,
     /// By its name alone.
     Name,
-}
-
-/// Credentials for the Invoke API.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FunctionSigner {
-    /// Region of signatures.
-    pub region: Region,
-    /// Public part of the access key.
-    pub access_key: Box<str>,
-    /// Its secret part.
-    pub secret: Secret,
-    /// Session token of temporary credentials.
-    pub session_token: Option<Secret>,
-}
-
-/// An HTTP server: `scheme://authority` and the beginning, or the whole, of the path.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct FunctionEndpoint {
-    /// Is the connection encrypted, and the server verified?
-    pub tls: bool,
-    /// Name or address, without brackets.
-    pub host: Box<str>,
-    /// Port.
-    pub port: u16,
-    /// Host and port as `Host` has them.
-    pub authority: Box<str>,
-    /// Path, perhaps with a query; empty, or begins with `/`.
-    pub path: Box<str>,
-    /// Certificates, in PEM, of the authorities that the server is verified with; `None` for those of the system.
-    pub authorities: Option<Arc<str>>,
 }

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use super::{DiscoverySettings, FunctionCall, Quotas, Secret, TelemetrySettings};
+use super::{DiscoverySettings, FunctionCall, Quotas, Secret, SpoolSettings, TelemetrySettings};
 
 /// Settings of the gateway process.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,7 +21,7 @@ pub struct GatewaySettings {
     pub dns: Option<DnsSettings>,
     /// How names of targets are asked for.
     pub discovery: DiscoverySettings,
-    /// Folder for what must survive a restart: the internal CA, the keys of session tokens.
+    /// Folder for what must survive a restart: the internal CA, the keys of session tokens, access records on their way.
     pub data_dir: PathBuf,
     /// Number of worker threads; `None` means one per core.
     pub workers: Option<std::num::NonZeroUsize>,
@@ -40,6 +40,8 @@ pub struct GatewaySettings {
     pub explain_to: Vec<Box<str>>,
     /// Where metrics and traces are sent, and which requests are traced.
     pub telemetry: TelemetrySettings,
+    /// The spool of access records for log storage.
+    pub spool: SpoolSettings,
 }
 
 /// A key that session tokens are sealed with.

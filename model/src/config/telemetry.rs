@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{FunctionEndpoint, Secret};
+use super::{HttpEndpoint, Secret};
 
 /// Where metrics and traces are sent, and which requests are traced.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -17,7 +17,7 @@ pub struct TelemetrySettings {
 #[derive(Debug, Clone, PartialEq)]
 pub struct OtlpSettings {
     /// Where it is; its path does not end in a slash.
-    pub endpoint: FunctionEndpoint,
+    pub endpoint: HttpEndpoint,
     /// Header fields of every request.
     pub headers: Vec<(Box<str>, Secret)>,
     /// Time between two exports of metrics; none means that they are not exported. Default 60 s.

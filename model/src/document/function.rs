@@ -22,16 +22,16 @@ pub struct FunctionApi {
     /// Region of signatures. Absent: the region of the configuration.
     pub region: Option<String>,
     /// What requests are signed with. Absent: they are not signed, which AWS refuses and emulators accept.
-    pub credentials: Option<FunctionCredentials>,
+    pub credentials: Option<AwsCredentials>,
     /// How the API is told which function is meant.
     #[schemars(extend("default" = "ARN"))]
     pub names: Option<FunctionNames>,
 }
 
-/// What requests to the Lambda Invoke API are signed with.
+/// What requests to an API of AWS, or to something like it, are signed with.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(remote = "Self", rename_all = "camelCase", deny_unknown_fields)]
-pub struct FunctionCredentials {
+pub struct AwsCredentials {
     /// Public part of an access key.
     #[schemars(length(min = *ranges::ACCESS_KEY_ID.start(), max = *ranges::ACCESS_KEY_ID.end()))]
     pub access_key_id: String,
@@ -79,7 +79,7 @@ pub struct FunctionCall {
     /// Region of signatures. Absent: that of `gateway.functions`.
     pub region: Option<String>,
     /// What requests are signed with. Absent: the credentials of `gateway.functions`, unless the group has an `endpoint` of its own.
-    pub credentials: Option<FunctionCredentials>,
+    pub credentials: Option<AwsCredentials>,
     /// How the API is told which function is meant. Absent: as in `gateway.functions`.
     pub names: Option<FunctionNames>,
     /// Longest wait for the function's whole answer, in seconds. Absent: the idle timeout of the service.
@@ -107,4 +107,4 @@ pub enum FunctionMode {
     Event,
 }
 
-objects!(FunctionApi, FunctionCredentials, FunctionCall);
+objects!(FunctionApi, AwsCredentials, FunctionCall);

@@ -4,7 +4,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{
-    DiscoverySettings, FunctionApi, SecretSource, Telemetry, WrittenQuotas, object::objects,
+    DiscoverySettings, FunctionApi, LogStorage, SecretSource, Spool, Telemetry, WrittenQuotas,
+    object::objects,
 };
 use crate::ranges;
 
@@ -27,7 +28,7 @@ pub struct Gateway {
     pub session_keys: Vec<SessionKey>,
     /// The DNS server. Absent: no DNS.
     pub dns: Option<Dns>,
-    /// Folder for what must survive a restart: the internal CA, the keys of session tokens.
+    /// Folder for what must survive a restart: the internal CA, the keys of session tokens, access records on their way to log storage.
     #[schemars(extend("default" = "trellis-data"))]
     pub data_dir: Option<String>,
     /// Number of worker threads. Absent: one per core.
@@ -51,6 +52,10 @@ pub struct Gateway {
     pub functions: Option<FunctionApi>,
     /// Where metrics and traces are sent, and which requests are traced. Absent: metrics are on the admin listener only.
     pub telemetry: Option<Telemetry>,
+    /// Where the log storage is that access records are shipped to. Absent: AWS, which takes nothing without credentials.
+    pub log_storage: Option<LogStorage>,
+    /// The spool, in `dataDir`, that access records wait in for log storage. A change takes effect at the next start.
+    pub spool: Option<Spool>,
 }
 
 /// Who is told why a request was allowed or refused: requests that are proven to be of these principals and carry the header `x-trellis-explain`.

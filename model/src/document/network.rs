@@ -134,100 +134,10 @@ pub struct ServiceAssociation {
     pub service_identifier: String,
 }
 
-/// A subscription to the access records of a service network or a service.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(remote = "Self", rename_all = "camelCase", deny_unknown_fields)]
-pub struct AccessLogSubscription {
-    /// Name, id or ARN of the service network or service. A name that both have means the service network.
-    pub resource_identifier: String,
-    /// Trellis: where the records go.
-    pub destination: LogDestination,
-    /// Trellis: the fields that a record in JSON has, by name, in the order of the record; `trellis` for all of that object. Absent: every
-    /// field.
-    #[serde(default)]
-    pub fields: Vec<String>,
-    /// Trellis: what records do not show.
-    #[serde(default)]
-    pub redact: LogRedaction,
-    /// Trellis: leaves out some of the requests that nothing was wrong with. What was refused or failed is always recorded.
-    #[serde(default)]
-    pub sampling: LogSampling,
-    /// Trellis: how a record looks. Absent: JSON with VPC Lattice's names.
-    pub format: Option<LogFormat>,
-}
-
-/// What access records do not show.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(remote = "Self", rename_all = "camelCase", deny_unknown_fields)]
-pub struct LogRedaction {
-    /// Names of fields that hold texts or addresses; `[redacted]` stands in their place.
-    #[serde(default)]
-    pub fields: Vec<String>,
-    /// Beginnings of paths, such as `/customers/*/cards/*`: in paths that begin like one of them, `*` stands in the place of each
-    /// segment that is `*` here. Escapes and case make no difference, and a path that can be read in several ways is hidden whole.
-    #[serde(default)]
-    pub paths: Vec<String>,
-}
-
-/// Which requests leave no access record: of those that nothing was wrong with, all but one in so many, at random.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(remote = "Self", rename_all = "camelCase", deny_unknown_fields)]
-pub struct LogSampling {
-    /// One in so many of those answered below 500. Absent: all of them.
-    #[schemars(range(min = *ranges::LOG_SAMPLING.start(), max = *ranges::LOG_SAMPLING.end()))]
-    pub one_in: Option<i64>,
-    /// One in so many of those answered below 300, instead.
-    #[serde(rename = "oneIn2xx")]
-    #[schemars(range(min = *ranges::LOG_SAMPLING.start(), max = *ranges::LOG_SAMPLING.end()))]
-    pub one_in_2xx: Option<i64>,
-    /// One in so many of those answered 3xx, instead.
-    #[serde(rename = "oneIn3xx")]
-    #[schemars(range(min = *ranges::LOG_SAMPLING.start(), max = *ranges::LOG_SAMPLING.end()))]
-    pub one_in_3xx: Option<i64>,
-    /// One in so many of those answered 4xx by their targets or by rules, instead.
-    #[serde(rename = "oneIn4xx")]
-    #[schemars(range(min = *ranges::LOG_SAMPLING.start(), max = *ranges::LOG_SAMPLING.end()))]
-    pub one_in_4xx: Option<i64>,
-}
-
-/// How access records look, as in App Mesh: `{text: "%START_TIME% %REQ(:METHOD)% %RESPONSE_CODE%"}`, or `{json: [{key: status, value: "%RESPONSE_CODE%"}]}`.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub enum LogFormat {
-    /// Lines of text with Envoy's command operators; `default` is Envoy's own format.
-    Text(String),
-    /// Objects with these members.
-    Json(Vec<LogMember>),
-}
-
-/// A member of an access record.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(remote = "Self", rename_all = "camelCase", deny_unknown_fields)]
-pub struct LogMember {
-    /// Its name.
-    pub key: String,
-    /// Its value, a text with Envoy's command operators.
-    pub value: String,
-}
-
-/// Where access records go: `{file: ./access.jsonl}` appends JSON lines to a file, `stdout` prints them.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub enum LogDestination {
-    /// Path of a file that JSON lines are appended to.
-    File(String),
-    /// JSON lines on standard output.
-    Stdout,
-}
-
 objects!(
     Vpc,
     Attachment,
     ServiceNetwork,
     VpcAssociation,
-    ServiceAssociation,
-    AccessLogSubscription,
-    LogRedaction,
-    LogSampling,
-    LogMember
+    ServiceAssociation
 );

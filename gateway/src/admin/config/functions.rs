@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use trellis_model::config::{
-    EventVersion, FunctionCall, FunctionEndpoint, FunctionGroup, FunctionNames,
+    EventVersion, FunctionCall, FunctionGroup, FunctionNames, HttpEndpoint,
 };
 
 use super::REDACTED;
@@ -52,7 +52,7 @@ fn call(group: &FunctionGroup) -> Value {
 }
 
 /// A query may hold a key, so it is not shown.
-fn url(endpoint: &FunctionEndpoint) -> String {
+fn url(endpoint: &HttpEndpoint) -> String {
     let scheme = if endpoint.tls { "https" } else { "http" };
     let path = endpoint.path.split('?').next().unwrap_or_default();
     format!("{scheme}://{}{path}", endpoint.authority)

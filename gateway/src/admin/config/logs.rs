@@ -2,7 +2,10 @@
 
 use serde_json::{Map, Value, json};
 use trellis_model::{
-    config::{AccessLogSubscription, LogDestination, LogLayout, LogShape, LoggedResource},
+    config::{
+        AccessLogSubscription, Delivery, LogDestination, LogLayout, LogShape, LogStoreKind,
+        LoggedResource, WhenFull,
+    },
     record::{Field, FieldSet},
 };
 
@@ -14,9 +17,10 @@ pub(super) fn subscription(subscription: &AccessLogSubscription) -> Value {
             LoggedResource::ServiceNetwork(id) => id.to_string(),
             LoggedResource::Service(id) => id.to_string(),
         },
-        "destination": match &subscription.destination {
-            LogDestination::File(path) => json!({"file": path}),
-            LogDestination::Stdout => json!("stdout"),
+        "destination": log_destination(&subscription.destination),
+        "delivery": match &subscription.destination {
+            LogDestination::Store(_) => delivery(&subscription.delivery),
+            _ => Value::Null,
         },
         "records": shape(&subscription.shape),
     })
@@ -46,5 +50,50 @@ fn shape(shape: &LogShape) -> Value {
             "oneIn3xx": shape.sampling.redirection,
             "oneIn4xx": shape.sampling.client_error,
         },
+    })
+}
+
+fn log_destination(destination: &LogDestination) -> Value {
+    let store = match destination {
+        LogDestination::File(path) => return json!({"file": path}),
+        LogDestination::RotatingFile(path, rotation) => {
+            return json!({"rotatingFile": {
+                "path": path,
+                "megabytes": rotation.bytes >> 20,
+                "hours": rotation.age.map(|age| age.as_secs() / 3600),
+                "keep": rotation.keep,
+            }});
+        }
+        LogDestination::Stdout => return json!("stdout"),
+        LogDestination::Store(store) => store,
+    };
+    let kind = match &store.kind {
+        LogStoreKind::S3 { .. } => "s3",
+        LogStoreKind::CloudWatchLogs { .. } => "cloudWatchLogs",
+        LogStoreKind::Firehose { .. } => "firehose",
+        LogStoreKind::Otlp { .. } => "otlp",
+        LogStoreKind::Loki { .. } => "loki",
+    };
+    let scheme = if store.endpoint.tls { "https" } else { "http" };
+    json!({
+        "kind": kind,
+        "name": store.name,
+        "endpoint": format!("{scheme}://{}", store.endpoint.authority),
+    })
+}
+
+fn delivery(delivery: &Delivery) -> Value {
+    let (when_full, block) = match delivery.when_full {
+        WhenFull::DropOldest => ("DROP_OLDEST", None),
+        WhenFull::DropNew => ("DROP_NEW", None),
+        WhenFull::Block(longest) => ("BLOCK", Some(longest.as_secs())),
+        WhenFull::Refuse => ("REFUSE", None),
+    };
+    json!({
+        "whenFull": when_full,
+        "blockSeconds": block,
+        "spoolMegabytes": delivery.spool_bytes >> 20,
+        "batchSeconds": delivery.batch.as_secs(),
+        "batchMegabytes": delivery.batch_bytes >> 20,
     })
 }

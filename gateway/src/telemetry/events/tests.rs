@@ -16,7 +16,7 @@ use tracing_subscriber::{
     layer::{Context, SubscriberExt as _},
 };
 use trellis_model::{
-    config::LogDestination,
+    config::{HttpEndpoint, LogDestination, LogStore, LogStoreKind},
     problem::{Place, Problem, Problems},
 };
 use trellis_target_groups::{Group, ReasonCode, StatusChange, TargetKey, TargetStatus, Use};
@@ -540,7 +540,7 @@ fn trouble_of_records_and_of_dns_is_told() {
             error: &io::Error::from_raw_os_error(28),
         },
         &[
-            r#"ERROR access records cannot be written; they wait in memory destination=File("/var/log/a.jsonl") error=no space is left"#,
+            "ERROR access records cannot be written; they wait in memory destination=`/var/log/a.jsonl` error=no space is left",
         ],
         &[],
     );
@@ -548,7 +548,81 @@ fn trouble_of_records_and_of_dns_is_told() {
         &RecordDestinationRecovered {
             destination: &destination,
         },
-        &[r#"INFO access records are written again destination=File("/var/log/a.jsonl")"#],
+        &["INFO access records are written again destination=`/var/log/a.jsonl`"],
+        &[],
+    );
+}
+
+#[test]
+fn trouble_of_spools_and_shippers_is_told() {
+    let store = LogStore {
+        name: "arn:aws:s3:::logs".into(),
+        endpoint: HttpEndpoint {
+            tls: false,
+            host: "localhost".into(),
+            port: 80,
+            authority: "localhost".into(),
+            path: "".into(),
+            authorities: None,
+        },
+        kind: LogStoreKind::Otlp { bearer: None },
+    };
+    let (subscription, store, reason) = ("als-0", &store, "answer 503");
+    check(
+        &RecordShippingFailed {
+            subscription,
+            store,
+            reason,
+        },
+        &[
+            r#"ERROR access records cannot be shipped; they wait in the spool subscription="als-0" destination=arn:aws:s3:::logs reason="answer 503""#,
+        ],
+        &[],
+    );
+    check(
+        &RecordShippingRecovered {
+            subscription,
+            store,
+        },
+        &[
+            r#"INFO access records are shipped again subscription="als-0" destination=arn:aws:s3:::logs"#,
+        ],
+        &[],
+    );
+    check(
+        &RecordsRefused {
+            subscription,
+            store,
+            records: 2,
+            reason,
+        },
+        &[
+            r#"ERROR access records were refused; they are dead letters now subscription="als-0" destination=arn:aws:s3:::logs records=2 reason="answer 503""#,
+        ],
+        &[],
+    );
+    check(
+        &RecordsDamaged {
+            subscription,
+            records: 3,
+        },
+        &[r#"ERROR access records in the spool are damaged subscription="als-0" records=3"#],
+        &[],
+    );
+    check(
+        &SpoolRepaired {
+            subscription,
+            bytes: 100,
+        },
+        &[r#"WARN the spool's last record was torn; it is cut off subscription="als-0" bytes=100"#],
+        &[],
+    );
+    check(
+        &SpoolFailed {
+            subscription,
+            error: &io::Error::from_raw_os_error(28),
+        },
+        &[r#"ERROR the spool is not safe on its disk subscription="als-0" error=no space is left"#],
         &[],
     );
 }

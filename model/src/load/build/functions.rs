@@ -6,8 +6,8 @@ use super::{Builder, gateway::given};
 use crate::{
     arn::Arn,
     config::{
-        EventVersion, FunctionArn, FunctionCall, FunctionEndpoint, FunctionGroup, FunctionNames,
-        FunctionSigner,
+        AwsSigner, EventVersion, FunctionArn, FunctionCall, FunctionGroup, FunctionNames,
+        HttpEndpoint,
     },
     document,
     id::TargetGroupId,
@@ -22,9 +22,9 @@ const CONCURRENCY: usize = 1000;
 /// What `gateway.functions` says, for groups that say nothing themselves.
 #[derive(Debug)]
 struct Api {
-    endpoint: FunctionEndpoint,
+    endpoint: HttpEndpoint,
     names: FunctionNames,
-    signer: Option<FunctionSigner>,
+    signer: Option<AwsSigner>,
     /// Is it AWS's own? It takes no request without a signature.
     is_aws: bool,
 }
@@ -268,7 +268,7 @@ impl<'a> Builder<'a> {
         &mut self,
         at: &At<'_>,
         written: &document::FunctionCall,
-        endpoint: Option<FunctionEndpoint>,
+        endpoint: Option<HttpEndpoint>,
     ) -> Option<FunctionCall> {
         for (member, is_there) in [
             ("region", written.region.is_some()),
@@ -326,12 +326,12 @@ impl<'a> Builder<'a> {
         clippy::option_option,
         reason = "the outer layer is consumed at once by `given`"
     )]
-    fn signer(
+    pub(super) fn signer(
         &mut self,
         at: &At<'_>,
         region: Option<&str>,
-        written: Option<&document::FunctionCredentials>,
-    ) -> Option<Option<FunctionSigner>> {
+        written: Option<&document::AwsCredentials>,
+    ) -> Option<Option<AwsSigner>> {
         let region = match region {
             None => Some(self.region.clone()),
             Some(text) => self.parsed(&at.member("region"), text),
@@ -357,7 +357,7 @@ impl<'a> Builder<'a> {
         });
         let signer = move || {
             right.then_some(())?;
-            Some(FunctionSigner {
+            Some(AwsSigner {
                 region: region?,
                 access_key: id.into(),
                 secret: secret?,
@@ -394,7 +394,7 @@ impl<'a> Builder<'a> {
         at: &At<'_>,
         text: &str,
         authorities: Option<Option<Arc<str>>>,
-    ) -> Option<FunctionEndpoint> {
+    ) -> Option<HttpEndpoint> {
         if !self.length(at, text, &ranges::FUNCTION_ENDPOINT) {
             return None;
         }
@@ -409,7 +409,7 @@ impl<'a> Builder<'a> {
                 .hint("`https://…`, or leave out `caFile`");
             return None;
         }
-        Some(FunctionEndpoint {
+        Some(HttpEndpoint {
             authorities,
             ..endpoint
         })
@@ -417,7 +417,7 @@ impl<'a> Builder<'a> {
 }
 
 /// `http://` or `https://`, a host, perhaps a port, perhaps a path and a query. No user, no fragment.
-fn read_endpoint(text: &str) -> Option<FunctionEndpoint> {
+fn read_endpoint(text: &str) -> Option<HttpEndpoint> {
     let printable = text.bytes().all(|byte| byte.is_ascii_graphic());
     let (scheme, rest) = text.split_once("://").filter(|_| printable)?;
     let tls = match scheme {
@@ -451,7 +451,7 @@ fn read_endpoint(text: &str) -> Option<FunctionEndpoint> {
         None if port.is_empty() => 80,
         Some(_) | None => return None,
     };
-    Some(FunctionEndpoint {
+    Some(HttpEndpoint {
         tls,
         host: host.into(),
         port,
@@ -472,7 +472,7 @@ fn is_host(text: &str) -> bool {
 }
 
 /// The domain of AWS's services. Source: AWS general reference, "Service endpoints", for each partition.
-fn amazon_domain(partition: &str) -> &'static str {
+pub(super) fn amazon_domain(partition: &str) -> &'static str {
     match partition {
         "aws-cn" => "amazonaws.com.cn",
         _ => "amazonaws.com",

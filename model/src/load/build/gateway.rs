@@ -92,6 +92,8 @@ impl Builder<'_> {
         let telemetry = gateway.telemetry.as_ref();
         let telemetry =
             telemetry.map(|telemetry| self.telemetry(&at.member("telemetry"), telemetry));
+        let spool = gateway.spool.clone().unwrap_or_default();
+        let spool = self.spool(&at.member("spool"), &spool);
         let data_dir: PathBuf =
             self.relative(file, gateway.data_dir.as_deref().unwrap_or(DATA_DIR));
         Some(GatewaySettings {
@@ -110,6 +112,7 @@ impl Builder<'_> {
             functions: None,
             explain_to: given(explain_to)?.unwrap_or_default(),
             telemetry: given(telemetry)?.unwrap_or_default(),
+            spool: spool?,
         })
     }
 

@@ -1,23 +1,37 @@
 //! Access log subscriptions.
 
-use std::{collections::HashSet, sync::Arc};
+mod shape;
+mod storage;
 
-use super::Builder;
+use std::{collections::HashSet, sync::Arc, time::Duration};
+
+use self::storage::Storage;
+use super::{Builder, gateway::given};
 use crate::{
     arn::Arn,
-    config::{AccessLogSubscription, LogDestination, LogLayout, LogShape, LoggedResource},
+    config::{
+        AccessLogSubscription, Delivery, LogDestination, LogStore, LogStoreKind, LoggedResource,
+        Rotation, SpoolSettings, WhenFull,
+    },
     document,
     id::AccessLogSubscriptionId,
-    load::{nearest::nearest, path::At},
+    load::path::At,
+    name::AccountId,
     ranges,
-    record::{
-        ADDITIONS, Field, FieldSet, PathPattern, Sampling,
-        template::{self, Template, TemplateError},
-    },
 };
+
+/// Bytes of a MiB.
+const MEGABYTE: u64 = 1 << 20;
+/// A request that waits longer for room in the spool has a client that waits no longer.
+const BLOCK_SECONDS: u64 = 5;
+/// Records wait this long for others: an object each five minutes is what VPC Lattice makes of S3.
+const S3_BATCH_SECONDS: u64 = 300;
+/// Records wait this long for others where they are sent in calls rather than in objects.
+const BATCH_SECONDS: u64 = 2;
 
 impl Builder<'_> {
     pub(super) fn build_subscriptions(&mut self) -> Vec<Arc<AccessLogSubscription>> {
+        let storage = self.log_storage();
         let mut seen = HashSet::new();
         let mut subscriptions = Vec::new();
         for (position, file) in self.files.iter().enumerate() {
@@ -25,7 +39,7 @@ impl Builder<'_> {
             let list = root.member("accessLogSubscriptions");
             for (index, written) in file.document.access_log_subscriptions.iter().enumerate() {
                 let at = list.index(index);
-                let Some(subscription) = self.subscription(&at, position, written) else {
+                let Some(subscription) = self.subscription(&at, position, written, &storage) else {
                     continue;
                 };
                 if seen.insert((subscription.resource, subscription.destination.clone())) {
@@ -49,218 +63,267 @@ impl Builder<'_> {
         at: &At<'_>,
         file: usize,
         written: &document::AccessLogSubscription,
+        storage: &Storage,
     ) -> Option<AccessLogSubscription> {
         let resource = self.logged_resource(
             &at.member("resourceIdentifier"),
             file,
             &written.resource_identifier,
         );
-        let (destination, text) = match &written.destination {
-            document::LogDestination::Stdout => (LogDestination::Stdout, ""),
-            document::LogDestination::File(path) if path.is_empty() => {
-                let at = at.member("destination");
-                self.error(&at.member("file"), "an empty path")
-                    .hint("such as `./access.jsonl`");
-                return None;
-            }
-            document::LogDestination::File(path) => (
-                LogDestination::File(self.relative(file, path)),
-                path.as_str(),
-            ),
-        };
+        let account = self.account(file).clone();
+        let destination = self.destination(at, (file, &account), written, storage);
+        let delivery = self.delivery(at, written, destination.as_ref().map(|(found, _)| found));
         let shape = self.shape(at, written);
-        let (resource, shape) = (resource?, shape?);
+        let (destination, text) = destination?;
+        let (resource, delivery, shape) = (resource?, delivery?, shape?);
         let resource_id = match resource {
             LoggedResource::ServiceNetwork(id) => id.to_string(),
             LoggedResource::Service(id) => id.to_string(),
         };
-        let account = self.account(file);
         // The path as written: where the files lie on a machine does not change ids.
-        let id = AccessLogSubscriptionId::derive(account, &self.region, &[&resource_id, text]);
+        let id = AccessLogSubscriptionId::derive(&account, &self.region, &[&resource_id, &text]);
         let arn = Arn::lattice(
-            account,
+            &account,
             &self.region,
             format_args!("accesslogsubscription/{id}"),
         );
         Some(AccessLogSubscription {
             id,
             arn,
+            account,
             resource,
             destination,
             shape,
+            delivery,
             place: self.place(at),
         })
     }
 
-    /// How the records of a subscription look; none when a part of that cannot be read.
-    fn shape(
+    /// Where records go, and the text that tells this destination from others.
+    fn destination(
         &mut self,
         at: &At<'_>,
+        (file, account): (usize, &AccountId),
         written: &document::AccessLogSubscription,
-    ) -> Option<LogShape> {
-        let layout = self.layout(at, written);
-        let redact = at.member("redact");
-        let hidden = self.fields(&redact.member("fields"), &written.redact.fields, true);
-        let hidden_paths = self.hidden_paths(&redact.member("paths"), &written.redact.paths);
-        let sampling = self.sampling(&at.member("sampling"), &written.sampling);
-        Some(LogShape {
-            layout: layout?,
-            hidden: hidden?,
-            hidden_paths: hidden_paths?,
-            sampling: sampling?,
-        })
+        storage: &Storage,
+    ) -> Option<(LogDestination, String)> {
+        match (&written.destination_arn, &written.destination) {
+            (Some(text), None) => {
+                let at = at.member("destinationArn");
+                let store = self.store_of_arn(&at, account, text, storage)?;
+                let name = store.name.to_string();
+                Some((LogDestination::Store(Arc::new(store)), name))
+            }
+            (None, Some(destination)) => {
+                self.own_destination(&at.member("destination"), file, destination, storage)
+            }
+            (None, None) => {
+                self.error(at, "neither a `destinationArn` nor a `destination`")
+                    .hint("such as `destination: {file: ./access.jsonl}`");
+                None
+            }
+            (Some(_), Some(_)) => {
+                self.error(at, "a `destinationArn` and a `destination`")
+                    .hint("a subscription has one destination");
+                None
+            }
+        }
     }
 
-    fn layout(
+    fn own_destination(
         &mut self,
         at: &At<'_>,
-        written: &document::AccessLogSubscription,
-    ) -> Option<LogLayout> {
-        let fields = at.member("fields");
-        let Some(format) = &written.format else {
-            if written.fields.is_empty() {
-                return Some(LogLayout::Fields(FieldSet::ALL));
+        file: usize,
+        written: &document::LogDestination,
+        storage: &Storage,
+    ) -> Option<(LogDestination, String)> {
+        let store = match written {
+            document::LogDestination::Stdout => {
+                return Some((LogDestination::Stdout, String::new()));
             }
-            return self
-                .fields(&fields, &written.fields, false)
-                .map(LogLayout::Fields);
+            document::LogDestination::File(path) => {
+                self.written_path(&at.member("file"), path)?;
+                let destination = LogDestination::File(self.relative(file, path));
+                return Some((destination, path.clone()));
+            }
+            document::LogDestination::RotatingFile(written) => {
+                let at = at.member("rotatingFile");
+                let rotation = self.rotation(&at, written);
+                self.written_path(&at.member("path"), &written.path)?;
+                let path = self.relative(file, &written.path);
+                let destination = LogDestination::RotatingFile(path, rotation?);
+                return Some((destination, written.path.clone()));
+            }
+            document::LogDestination::S3(written) => {
+                self.s3_store(&at.member("s3"), written, storage)?
+            }
+            document::LogDestination::Otlp(written) => {
+                self.otlp_store(&at.member("otlp"), written)?
+            }
+            document::LogDestination::Loki(written) => {
+                self.loki_store(&at.member("loki"), written)?
+            }
         };
-        if !written.fields.is_empty() {
-            self.error(&fields, "`format` says already what a record holds")
-                .hint("leave out one of the two");
-            return None;
-        }
-        let at = at.member("format");
-        match format {
-            document::LogFormat::Text(text) => {
-                let text = if text == "default" {
-                    template::DEFAULT
-                } else {
-                    text
-                };
-                let read = Template::line(text);
-                self.template(&at.member("text"), read).map(LogLayout::Text)
-            }
-            document::LogFormat::Json(members) => self.members(&at.member("json"), members),
-        }
+        let name = store.name.to_string();
+        Some((LogDestination::Store(Arc::new(store)), name))
     }
 
-    fn members(&mut self, at: &At<'_>, members: &[document::LogMember]) -> Option<LogLayout> {
-        if members.is_empty() {
-            self.error(at, "an empty list")
-                .hint("such as `{key: status, value: \"%RESPONSE_CODE%\"}`");
+    fn written_path(&mut self, at: &At<'_>, path: &str) -> Option<()> {
+        if path.is_empty() {
+            self.error(at, "an empty path")
+                .hint("such as `./access.jsonl`");
             return None;
         }
-        let mut keys = HashSet::new();
-        let mut read = Vec::new();
-        for (index, member) in members.iter().enumerate() {
-            let at = at.index(index);
-            if member.key.is_empty() || !keys.insert(member.key.as_str()) {
-                self.error(
-                    &at.member("key"),
-                    format!("the key `{}` is empty or there already", member.key),
-                );
-            } else if let Some(value) =
-                self.template(&at.member("value"), Template::value(&member.value))
-            {
-                read.push((member.key.as_str().into(), value));
-            }
-        }
-        let operators: usize = read
-            .iter()
-            .map(|(_, value): &(Box<str>, Template)| value.operators().count())
-            .sum();
-        let texts: usize = read.iter().map(|(_, value)| value.texts()).sum();
-        let size: usize = members
-            .iter()
-            .map(|member| member.key.len() + member.value.len())
-            .sum();
-        if operators > template::MOST_OPERATORS
-            || texts > template::MOST_TEXTS
-            || size > template::LONGEST
-        {
-            self.error(at, format!(
-                "keys and values have more than {} bytes, {} operators, or {} operators of texts",
-                template::LONGEST, template::MOST_OPERATORS, template::MOST_TEXTS,
-            ));
-            return None;
-        }
-        (read.len() == members.len()).then(|| LogLayout::Members(read.into()))
+        Some(())
     }
 
-    fn template(&mut self, at: &At<'_>, read: Result<Template, TemplateError>) -> Option<Template> {
-        read.map_err(|error| {
-            self.error(at, error.to_string())
-                .hint("docs/access-records.md lists the operators");
+    fn rotation(&mut self, at: &At<'_>, written: &document::RotatingFile) -> Option<Rotation> {
+        let megabytes = self.number(
+            &at.member("megabytes"),
+            written.megabytes,
+            &ranges::ROTATION_MEGABYTES,
+            100,
+        );
+        let hours = written
+            .hours
+            .map(|hours| self.in_range(&at.member("hours"), hours, &ranges::ROTATION_HOURS));
+        let keep = self.number(&at.member("keep"), written.keep, &ranges::ROTATION_KEEP, 5);
+        Some(Rotation {
+            bytes: megabytes.map(|number: u64| number * MEGABYTE)?,
+            age: given(hours)?.map(|hours: u64| Duration::from_secs(hours * 3600)),
+            keep: keep?,
         })
-        .ok()
     }
 
-    /// Fields by name; `redacted` ones must be such as can be.
-    fn fields(&mut self, at: &At<'_>, names: &[String], redacted: bool) -> Option<FieldSet> {
-        let mut set = FieldSet::NONE;
-        let mut whole = true;
-        for (index, name) in names.iter().enumerate() {
-            let at = at.index(index);
-            match Field::named(name) {
-                Some(field) if redacted && !field.is_redactable() => {
-                    self.error(&at, format!("`{name}` holds neither a text nor an address"))
-                        .hint("leave it out with `fields`");
-                    whole = false;
-                }
-                Some(field) => set = set.with(field),
-                None if name == ADDITIONS && !redacted => {
-                    let additions = Field::ALL.iter().filter(|field| field.is_addition());
-                    set = additions.fold(set, |set, field| set.with(*field));
-                }
-                None => {
-                    let known = Field::ALL.iter().map(|field| field.name());
-                    let hint = nearest(name, known).map_or_else(
-                        || "docs/access-records.md lists the fields".to_owned(),
-                        |known| format!("did you mean `{known}`?"),
-                    );
-                    self.error(&at, format!("records have no field `{name}`"))
-                        .hint(hint);
-                    whole = false;
-                }
-            }
-        }
-        whole.then_some(set)
-    }
-
-    fn hidden_paths(&mut self, at: &At<'_>, patterns: &[String]) -> Option<Box<[PathPattern]>> {
-        let read: Vec<PathPattern> = patterns
-            .iter()
-            .enumerate()
-            .filter_map(|(index, pattern)| {
-                let read = pattern
-                    .parse()
-                    .map_err(|error: crate::record::PathPatternError| {
-                        self.error(&at.index(index), error.to_string())
-                            .hint("such as `/customers/*/cards/*`");
+    /// How records get to log storage; what is said of it for a file or standard output is an error.
+    fn delivery(
+        &mut self,
+        at: &At<'_>,
+        written: &document::AccessLogSubscription,
+        destination: Option<&LogDestination>,
+    ) -> Option<Delivery> {
+        let store = match destination {
+            Some(LogDestination::Store(store)) => Some(&**store),
+            _ => None,
+        };
+        let s3 = store.is_some_and(|store| matches!(store.kind, LogStoreKind::S3 { .. }));
+        for (member, is_there, fits) in [
+            ("whenFull", written.when_full.is_some(), store.is_some()),
+            (
+                "blockSeconds",
+                written.block_seconds.is_some(),
+                written.when_full == Some(document::WhenFull::Block),
+            ),
+            (
+                "spoolMegabytes",
+                written.spool_megabytes.is_some(),
+                store.is_some(),
+            ),
+            (
+                "batchSeconds",
+                written.batch_seconds.is_some(),
+                store.is_some(),
+            ),
+            ("batchMegabytes", written.batch_megabytes.is_some(), s3),
+        ] {
+            if is_there && !fits && destination.is_some() {
+                self.error(&at.member(member), format!("`{member}` says nothing here"))
+                    .hint(match member {
+                        "blockSeconds" => "it belongs to `whenFull: BLOCK`",
+                        "batchMegabytes" => "it belongs to objects of S3",
+                        _ => {
+                            "it is for log storage; files and standard output are written directly"
+                        }
                     });
-                read.ok()
-            })
-            .collect();
-        (read.len() == patterns.len()).then(|| read.into())
+            }
+        }
+        let block = self.seconds(
+            &at.member("blockSeconds"),
+            written.block_seconds,
+            &ranges::LOG_BLOCK,
+            BLOCK_SECONDS,
+        );
+        let spool: Option<u64> = self.number(
+            &at.member("spoolMegabytes"),
+            written.spool_megabytes,
+            &ranges::SPOOL_MEGABYTES,
+            1024,
+        );
+        let batch = self.seconds(
+            &at.member("batchSeconds"),
+            written.batch_seconds,
+            &ranges::LOG_BATCH_SECONDS,
+            if s3 { S3_BATCH_SECONDS } else { BATCH_SECONDS },
+        );
+        let bytes: Option<u64> = self.number(
+            &at.member("batchMegabytes"),
+            written.batch_megabytes,
+            &ranges::LOG_BATCH_MEGABYTES,
+            256,
+        );
+        let block = block?;
+        Some(Delivery {
+            when_full: match written.when_full.unwrap_or(document::WhenFull::DropOldest) {
+                document::WhenFull::DropOldest => WhenFull::DropOldest,
+                document::WhenFull::DropNew => WhenFull::DropNew,
+                document::WhenFull::Block => WhenFull::Block(block),
+                document::WhenFull::Refuse => WhenFull::Refuse,
+            },
+            spool_bytes: spool? * MEGABYTE,
+            batch: batch?,
+            batch_bytes: bytes? * MEGABYTE,
+        })
     }
 
-    fn sampling(&mut self, at: &At<'_>, written: &document::LogSampling) -> Option<Sampling> {
-        let mut one_in = |name, number: Option<i64>| match number {
-            None => Some(None),
-            Some(number) => self
-                .in_range::<u32>(&at.member(name), number, &ranges::LOG_SAMPLING)
-                .map(Some),
-        };
-        let all = one_in("oneIn", written.one_in);
-        let success = one_in("oneIn2xx", written.one_in_2xx);
-        let redirection = one_in("oneIn3xx", written.one_in_3xx);
-        let client_error = one_in("oneIn4xx", written.one_in_4xx);
-        let all = all?.unwrap_or(1);
-        Some(Sampling {
-            success: success?.unwrap_or(all),
-            redirection: redirection?.unwrap_or(all),
-            client_error: client_error?.unwrap_or(all),
+    /// `gateway.spool`.
+    pub(super) fn spool(
+        &mut self,
+        at: &At<'_>,
+        written: &document::Spool,
+    ) -> Option<SpoolSettings> {
+        let bytes: Option<u64> = self.number(
+            &at.member("megabytes"),
+            written.megabytes,
+            &ranges::SPOOL_MEGABYTES,
+            8192,
+        );
+        let sync: Option<u64> = self.number(
+            &at.member("syncMilliseconds"),
+            written.sync_milliseconds,
+            &ranges::SPOOL_SYNC,
+            1000,
+        );
+        let keep: Option<u64> = self.number(
+            &at.member("keepShippedMinutes"),
+            written.keep_shipped_minutes,
+            &ranges::SPOOL_KEEP,
+            60,
+        );
+        let dead: Option<u64> = self.number(
+            &at.member("deadLetterMegabytes"),
+            written.dead_letter_megabytes,
+            &ranges::DEAD_LETTER_MEGABYTES,
+            64,
+        );
+        Some(SpoolSettings {
+            bytes: bytes? * MEGABYTE,
+            sync: Duration::from_millis(sync?),
+            keep: Duration::from_secs(keep? * 60),
+            dead_letter_bytes: dead? * MEGABYTE,
         })
+    }
+}
+
+impl LogStore {
+    fn new(
+        name: impl Into<Box<str>>,
+        endpoint: crate::config::HttpEndpoint,
+        kind: LogStoreKind,
+    ) -> Self {
+        Self {
+            name: name.into(),
+            endpoint,
+            kind,
+        }
     }
 }

@@ -4,9 +4,7 @@ use std::time::Duration;
 
 use super::{Builder, gateway::given};
 use crate::{
-    config::{
-        FunctionEndpoint, OtlpSettings, Secret, TelemetrySettings, TraceFormat, TraceSettings,
-    },
+    config::{HttpEndpoint, OtlpSettings, Secret, TelemetrySettings, TraceFormat, TraceSettings},
     document,
     load::path::At,
     ranges,
@@ -40,7 +38,7 @@ impl Builder<'_> {
         let authorities = self.authorities(&at.member("caFile"), written.ca_file.as_deref());
         let at_endpoint = at.member("endpoint");
         let endpoint = self.endpoint(&at_endpoint, &written.endpoint, authorities);
-        let queried = |endpoint: &FunctionEndpoint| endpoint.path.contains('?');
+        let queried = |endpoint: &HttpEndpoint| endpoint.path.contains('?');
         if endpoint.as_ref().is_some_and(queried) {
             self.error(&at_endpoint, "a collector's address has no query")
                 .hint("`/v1/metrics` and `/v1/traces` are put behind it");
@@ -62,7 +60,7 @@ impl Builder<'_> {
         let endpoint = endpoint?;
         let path = endpoint.path.trim_end_matches('/').into();
         Some(OtlpSettings {
-            endpoint: FunctionEndpoint { path, ..endpoint },
+            endpoint: HttpEndpoint { path, ..endpoint },
             headers: headers?,
             metrics_interval: Some(interval?).filter(|interval| !interval.is_zero()),
             timeout: timeout?,

@@ -11,14 +11,10 @@ use crate::load::{
 };
 
 /// Members that VPC Lattice has and this version does not support, and what to do instead.
-const UNSUPPORTED_MEMBERS: [(&str, &str); 11] = [
+const UNSUPPORTED_MEMBERS: [(&str, &str); 10] = [
     (
         "certificateArn",
         "`certificate` with the paths of two files",
-    ),
-    (
-        "destinationArn",
-        "`destination`: `stdout` or `{file: path}`",
     ),
     ("dnsOptions", ""),
     ("privateDnsEnabled", ""),
