@@ -243,3 +243,6 @@ fn target_groups(exchange: &Exchange<'_>) -> Vec<String> {
         .map(|identifier| arn(exchange, "targetgroup", identifier))
         .collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -87,11 +87,3 @@ pub(crate) fn id_of(identifier: &str) -> &str {
         identifier
     }
 }
-
-/// The account in an ARN.
-pub(crate) fn account_of(identifier: &str) -> Option<&str> {
-    identifier
-        .starts_with("arn:")
-        .then(|| identifier.split(':').nth(4))
-        .flatten()
-}

@@ -12,6 +12,7 @@ use trellis_model::{
 
 use super::{
     Premises,
+    arns::{self, Named},
     error::{ApiError, ResourceType},
     schema::Operation,
     token,
@@ -147,7 +148,7 @@ impl<'a> Exchange<'a> {
     /// # Errors
     ///
     /// It is not there, or somebody else's, which look the same. What is shared with the caller is there and cannot be changed.
-    pub(crate) fn own<'c, T: Resource>(
+    pub(crate) fn own<'c, T: Named>(
         &self,
         catalog: &'c Catalog,
         identifier: &str,
@@ -168,23 +169,31 @@ impl<'a> Exchange<'a> {
     /// # Errors
     ///
     /// It is not there, or the caller may not know of it, which look the same.
-    pub(crate) fn visible<'c, T: Resource>(
+    pub(crate) fn visible<'c, T: Named>(
         &self,
         catalog: &'c Catalog,
         identifier: &str,
     ) -> Result<&'c Entry<T>, ApiError> {
-        let id = super::arns::id_of(identifier);
-        let missing = || ApiError::not_found(T::TYPE, id);
-        let entry = id
-            .parse()
-            .ok()
-            .and_then(|id| catalog.find::<T>(id))
-            .filter(|entry| self.sees(entry))
-            .ok_or_else(missing)?;
-        // An ARN names the owner, too.
-        let fits = super::arns::account_of(identifier)
-            .is_none_or(|account| account == entry.value.account().as_str());
-        fits.then_some(entry).ok_or_else(missing)
+        self.find(catalog, identifier, |entry| self.sees(entry))
+    }
+
+    /// A resource by id or ARN, if `known` says that the caller may know of it.
+    ///
+    /// An ARN must be the resource's own, letter by letter: policies were asked about the ARN as it was given.
+    pub(crate) fn find<'c, T: Named>(
+        &self,
+        catalog: &'c Catalog,
+        identifier: &str,
+        known: impl Fn(&Entry<T>) -> bool,
+    ) -> Result<&'c Entry<T>, ApiError> {
+        let id = arns::id_of(identifier);
+        let found = id.parse().ok().and_then(|id| catalog.find::<T>(id));
+        let named = |entry: &Entry<T>| {
+            !identifier.starts_with("arn:") || entry.value.arn(self.region()).as_str() == identifier
+        };
+        found
+            .filter(|entry| known(entry) && named(entry))
+            .ok_or_else(|| ApiError::not_found(T::TYPE, id))
     }
 }
 

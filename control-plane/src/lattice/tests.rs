@@ -23,7 +23,7 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use trellis_model::{
     arn::Arn,
     config::{Config, Vpc},
@@ -33,8 +33,10 @@ use trellis_model::{
 };
 
 use super::{
-    Exchange, LiveTargets, Premises, Quotas, TargetHealth, Throttle, error::ApiError, operations,
-    schema::API,
+    Exchange, LiveTargets, Premises, Quotas, TargetHealth, Throttle,
+    error::ApiError,
+    operations,
+    schema::{API, Operation},
 };
 use crate::{
     plane::{ControlPlane, Listener},
@@ -156,18 +158,7 @@ impl World {
         if !complaints.0.is_empty() {
             return Err(ApiError::complaints(complaints));
         }
-        let account = account.parse().unwrap();
-        let output = operations::perform(&Exchange {
-            operation,
-            input: &input,
-            premises: self.premises(),
-            account: &account,
-            now: Stamp::of(self.now.get()),
-            draw: &|| {
-                self.drawn.set(self.drawn.get() + 1);
-                self.drawn.get()
-            },
-        })?;
+        let output = self.exchange(account, operation, &input, operations::perform)?;
         let output = API.project(operation.output, output);
         for member in API.members(operation.output) {
             let there = output.get(&member.name).is_some();
@@ -189,6 +180,28 @@ impl World {
             throttle: &self.throttle,
             auth_policy_bytes: 10_240,
         }
+    }
+
+    /// What somebody makes of an exchange.
+    pub(crate) fn exchange<R>(
+        &self,
+        account: &str,
+        operation: &Operation,
+        input: &Map<String, Value>,
+        work: impl FnOnce(&Exchange<'_>) -> R,
+    ) -> R {
+        let account = account.parse().unwrap();
+        work(&Exchange {
+            operation,
+            input,
+            premises: self.premises(),
+            account: &account,
+            now: Stamp::of(self.now.get()),
+            draw: &|| {
+                self.drawn.set(self.drawn.get() + 1);
+                self.drawn.get()
+            },
+        })
     }
 
     /// The same for the first tenant, when it goes well.

@@ -153,18 +153,11 @@ pub(super) fn find<'c>(
     catalog: &'c Catalog,
     service: &Entry<Service>,
 ) -> Result<&'c Entry<Listener>, ApiError> {
-    let identifier = exchange.text("listenerIdentifier");
-    let id = crate::lattice::arns::id_of(identifier);
-    let found = id.parse().ok().and_then(|id| catalog.find::<Listener>(id));
-    let fits = |entry: &&Entry<Listener>| {
-        let listener = &entry.value;
-        let whole = listener.arn(exchange.region());
-        listener.service == service.value.id
-            && (!identifier.starts_with("arn:") || whole.as_str() == identifier)
-    };
-    found
-        .filter(fits)
-        .ok_or_else(|| ApiError::not_found(ResourceType::Listener, id))
+    exchange.find(
+        catalog,
+        exchange.text("listenerIdentifier"),
+        |entry: &Entry<Listener>| entry.value.service == service.value.id,
+    )
 }
 
 pub(super) fn get(exchange: &Exchange<'_>) -> Result<Value, ApiError> {

@@ -17,7 +17,7 @@ use crate::{
     catalog::{Catalog, Entry},
     lattice::{
         Exchange,
-        arns::{self, Named as _},
+        arns::Named as _,
         error::{ApiError, ResourceType},
         page::Page,
         quota,
@@ -203,21 +203,13 @@ fn find<'c>(
     catalog: &'c Catalog,
 ) -> Result<&'c Entry<ResourceAssociation>, ApiError> {
     let identifier = exchange.text("serviceNetworkResourceAssociationIdentifier");
-    let id = arns::id_of(identifier);
-    let found = id
-        .parse()
-        .ok()
-        .and_then(|id| catalog.find::<ResourceAssociation>(id));
-    let concerns = |entry: &&Entry<ResourceAssociation>| {
+    exchange.find(catalog, identifier, |entry: &Entry<ResourceAssociation>| {
         let configuration = catalog.find::<ResourceConfiguration>(entry.value.configuration);
         let network = catalog.find::<ServiceNetwork>(entry.value.network);
         exchange.owns(entry)
             || configuration.is_some_and(|configuration| exchange.owns(configuration))
             || network.is_some_and(|network| exchange.owns(network))
-    };
-    found
-        .filter(concerns)
-        .ok_or_else(|| ApiError::not_found(ResourceType::ServiceNetworkResourceAssociation, id))
+    })
 }
 
 pub(super) fn get(exchange: &Exchange<'_>) -> Result<Value, ApiError> {

@@ -22,7 +22,7 @@ use crate::{
     catalog::{Catalog, Entry},
     lattice::{
         Exchange,
-        arns::{self, Named as _},
+        arns::Named as _,
         error::{ApiError, ResourceType},
         page::Page,
         quota,
@@ -108,19 +108,13 @@ pub(super) fn find<'c>(
     catalog: &'c Catalog,
     identifier: &str,
 ) -> Result<&'c Entry<ResourceConfiguration>, ApiError> {
-    let result = exchange.visible::<ResourceConfiguration>(catalog, identifier);
-    let Err(missing) = result else {
-        return result;
-    };
-    let id = arns::id_of(identifier).parse().ok();
-    let entry = id.and_then(|id| catalog.find::<ResourceConfiguration>(id));
-    entry
-        .filter(|entry| is_shared_with_group(exchange, catalog, entry))
-        .filter(|entry| {
-            let account = entry.value.account.as_str();
-            arns::account_of(identifier).is_none_or(|named| named == account)
-        })
-        .ok_or(missing)
+    exchange.find(
+        catalog,
+        identifier,
+        |entry: &Entry<ResourceConfiguration>| {
+            exchange.sees(entry) || is_shared_with_group(exchange, catalog, entry)
+        },
+    )
 }
 
 fn is_shared_with_group(

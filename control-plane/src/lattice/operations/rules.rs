@@ -11,7 +11,6 @@ use crate::{
     catalog::{Catalog, Entry},
     lattice::{
         Exchange,
-        arns::{self, Named as _},
         error::{ApiError, ResourceType},
         page::Page,
         quota,
@@ -131,16 +130,9 @@ fn find<'c>(
     listener: &Entry<Listener>,
     identifier: &str,
 ) -> Result<&'c Entry<Rule>, ApiError> {
-    let id = arns::id_of(identifier);
-    let found = id.parse().ok().and_then(|id| catalog.find::<Rule>(id));
-    let fits = |entry: &&Entry<Rule>| {
-        let whole = entry.value.arn(exchange.region());
+    exchange.find(catalog, identifier, |entry: &Entry<Rule>| {
         entry.value.listener == listener.value.id
-            && (!identifier.starts_with("arn:") || whole.as_str() == identifier)
-    };
-    found
-        .filter(fits)
-        .ok_or_else(|| ApiError::not_found(ResourceType::Rule, id))
+    })
 }
 
 pub(super) fn get(exchange: &Exchange<'_>) -> Result<Value, ApiError> {

@@ -149,21 +149,13 @@ fn find<'c>(
     catalog: &'c Catalog,
 ) -> Result<&'c Entry<ServiceAssociation>, ApiError> {
     let identifier = exchange.text("serviceNetworkServiceAssociationIdentifier");
-    let id = crate::lattice::arns::id_of(identifier);
-    let found = id
-        .parse()
-        .ok()
-        .and_then(|id| catalog.find::<ServiceAssociation>(id));
-    let concerns = |entry: &&Entry<ServiceAssociation>| {
+    exchange.find(catalog, identifier, |entry: &Entry<ServiceAssociation>| {
         let service = catalog.find::<Service>(entry.value.service);
         let network = catalog.find::<ServiceNetwork>(entry.value.network);
         exchange.owns(entry)
             || service.is_some_and(|service| exchange.owns(service))
             || network.is_some_and(|network| exchange.owns(network))
-    };
-    found
-        .filter(concerns)
-        .ok_or_else(|| ApiError::not_found(ResourceType::ServiceNetworkServiceAssociation, id))
+    })
 }
 
 pub(super) fn get(exchange: &Exchange<'_>) -> Result<Value, ApiError> {

@@ -138,18 +138,10 @@ fn find<'c>(
     catalog: &'c Catalog,
 ) -> Result<&'c Entry<VpcAssociation>, ApiError> {
     let identifier = exchange.text("serviceNetworkVpcAssociationIdentifier");
-    let id = crate::lattice::arns::id_of(identifier);
-    let found = id
-        .parse()
-        .ok()
-        .and_then(|id| catalog.find::<VpcAssociation>(id));
-    let concerns = |entry: &&Entry<VpcAssociation>| {
+    exchange.find(catalog, identifier, |entry: &Entry<VpcAssociation>| {
         let network = catalog.find::<ServiceNetwork>(entry.value.network);
         exchange.owns(entry) || network.is_some_and(|network| exchange.owns(network))
-    };
-    found
-        .filter(concerns)
-        .ok_or_else(|| ApiError::not_found(ResourceType::ServiceNetworkVpcAssociation, id))
+    })
 }
 
 pub(super) fn get(exchange: &Exchange<'_>) -> Result<Value, ApiError> {
