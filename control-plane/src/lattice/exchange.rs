@@ -66,11 +66,14 @@ impl<'a> Exchange<'a> {
         self.premises.plane.region()
     }
 
-    /// The input as a type of its own. It was checked against the model, so it fits unless the type says something else.
+    /// The input as a type of its own.
+    ///
+    /// # Errors
+    ///
+    /// It was checked against the model, but the type says more: an id may have any letter there, and hex digits only here.
     pub(crate) fn input<T: DeserializeOwned>(&self) -> Result<T, ApiError> {
         let input = Value::Object(self.input.clone());
-        serde_json::from_value(input)
-            .map_err(|error| ApiError::Internal(format!("{}: input: {error}", self.operation.name)))
+        serde_json::from_value(input).map_err(|error| ApiError::invalid(error.to_string()))
     }
 
     /// A text of the input; the model says that it is there.

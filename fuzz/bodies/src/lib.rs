@@ -14,6 +14,7 @@
 mod certificates;
 mod functions;
 mod http;
+mod lattice;
 pub mod mutation;
 mod policies;
 mod signatures;
@@ -34,7 +35,7 @@ pub struct Target {
 }
 
 /// Every target.
-pub const TARGETS: [Target; 18] = [
+pub const TARGETS: [Target; 19] = [
     target("iam", policies::iam, 700),
     target("cedar", policies::cedar, 300),
     target("trust", policies::trust, 700),
@@ -47,6 +48,7 @@ pub const TARGETS: [Target; 18] = [
     target("jwks", tokens::jwks, 10_000),
     target("certificate", certificates::certificate, 100_000),
     target("sts", sts::call, 2_000),
+    target("lattice", lattice::call, 20_000),
     target("authority", http::authority, 50_000),
     target("http1", http::http1, 10_000),
     target("http2", http::http2, 10_000),

@@ -57,7 +57,7 @@ macro_rules! replays {
     };
 }
 
-replays! { iam cedar trust wildcard authorization presigned canonical session jwt jwks certificate sts authority http1 http2 dns function trace }
+replays! { iam cedar trust wildcard authorization presigned canonical session jwt jwks certificate sts lattice authority http1 http2 dns function trace }
 
 /// A target that lacks its file, its seeds or its test would be one that nobody runs.
 #[test]

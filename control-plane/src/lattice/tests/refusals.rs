@@ -184,6 +184,32 @@ fn a_gateway_keeps_the_resolution_that_its_users_need() {
 }
 
 #[test]
+fn an_id_that_the_model_allows_and_no_vpc_has_is_the_callers_mistake() {
+    let world = World::new();
+    let network = world.network("commerce");
+    let vpc = "vpc-0000000000000000z";
+    let mut config = ip_config();
+    config["vpcIdentifier"] = json!(vpc);
+    for (operation, input) in [
+        (
+            "CreateTargetGroup",
+            json!({"name": "first", "type": "IP", "config": config}),
+        ),
+        (
+            "CreateResourceGateway",
+            json!({"name": "databases", "vpcIdentifier": vpc}),
+        ),
+        (
+            "CreateServiceNetworkVpcAssociation",
+            json!({"serviceNetworkIdentifier": network, "vpcIdentifier": vpc}),
+        ),
+    ] {
+        let refused = world.refused(operation, input);
+        assert_code(&refused, "ValidationException", vpc);
+    }
+}
+
+#[test]
 fn a_list_of_what_hangs_on_nothing_is_empty() {
     let world = World::new();
     let (network, service) = ("sn-0123456789abcdef0", "svc-0123456789abcdef0");
