@@ -50,6 +50,8 @@ pub enum Content {
     Xml,
     /// JSON, of the REST protocol.
     Json,
+    /// JSON, of the protocol with targets.
+    AwsJson,
 }
 
 impl Content {
@@ -58,6 +60,7 @@ impl Content {
         match self {
             Self::Xml => "text/xml",
             Self::Json => "application/json",
+            Self::AwsJson => "application/x-amz-json-1.1",
         }
     }
 }
@@ -85,7 +88,7 @@ impl Answer {
 }
 
 /// What happened to a call. Nothing in it is secret.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Outcome {
     /// The operation, when it is one of ours.
     pub operation: Option<&'static str>,

@@ -15,9 +15,9 @@ use trellis_model::{config::Vpc, id::VpcId};
 pub(crate) use self::table::{Entry, Owner, Table};
 use crate::{
     resource::{
-        AccessLogSubscription, DomainVerification, Listener, Resource, ResourceAssociation,
-        ResourceConfiguration, ResourceGateway, Rule, Scope, Service, ServiceAssociation,
-        ServiceNetwork, TargetGroup, Targets, Unit, VpcAssociation,
+        AccessLogSubscription, DomainVerification, Listener, ManagedPolicy, Resource,
+        ResourceAssociation, ResourceConfiguration, ResourceGateway, Role, Rule, Scope, Service,
+        ServiceAssociation, ServiceNetwork, TargetGroup, Targets, Unit, User, VpcAssociation,
     },
     store::{Change, Revision, Write},
 };
@@ -40,6 +40,9 @@ pub(crate) struct Catalog {
     pub(crate) resource_associations: Table<ResourceAssociation>,
     pub(crate) domain_verifications: Table<DomainVerification>,
     pub(crate) access_log_subscriptions: Table<AccessLogSubscription>,
+    pub(crate) users: Table<User>,
+    pub(crate) roles: Table<Role>,
+    pub(crate) policies: Table<ManagedPolicy>,
     /// VPCs, which files declare: the gateway touches them.
     vpcs: BTreeMap<VpcId, Arc<Vpc>>,
     /// What the data plane has to compile again.
@@ -62,6 +65,9 @@ macro_rules! for_each_kind {
         $do!(ResourceAssociation);
         $do!(DomainVerification);
         $do!(AccessLogSubscription);
+        $do!(User);
+        $do!(Role);
+        $do!(ManagedPolicy);
     };
 }
 
@@ -77,6 +83,11 @@ impl Catalog {
     /// Knows these VPCs and no others.
     pub(crate) fn set_vpcs(&mut self, vpcs: impl Iterator<Item = Arc<Vpc>>) {
         self.vpcs = vpcs.map(|vpc| (vpc.id.clone(), vpc)).collect();
+    }
+
+    /// All VPCs, in the order of their ids.
+    pub(crate) fn vpcs(&self) -> impl Iterator<Item = &Vpc> {
+        self.vpcs.values().map(Arc::as_ref)
     }
 
     /// A VPC.

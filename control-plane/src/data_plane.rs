@@ -4,6 +4,7 @@
 //! into it where it hangs on something of a file's. Only what changed is made anew: everything else is the same value as before,
 //! behind the same pointer, so that the data plane sees at once what it need not compile.
 
+mod principals;
 mod rules;
 
 use std::{
@@ -14,8 +15,9 @@ use std::{
 };
 
 use trellis_model::{
+    arn::Arn,
     config::{self, Config},
-    id::{ServiceId, ServiceNetworkId, TargetGroupId},
+    id::{RoleId, ServiceId, ServiceNetworkId, TargetGroupId, UserId},
     name::Region,
     problem::Place,
 };
@@ -27,9 +29,9 @@ use crate::{
         view::{generated_name, success_codes},
     },
     resource::{
-        AuthType, HealthCheck, LambdaEventStructureVersion, Matcher, Resource, Rule, Scope,
+        AuthType, HealthCheck, LambdaEventStructureVersion, Matcher, Resource, Role, Rule, Scope,
         Service, ServiceAssociation, ServiceNetwork, TargetGroup, TargetGroupType, TargetProtocol,
-        TargetProtocolVersion, Targets, Unit, VpcAssociation,
+        TargetProtocolVersion, Targets, Unit, User, VpcAssociation,
     },
 };
 
@@ -44,6 +46,8 @@ pub(crate) struct DataPlane {
     networks: BTreeMap<ServiceNetworkId, Arc<config::ServiceNetwork>>,
     groups: BTreeMap<TargetGroupId, Arc<config::TargetGroup>>,
     functions: BTreeMap<TargetGroupId, Arc<config::FunctionGroup>>,
+    users: BTreeMap<UserId, Arc<config::User>>,
+    roles: BTreeMap<RoleId, Arc<config::Role>>,
     /// The configuration of files that this was made beside, and both together.
     made: Option<(Arc<Config>, Arc<Config>)>,
 }
@@ -97,10 +101,14 @@ impl DataPlane {
         let networks = ServiceNetwork::table(catalog).all();
         let services = Service::table(catalog).all();
         let groups = TargetGroup::table(catalog).all();
+        let users = User::table(catalog).all();
+        let roles = Role::table(catalog).all();
         let units = networks
             .map(|entry| Unit::Network(entry.value.id))
             .chain(services.map(|entry| Unit::Service(entry.value.id)))
-            .chain(groups.map(|entry| Unit::Group(entry.value.id)));
+            .chain(groups.map(|entry| Unit::Group(entry.value.id)))
+            .chain(users.map(|entry| Unit::User(entry.value.id)))
+            .chain(roles.map(|entry| Unit::Role(entry.value.id)));
         let all: BTreeSet<Unit> = units.collect();
         self.networks
             .retain(|id, _| all.contains(&Unit::Network(*id)));
@@ -109,6 +117,8 @@ impl DataPlane {
         self.groups.retain(|id, _| all.contains(&Unit::Group(*id)));
         self.functions
             .retain(|id, _| all.contains(&Unit::Group(*id)));
+        self.users.retain(|id, _| all.contains(&Unit::User(*id)));
+        self.roles.retain(|id, _| all.contains(&Unit::Role(*id)));
         for unit in all {
             self.make(&unit, catalog, around);
         }
@@ -124,6 +134,20 @@ impl DataPlane {
             Unit::Service(id) => {
                 let made = service(catalog, *id, around.1, &|id| self.serves(catalog, id));
                 put(&mut self.services, *id, made);
+            }
+            Unit::User(id) => {
+                put(
+                    &mut self.users,
+                    *id,
+                    principals::user(catalog, *id, around.1),
+                );
+            }
+            Unit::Role(id) => {
+                put(
+                    &mut self.roles,
+                    *id,
+                    principals::role(catalog, *id, around.1),
+                );
             }
             Unit::Subscriptions => {}
         }
@@ -158,6 +182,13 @@ impl DataPlane {
         config
             .function_groups
             .extend(self.functions.values().cloned());
+        // Who is declared in a file is who the file says, even where the API was first to use the name.
+        let known = |arn: &Arn| files.users.iter().any(|user| user.arn == *arn);
+        let users = self.users.values().filter(|user| !known(&user.arn));
+        config.users.extend(users.cloned());
+        let known = |arn: &Arn| files.roles.iter().any(|role| role.arn == *arn);
+        let roles = self.roles.values().filter(|role| !known(&role.arn));
+        config.roles.extend(roles.cloned());
         config
     }
 }

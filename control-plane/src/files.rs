@@ -1,5 +1,7 @@
 //! What files declare, as the API shows it: read only, with its owner's name.
 
+mod principals;
+
 use std::{ops::RangeInclusive, sync::Arc, time::Duration};
 
 use trellis_model::{
@@ -36,6 +38,7 @@ pub(crate) fn declare(catalog: &mut Catalog, config: &Config, now: Stamp) {
     for network in &config.service_networks {
         declare_network(catalog, network, now);
     }
+    principals::declare(catalog, config, now);
 }
 
 /// The file of a place, as operators know it.

@@ -6,9 +6,13 @@ use http::{Method, header::AUTHORIZATION};
 
 use crate::{
     call::{Answer, Call},
+    ec2::Ec2,
+    iam::Iam,
     lattice::{self, Premises},
+    neighbor::{self, Api as _},
     realm::Realm,
     sts,
+    tagging::Tagging,
 };
 
 /// Answers a call, whatever API it is for.
@@ -19,8 +23,14 @@ pub fn answer(call: &Call, realm: &Realm<'_>, premises: Option<Premises<'_>>) ->
         // Calls that need no signature are the security token service's; it serves no path but this one.
         None => call.path.as_ref() != "/" || !matches!(call.method, Method::POST | Method::GET),
     };
-    match premises {
-        Some(premises) if of_lattice => lattice::answer(call, realm, premises),
+    let Some(premises) = premises else {
+        return sts::answer(call, realm);
+    };
+    match scope.as_deref() {
+        _ if of_lattice => lattice::answer(call, realm, premises),
+        Some(Ec2::SERVICE) => neighbor::answer::<Ec2>(call, realm, premises),
+        Some(Iam::SERVICE) => neighbor::answer::<Iam>(call, realm, premises),
+        Some(Tagging::SERVICE) => neighbor::answer::<Tagging>(call, realm, premises),
         _ => sts::answer(call, realm),
     }
 }

@@ -11,28 +11,27 @@ pub(crate) mod arns;
 pub(crate) mod error;
 mod exchange;
 mod operations;
-mod page;
+pub(crate) mod page;
 mod quota;
 mod route;
 pub(crate) mod schema;
 mod throttle;
 pub(crate) mod token;
 
-use http::{HeaderValue, StatusCode, header::HOST};
+use http::StatusCode;
 use serde_json::{Map, Value};
-use trellis_policy::{
-    Principal,
-    session::Session,
-    sigv4::{Presigned, SignedParts},
-};
 
 use self::{
     error::{ApiError, ValidationReason},
     schema::{API, Location, Operation},
 };
-pub(crate) use self::{exchange::Exchange, operations::view};
+pub(crate) use self::{
+    exchange::{Exchange, fresh_number},
+    operations::{tags, view},
+};
 use crate::{
     call::{Answer, Call, Outcome},
+    caller::{self, SignedBy, Stranger},
     plane::ControlPlane,
     realm::Realm,
     resource::Stamp,
@@ -153,37 +152,12 @@ fn perform(
     Ok((operation.status, API.project(operation.output, output)))
 }
 
-/// Who signed a call, and with which session.
-#[derive(Debug)]
-struct SignedBy {
-    principal: Principal,
-    session: Option<Session>,
-}
-
 /// Signature → caller. A call without one has no business here.
 fn authenticate(call: &Call, realm: &Realm<'_>) -> Result<SignedBy, ApiError> {
-    let parts = SignedParts {
-        method: call.method.as_str(),
-        path: call.path.as_bytes(),
-        query: call.query.as_deref().map(str::as_bytes),
-        authority: call
-            .headers
-            .get(HOST)
-            .map(HeaderValue::as_bytes)
-            .unwrap_or_default(),
-        headers: &call.headers,
-        presigned: Presigned::Counts,
-    };
-    let signed = realm
-        .verifier
-        .verify_call(&parts, &call.body, SERVICE, call.at)
-        .map_err(|error| ApiError::signature(&error))?
-        .ok_or_else(ApiError::unsigned)?;
-    let principal = realm.policies.caller(&signed.caller).cloned();
-    let gone = || ApiError::Internal("a verified signature is nobody's".to_owned());
-    Ok(SignedBy {
-        principal: principal.ok_or_else(gone)?,
-        session: signed.session().cloned(),
+    caller::authenticate(call, realm, SERVICE).map_err(|stranger| match stranger {
+        Stranger::Unsigned => ApiError::unsigned(),
+        Stranger::Signature(error) => ApiError::signature(&error),
+        Stranger::Nobody => ApiError::Internal("a verified signature is nobody's".to_owned()),
     })
 }
 

@@ -136,10 +136,10 @@ impl ControlPlane {
     }
 
     /// Makes a change: `make` looks at the catalog and writes into the draft. It may run several times, and does nothing besides.
-    pub(crate) fn change<R>(
+    pub(crate) fn change<R, E: From<ApiError>>(
         &self,
-        make: impl Fn(&mut Draft<'_>) -> Result<R, ApiError>,
-    ) -> Result<R, ApiError> {
+        make: impl Fn(&mut Draft<'_>) -> Result<R, E>,
+    ) -> Result<R, E> {
         for _ in 0..ATTEMPTS {
             let (seen, result, transaction) = {
                 let catalog = self.catalog();
@@ -158,11 +158,11 @@ impl ControlPlane {
                 // What was in the way is shown in a moment, unless it has been by now.
                 Err(CommitError::Conflict(_)) => self.inner.wait_beyond(seen),
                 Err(CommitError::Store(error)) => {
-                    return Err(ApiError::Internal(error.to_string()));
+                    return Err(ApiError::Internal(error.to_string()).into());
                 }
             }
         }
-        Err(ApiError::Throttled(1))
+        Err(ApiError::Throttled(1).into())
     }
 }
 

@@ -53,6 +53,19 @@ impl Parameters {
         self.0.get(name).map(String::as_str)
     }
 
+    /// The parameters of a list in EC2's form, `Filter.1.Value.2` or `VpcId.1`: number, what follows it, value.
+    pub(crate) fn numbered<'p>(
+        &'p self,
+        name: &str,
+    ) -> impl Iterator<Item = (u32, &'p str, &'p str)> + use<'p> {
+        let prefix = format!("{name}.");
+        self.0.iter().filter_map(move |(key, value)| {
+            let rest = key.strip_prefix(&prefix)?;
+            let (number, rest) = rest.split_once('.').unwrap_or((rest, ""));
+            Some((number.parse().ok()?, rest, value.as_str()))
+        })
+    }
+
     /// The items of a list, in the order of their numbers, as their own parameters: `Tags.member.2.Key` is `Key` of the second.
     /// Clients number from one without gaps; whatever stands behind a gap is told as it is found, so nothing is passed over.
     pub(crate) fn list(&self, name: &str) -> Vec<Item<'_>> {

@@ -9,6 +9,7 @@ mod association;
 mod domain_verification;
 mod listener;
 mod network;
+mod principal;
 mod resource_configuration;
 mod resource_gateway;
 mod service;
@@ -26,8 +27,8 @@ use std::{
 use serde::{Serialize, de::DeserializeOwned};
 use trellis_model::{
     id::{
-        DomainVerificationId, ListenerId, ResourceConfigurationId, ResourceGatewayId, ServiceId,
-        ServiceNetworkId, TargetGroupId, VpcId,
+        DomainVerificationId, ListenerId, PolicyId, ResourceConfigurationId, ResourceGatewayId,
+        RoleId, ServiceId, ServiceNetworkId, TargetGroupId, UserId, VpcId,
     },
     name::AccountId,
 };
@@ -41,6 +42,10 @@ pub(crate) use self::{
         ListenerProtocol, PathMatch, PathMatchType, Rule, RuleMatch, WeightedTargetGroup,
     },
     network::{ServiceNetwork, SharingConfig},
+    principal::{
+        AccessKey, Hidden, Iam, Identity, IdentityPolicies, KeyStatus, ManagedPolicy, Role, User,
+        iam_arn,
+    },
     resource_configuration::{
         ArnResource, CidrResource, Definition, DnsResource, IpResource, ResourceConfiguration,
         ResourceConfigurationType, ResourceProtocol,
@@ -74,6 +79,7 @@ pub(crate) enum Scope {
     ResourceConfiguration(ResourceConfigurationId),
     DomainVerification(DomainVerificationId),
     Vpc(VpcId),
+    Policy(PolicyId),
 }
 
 impl Display for Scope {
@@ -88,6 +94,7 @@ impl Display for Scope {
             Self::ResourceConfiguration(id) => Display::fmt(id, f),
             Self::DomainVerification(id) => Display::fmt(id, f),
             Self::Vpc(id) => Display::fmt(id, f),
+            Self::Policy(id) => Display::fmt(id, f),
         }
     }
 }
@@ -100,6 +107,8 @@ pub(crate) enum Unit {
     Network(ServiceNetworkId),
     Service(ServiceId),
     Subscriptions,
+    User(UserId),
+    Role(RoleId),
 }
 
 /// A kind of resource.

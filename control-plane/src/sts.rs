@@ -18,12 +18,8 @@ mod error;
 mod request;
 mod web;
 
-use http::{HeaderValue, Method, StatusCode, header::HOST};
-use trellis_policy::{
-    Principal,
-    session::Session,
-    sigv4::{Presigned, SignedParts},
-};
+use http::{Method, StatusCode};
+use trellis_policy::Principal;
 
 use self::{
     error::{Code, Fault},
@@ -31,6 +27,7 @@ use self::{
 };
 use crate::{
     call::{Answer, Call, Outcome},
+    caller::{self, SignedBy, Stranger},
     query::Parameters,
     realm::Realm,
     xml::Xml,
@@ -167,42 +164,15 @@ fn operation(parameters: &Parameters) -> Result<Operation, Fault> {
     })
 }
 
-/// Who signed a call, and with which session.
-#[derive(Debug)]
-struct SignedBy {
-    principal: Principal,
-    session: Option<Session>,
-}
-
 /// Signature → caller. A call without one has no business here.
 fn authenticate(call: &Call, realm: &Realm<'_>) -> Result<SignedBy, Fault> {
-    let parts = SignedParts {
-        method: call.method.as_str(),
-        path: call.path.as_bytes(),
-        query: call.query.as_deref().map(str::as_bytes),
-        authority: call
-            .headers
-            .get(HOST)
-            .map(HeaderValue::as_bytes)
-            .unwrap_or_default(),
-        headers: &call.headers,
-        presigned: Presigned::Counts,
-    };
-    let signed = realm
-        .verifier
-        .verify_call(&parts, &call.body, SERVICE, call.at)
-        .map_err(|error| Fault::signature(&error))?;
-    let signed = signed.ok_or_else(|| {
-        Fault::new(
+    caller::authenticate(call, realm, SERVICE).map_err(|stranger| match stranger {
+        Stranger::Unsigned => Fault::new(
             Code::MissingAuthenticationToken,
             "Request is missing Authentication Token",
-        )
-    })?;
-    let principal = realm.policies.caller(&signed.caller).cloned();
-    Ok(SignedBy {
-        // Not to be: a verified signature is somebody's.
-        principal: principal.ok_or_else(Fault::internal)?,
-        session: signed.session().cloned(),
+        ),
+        Stranger::Signature(error) => Fault::signature(&error),
+        Stranger::Nobody => Fault::internal(),
     })
 }
 

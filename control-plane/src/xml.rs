@@ -26,22 +26,25 @@ impl Xml {
 
     /// An element with a text in it.
     pub(crate) fn text(&mut self, name: &str, text: &str) {
-        self.within(name, |xml| {
-            for c in text.chars() {
-                match c {
-                    '&' => xml.0.push_str("&amp;"),
-                    '<' => xml.0.push_str("&lt;"),
-                    '>' => xml.0.push_str("&gt;"),
-                    '"' => xml.0.push_str("&quot;"),
-                    // Spec: XML 1.0 §2.2: other control characters cannot be written at all.
-                    c if c.is_control() && !matches!(c, '\t' | '\n' | '\r') => {
-                        xml.0.push('\u{fffd}');
-                    }
-                    '\u{fffe}' | '\u{ffff}' => xml.0.push('\u{fffd}'),
-                    c => xml.0.push(c),
+        self.within(name, |xml| xml.plain(text));
+    }
+
+    /// A text by itself.
+    pub(crate) fn plain(&mut self, text: &str) {
+        for c in text.chars() {
+            match c {
+                '&' => self.0.push_str("&amp;"),
+                '<' => self.0.push_str("&lt;"),
+                '>' => self.0.push_str("&gt;"),
+                '"' => self.0.push_str("&quot;"),
+                // Spec: XML 1.0 §2.2: other control characters cannot be written at all.
+                c if c.is_control() && !matches!(c, '\t' | '\n' | '\r') => {
+                    self.0.push('\u{fffd}');
                 }
+                '\u{fffe}' | '\u{ffff}' => self.0.push('\u{fffd}'),
+                c => self.0.push(c),
             }
-        });
+        }
     }
 
     /// What another document holds.

@@ -5,6 +5,7 @@
 
 mod admin;
 mod ca;
+mod control;
 mod demo;
 mod echo;
 #[cfg(test)]
@@ -60,6 +61,7 @@ enum Command {
     Serve(serve::Serve),
     Demo(demo::Demo),
     Ca(ca::Ca),
+    Control(control::Control),
     Echo(echo::Echo),
     Validate(validate::Validate),
     Explain(explain::Explain),
@@ -89,6 +91,7 @@ impl Command {
             Self::Serve(serve) => serve.run(out),
             Self::Demo(demo) => demo.run(out),
             Self::Ca(ca) => ca.run(out),
+            Self::Control(control) => control.run(out),
             Self::Echo(echo) => echo.run(out),
             Self::Validate(validate) => validate.run(out),
             Self::Explain(explain) => explain.run(out),

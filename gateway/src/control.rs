@@ -1,5 +1,6 @@
 //! The control address: the APIs of AWS that clients find there, over whatever snapshot runs.
 
+mod administrator;
 mod overlay;
 mod store;
 mod watch;
@@ -29,9 +30,13 @@ use crate::{
     telemetry::events::CallAnswered,
 };
 
+pub use administrator::{BootstrapError, NewAdministrator};
 pub use overlay::Resources;
-pub use store::open;
+pub use store::{OpenError, open, reset_administrator};
 pub use watch::StoreWatch;
+
+/// Only the gateway's own user reads secrets.
+const PRIVATE: u32 = 0o600;
 
 /// The listener of a running gateway.
 #[derive(Debug)]

@@ -150,6 +150,12 @@ ids! {
     ResourceEndpointAssociationId = "rea-";
     /// Id of the verification of a domain.
     DomainVerificationId = "dv-";
+    /// Id of an IAM user; clients see another one, which is derived from its ARN.
+    UserId = "user-";
+    /// Id of an IAM role, likewise.
+    RoleId = "role-";
+    /// Id of a managed IAM policy, likewise.
+    PolicyId = "policy-";
 }
 
 /// Id of a VPC: `vpc-` and 8 or 17 hex digits. The user may give it (to keep the id a VPC has on AWS), hence a text.

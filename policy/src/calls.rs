@@ -99,6 +99,18 @@ pub fn check_session_policy(text: &str) -> Result<(), String> {
     }
 }
 
+/// Checks the trust policy of a role: would it be compiled?
+///
+/// # Errors
+///
+/// Every problem of the policy, as a text without a place.
+pub fn check_trust_policy(text: &str) -> Result<(), Vec<String>> {
+    match read_calls(&session_policy(text), Attached::Trust) {
+        Ok(_) => Ok(()),
+        Err(problems) => Err(problems.iter().map(ToString::to_string).collect()),
+    }
+}
+
 fn session_policy(text: &str) -> PolicyText {
     PolicyText {
         language: PolicyLanguage::Iam,

@@ -8,6 +8,8 @@ mod guarded;
 mod layers;
 mod principals;
 
+pub use principals::unique_id;
+
 use std::{collections::HashMap, sync::Arc};
 
 use arc_swap::ArcSwap;
@@ -71,13 +73,26 @@ pub struct Policies {
 ///
 /// Every problem of the policy, as a text without a place.
 pub fn check_auth_policy(text: &str) -> Result<(), Vec<String>> {
+    check_layer(text, Attached::ToResource)
+}
+
+/// Checks an identity policy in IAM JSON, for a user or role: what it returns in the good case would be compiled.
+///
+/// # Errors
+///
+/// The same as of [`check_auth_policy`].
+pub fn check_identity_policy(text: &str) -> Result<(), Vec<String>> {
+    check_layer(text, Attached::ToIdentity)
+}
+
+fn check_layer(text: &str, attached: Attached) -> Result<(), Vec<String>> {
     let policy = PolicyText {
         language: PolicyLanguage::Iam,
         text: text.into(),
         place: Place::default(),
     };
     let mut compiler = Compiler::default();
-    compiler.layer(Attached::ToResource, std::slice::from_ref(&policy));
+    compiler.layer(attached, std::slice::from_ref(&policy));
     let wrong = compiler
         .problems
         .iter()

@@ -41,7 +41,8 @@ pub use bearers::BoundSession;
 pub use cache::Lookups;
 pub use cedar::SCHEMA as CEDAR_SCHEMA;
 pub use compile::{
-    NetworkIndex, Policies, ServiceIndex, check_auth_policy, compile, compile_after,
+    NetworkIndex, Policies, ServiceIndex, check_auth_policy, check_identity_policy, compile,
+    compile_after, unique_id,
 };
 pub use decision::{Grounds, Layer, Permit, Refusal, RefusalKind};
 pub use explain::{Explanation, LayerExplanation, Nearest, Outcome, StatementExplanation};

@@ -7,10 +7,10 @@
 
 use serde_json::Value;
 use trellis_model::arn::Arn;
-use trellis_policy::calls::{CallContext, CallRefusal};
+use trellis_policy::calls::CallContext;
 
-use super::{Exchange, SignedBy, arns, error::ApiError, operations::tags, schema::Segment};
-use crate::{call::Call, realm::Realm};
+use super::{Exchange, arns, error::ApiError, operations::tags, schema::Segment};
+use crate::{call::Call, caller::SignedBy, realm::Realm};
 
 /// Members of inputs that name resources besides the one in the path, with the first part of the ARN after the account.
 const NAMED_IN_BODY: [(&str, &str); 7] = [
@@ -45,39 +45,14 @@ pub(super) fn authorize(
     realm: &Realm<'_>,
 ) -> Result<(), ApiError> {
     let action = action(&exchange.operation.name);
-    let session_policies = caller
-        .session
-        .as_ref()
-        .map_or(&[][..], |session| &session.policies);
     let mut context = context(exchange, call, realm);
     context.describe(&caller.principal);
     for resource in resources(exchange) {
-        let decided = realm.policies.calls().may_call(
-            &caller.principal,
-            session_policies,
-            (&action, &resource),
-            &context,
-        );
-        decided.map_err(|refusal| denied(&caller.principal.arn, &action, &resource, refusal))?;
+        caller
+            .may(realm, (&action, &resource), &context)
+            .map_err(ApiError::AccessDenied)?;
     }
     Ok(())
-}
-
-fn denied(caller: &str, action: &str, resource: &str, refusal: CallRefusal) -> ApiError {
-    let noun = refusal.by.noun();
-    let why = if refusal.explicit {
-        let article = if noun.starts_with(['a', 'e', 'i', 'o', 'u']) {
-            "an"
-        } else {
-            "a"
-        };
-        format!("with an explicit deny in {article} {noun}")
-    } else {
-        format!("because no {noun} allows the {action} action")
-    };
-    ApiError::AccessDenied(format!(
-        "User: {caller} is not authorized to perform: {action} on resource: {resource} {why}"
-    ))
 }
 
 /// The ARNs of what a call is about.

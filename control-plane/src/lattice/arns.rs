@@ -18,6 +18,25 @@ pub(crate) trait Named: Resource {
     fn arn(&self, region: &Region) -> Arn;
 }
 
+/// Runs `$do!(Type)` for every kind of resource that has an ARN of its own.
+macro_rules! for_each_named {
+    ($do:ident) => {
+        $do!(crate::resource::ServiceNetwork);
+        $do!(crate::resource::Service);
+        $do!(crate::resource::Listener);
+        $do!(crate::resource::Rule);
+        $do!(crate::resource::TargetGroup);
+        $do!(crate::resource::ServiceAssociation);
+        $do!(crate::resource::VpcAssociation);
+        $do!(crate::resource::ResourceGateway);
+        $do!(crate::resource::ResourceConfiguration);
+        $do!(crate::resource::ResourceAssociation);
+        $do!(crate::resource::DomainVerification);
+        $do!(crate::resource::AccessLogSubscription);
+    };
+}
+pub(crate) use for_each_named;
+
 macro_rules! named {
     ($($kind:ty = $path:literal;)*) => {$(
         impl Named for $kind {

@@ -17,10 +17,12 @@ pub(crate) enum ResourceType {
     AuthPolicy,
     DomainVerification,
     Listener,
+    ManagedPolicy,
     ResourceConfiguration,
     ResourceEndpointAssociation,
     ResourceGateway,
     ResourcePolicy,
+    Role,
     Rule,
     Service,
     ServiceNetwork,
@@ -30,6 +32,7 @@ pub(crate) enum ResourceType {
     Target,
     TargetGroup,
     Token,
+    User,
     Vpc,
 }
 
@@ -41,10 +44,12 @@ impl ResourceType {
             Self::AuthPolicy => "AUTH_POLICY",
             Self::DomainVerification => "DOMAIN_VERIFICATION",
             Self::Listener => "LISTENER",
+            Self::ManagedPolicy => "POLICY",
             Self::ResourceConfiguration => "RESOURCE_CONFIGURATION",
             Self::ResourceEndpointAssociation => "RESOURCE_ENDPOINT_ASSOCIATION",
             Self::ResourceGateway => "RESOURCE_GATEWAY",
             Self::ResourcePolicy => "RESOURCE_POLICY",
+            Self::Role => "ROLE",
             Self::Rule => "RULE",
             Self::Service => "SERVICE",
             Self::ServiceNetwork => "SERVICE_NETWORK",
@@ -54,6 +59,7 @@ impl ResourceType {
             Self::Target => "TARGET",
             Self::TargetGroup => "TARGET_GROUP",
             Self::Token => "CLIENT_TOKEN",
+            Self::User => "USER",
             Self::Vpc => "VPC",
         }
     }
@@ -65,10 +71,12 @@ impl ResourceType {
             Self::AuthPolicy => "AuthPolicy",
             Self::DomainVerification => "DomainVerification",
             Self::Listener => "Listener",
+            Self::ManagedPolicy => "Policy",
             Self::ResourceConfiguration => "ResourceConfiguration",
             Self::ResourceEndpointAssociation => "ResourceEndpointAssociation",
             Self::ResourceGateway => "ResourceGateway",
             Self::ResourcePolicy => "ResourcePolicy",
+            Self::Role => "Role",
             Self::Rule => "Rule",
             Self::Service => "Service",
             Self::ServiceNetwork => "ServiceNetwork",
@@ -78,6 +86,7 @@ impl ResourceType {
             Self::Target => "Target",
             Self::TargetGroup => "TargetGroup",
             Self::Token => "ClientToken",
+            Self::User => "User",
             Self::Vpc => "Vpc",
         }
     }

@@ -88,8 +88,7 @@ impl<'a> Exchange<'a> {
 
     /// A number for a new id: the later, the larger, so ids sort by creation.
     pub(crate) fn fresh_number(&self) -> u64 {
-        let drawn = (self.draw)() & ((1 << DRAWN_BITS) - 1);
-        self.now.millis() << DRAWN_BITS | drawn
+        fresh_number(self.now, self.draw)
     }
 
     /// Makes a change, and answers with what `make` returns.
@@ -198,6 +197,11 @@ impl<'a> Exchange<'a> {
             .filter(|entry| known(entry) && named(entry))
             .ok_or_else(|| ApiError::not_found(T::TYPE, id))
     }
+}
+
+/// A number for a new id at this time.
+pub(crate) fn fresh_number(now: Stamp, draw: &dyn Fn() -> u64) -> u64 {
+    now.millis() << DRAWN_BITS | draw() & ((1 << DRAWN_BITS) - 1)
 }
 
 impl fmt::Debug for Exchange<'_> {

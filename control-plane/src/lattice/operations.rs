@@ -16,7 +16,7 @@ mod resource_policies;
 mod rules;
 mod service_associations;
 mod services;
-pub(super) mod tags;
+pub(crate) mod tags;
 mod target_groups;
 mod targets;
 pub(crate) mod view;

@@ -17,12 +17,14 @@ const PAGE: usize = 100;
 /// Bytes of a token's seal.
 const SEAL: usize = 12;
 
+/// Digest of everything that makes a list another one than that.
+pub(crate) type ListDigest = [u8; SEAL];
+
 /// Which part of a list is asked for.
 #[derive(Debug)]
 pub(crate) struct Page {
     most: usize,
-    /// Digest of everything that makes this list another one than that.
-    list: [u8; SEAL],
+    list: ListDigest,
     after: Option<String>,
 }
 
@@ -100,24 +102,30 @@ impl Page {
     }
 }
 
-fn list_digest(exchange: &Exchange<'_>) -> [u8; SEAL] {
+fn list_digest(exchange: &Exchange<'_>) -> ListDigest {
     let mut asked: Vec<(&String, &Value)> = exchange
         .input
         .iter()
         .filter(|(name, _)| !matches!(name.as_str(), "nextToken" | "maxResults"))
         .collect();
     asked.sort_unstable_by_key(|(name, _)| *name);
-    let text = json!([exchange.operation.name, exchange.account, asked]).to_string();
-    short_digest(&[text.as_bytes()])
+    digest(&json!([exchange.operation.name, exchange.account, asked]))
 }
 
-fn seal(after: &str, list: &[u8; SEAL]) -> String {
+/// The digest of a list, from everything that makes it another one than that.
+pub(crate) fn digest(list: &Value) -> ListDigest {
+    short_digest(&[list.to_string().as_bytes()])
+}
+
+/// A token for what comes after `after` in a list.
+pub(crate) fn seal(after: &str, list: &ListDigest) -> String {
     let mut bytes = short_digest(&[list, after.as_bytes()]).to_vec();
     bytes.extend(after.as_bytes());
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-fn open(token: &str, list: &[u8; SEAL]) -> Option<String> {
+/// What a token of a list stands for, if it is one.
+pub(crate) fn open(token: &str, list: &ListDigest) -> Option<String> {
     let bytes = URL_SAFE_NO_PAD.decode(token).ok()?;
     let (sealed, after) = bytes.split_at_checked(SEAL)?;
     let genuine = short_digest(&[list, after]) == sealed;

@@ -80,10 +80,10 @@ pub(crate) struct World {
     pub(crate) plane: ControlPlane,
     pub(crate) live: Live,
     pub(crate) quotas: Quotas,
-    now: Cell<SystemTime>,
-    drawn: Cell<u64>,
+    pub(crate) now: Cell<SystemTime>,
+    pub(crate) drawn: Cell<u64>,
     store: Arc<store::Faulty>,
-    throttle: Throttle,
+    pub(crate) throttle: Throttle,
 }
 
 fn vpc(id: &str, owner: &str) -> Arc<Vpc> {

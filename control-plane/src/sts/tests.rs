@@ -22,7 +22,7 @@ use trellis_model::{
 };
 use trellis_policy::{
     Policies, compile,
-    session::{Bearer, SealingKey, SealingKeys},
+    session::{Bearer, SealingKey, SealingKeys, Session},
     sigv4::{KeyRing, Verifier},
 };
 

@@ -12,13 +12,15 @@ use trellis_control_plane::{
     ControlPlane, Listener,
     store::{Store, StoreError, embedded::Embedded},
 };
-use trellis_model::name::Region;
+use trellis_model::{config::Config, name::Region};
+
+use super::{
+    PRIVATE,
+    administrator::{self, BootstrapError, NewAdministrator},
+};
 
 /// Name of the store in the data folder.
 const FILE: &str = "control.redb";
-
-/// Only the gateway's own user reads secrets.
-const PRIVATE: u32 = 0o600;
 
 /// Why the store cannot be used; the operator must act.
 #[derive(Debug, thiserror::Error)]
@@ -39,10 +41,32 @@ pub enum OpenError {
         /// Why not.
         source: StoreError,
     },
+    /// It has no user, and cannot be given one.
+    #[error("cannot make the first user")]
+    Bootstrap(#[from] BootstrapError),
 }
 
-/// Opens the store of a data folder, and shows what is in it.
-pub fn open(
+/// Opens the store of the data folder and shows what is in it. A store without users gets an administrator, who is announced.
+pub fn open(config: &Config, listener: Arc<dyn Listener>) -> Result<ControlPlane, OpenError> {
+    let data_dir = &config.gateway.data_dir;
+    let plane = open_store(data_dir, &config.region, listener)?;
+    if let Some(made) = administrator::bootstrap(&plane, data_dir, config)? {
+        made.announce();
+    }
+    Ok(plane)
+}
+
+/// Gives the administrator of a gateway that is not running another key; nobody, where the files name no account.
+pub fn reset_administrator(
+    config: &Config,
+    listener: Arc<dyn Listener>,
+) -> Result<Option<NewAdministrator>, OpenError> {
+    let data_dir = &config.gateway.data_dir;
+    let plane = open_store(data_dir, &config.region, listener)?;
+    Ok(administrator::reset(&plane, data_dir, config)?)
+}
+
+fn open_store(
     data_dir: &Path,
     region: &Region,
     listener: Arc<dyn Listener>,

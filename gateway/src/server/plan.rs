@@ -419,7 +419,7 @@ fn open_plane(
     bell: &Bell,
 ) -> Result<Arc<ControlPlane>, Problems> {
     let listener = Arc::new(StoreWatch::new(Arc::clone(telemetry), bell.clone()));
-    let opened = control::open(&config.gateway.data_dir, &config.region, listener);
+    let opened = control::open(config, listener);
     opened.map(Arc::new).map_err(|error| {
         let problem = Problem::error(setting("gateway.dataDir"), Chain(&error).to_string());
         Problems::from_iter([problem.hint(

@@ -276,7 +276,7 @@ fn of_role(role: &Role, config: &Config) -> Principal {
 }
 
 /// The unique id of a user or role, derived from its ARN: four letters for the kind, seventeen characters.
-fn unique_id(prefix: &str, arn: &str) -> String {
+pub fn unique_id(prefix: &str, arn: &str) -> String {
     const ALPHABET: [char; 32] = [
         'A', 'B', 'C', 'D', 'E', 'F', 'G', 'H', 'I', 'J', 'K', 'L', 'M', 'N', 'O', 'P', 'Q', 'R',
         'S', 'T', 'U', 'V', 'W', 'X', 'Y', 'Z', '2', '3', '4', '5', '6', '7',

@@ -7,15 +7,11 @@ use crate::{
     catalog::{Catalog, Entry},
     lattice::{
         Exchange,
-        arns::{self, Named},
+        arns::{self, Named, for_each_named},
         error::{ApiError, ResourceType},
     },
     plane::changed,
-    resource::{
-        AccessLogSubscription, DomainVerification, Listener, ResourceAssociation,
-        ResourceConfiguration, ResourceGateway, Rule, Service, ServiceAssociation, ServiceNetwork,
-        Tags, TargetGroup, VpcAssociation,
-    },
+    resource::Tags,
 };
 
 /// Runs `$work` with the entry that has this id, of whatever kind.
@@ -29,18 +25,7 @@ macro_rules! with_entry {
                     }
                 };
             }
-            try_kind!(ServiceNetwork);
-            try_kind!(Service);
-            try_kind!(Listener);
-            try_kind!(Rule);
-            try_kind!(TargetGroup);
-            try_kind!(ServiceAssociation);
-            try_kind!(VpcAssociation);
-            try_kind!(ResourceGateway);
-            try_kind!(ResourceConfiguration);
-            try_kind!(ResourceAssociation);
-            try_kind!(DomainVerification);
-            try_kind!(AccessLogSubscription);
+            for_each_named!(try_kind);
             None
         }
     };
@@ -76,10 +61,15 @@ pub(in crate::lattice) fn tags_of(catalog: &Catalog, exchange: &Exchange<'_>, id
 ///
 /// Source: VPC Lattice user guide, "Quotas"; AWS general reference, "Tagging AWS resources".
 pub(super) fn check(tags: &Tags, exchange: &Exchange<'_>) -> Result<(), ApiError> {
+    check_all(tags, exchange.premises.quotas.tags)
+}
+
+/// The same for whoever has no exchange: how many tags a resource may have at most.
+pub(crate) fn check_all(tags: &Tags, most: usize) -> Result<(), ApiError> {
     let mut wrong = Vec::new();
     for (key, value) in tags {
         let at = format!("tags.{key}");
-        if key.to_ascii_lowercase().starts_with("aws:") {
+        if is_reserved(key) {
             wrong.push((at, "tags with prefix aws: are reserved".to_owned()));
         } else if !key.chars().chain(value.chars()).all(may_be_in_tags) {
             let text = "tags hold letters, digits, spaces and _ . : / = + - @";
@@ -89,15 +79,20 @@ pub(super) fn check(tags: &Tags, exchange: &Exchange<'_>) -> Result<(), ApiError
     if !wrong.is_empty() {
         return Err(ApiError::fields(wrong));
     }
-    within_quota(tags, exchange)
+    within_quota(tags, most)
+}
+
+/// Is a key one that only AWS sets?
+pub(crate) fn is_reserved(key: &str) -> bool {
+    key.to_ascii_lowercase().starts_with("aws:")
 }
 
 fn may_be_in_tags(character: char) -> bool {
     character.is_alphanumeric() || character == ' ' || "_.:/=+-@".contains(character)
 }
 
-fn within_quota(tags: &Tags, exchange: &Exchange<'_>) -> Result<(), ApiError> {
-    let most = exchange.premises.quotas.tags;
+/// Refuses more tags than a resource may have.
+pub(crate) fn within_quota(tags: &Tags, most: usize) -> Result<(), ApiError> {
     if tags.len() > most {
         return Err(ApiError::field(
             "tags",
@@ -144,7 +139,8 @@ fn owned<T: Named>(exchange: &Exchange<'_>, entry: &Entry<T>, arn: &str) -> Resu
     )))
 }
 
-fn missing(arn: &str) -> ApiError {
+/// Nothing of the caller's has this ARN.
+pub(crate) fn missing(arn: &str) -> ApiError {
     let collection = arn.split(':').nth(5).unwrap_or_default();
     let mut steps = collection.rsplit('/').skip(1);
     let kind = match steps.next().unwrap_or_default() {
@@ -174,7 +170,7 @@ pub(super) fn tag(exchange: &Exchange<'_>) -> Result<Value, ApiError> {
     check(&given.tags, exchange)?;
     change(exchange, |tags| {
         tags.extend(given.tags.clone());
-        within_quota(tags, exchange)
+        within_quota(tags, exchange.premises.quotas.tags)
     })
 }
 
@@ -185,11 +181,7 @@ pub(super) fn untag(exchange: &Exchange<'_>) -> Result<Value, ApiError> {
         tag_keys: Vec<String>,
     }
     let given: Given = exchange.input()?;
-    if given
-        .tag_keys
-        .iter()
-        .any(|key| key.to_ascii_lowercase().starts_with("aws:"))
-    {
+    if given.tag_keys.iter().any(|key| is_reserved(key)) {
         return Err(ApiError::field(
             "tagKeys",
             "tags with prefix aws: are reserved",
