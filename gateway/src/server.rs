@@ -161,7 +161,6 @@ impl Server {
         };
         let snapshot = realize(compiled, &Change::first(&config), 1, &around);
         let (spans, outlet) = otlp::queue(&telemetry);
-        let services = snapshot.services.len();
         let shared = Arc::new(Shared {
             snapshot: ArcSwap::from_pointee(snapshot),
             early_recorder: writer.recorder(),
@@ -203,7 +202,7 @@ impl Server {
         server.open(sockets, dns);
         server.attend(Some(names));
         server.tell_started(workers);
-        server.tell_applied(1, services, warnings, began);
+        server.tell_applied(1, warnings, began);
         Ok(server)
     }
 
@@ -317,7 +316,6 @@ impl Server {
             writer: Some(&*self.shared.writer),
         };
         let snapshot = realize(compiled, &change, generation, &around);
-        let services = snapshot.services.len();
         self.terms.keychain.commit(session_keys);
         self.shared.snapshot.store(Arc::new(snapshot));
         if change.may_remove() {
@@ -327,7 +325,7 @@ impl Server {
         self.certificates = certificates;
         self.state.replace_config(config);
         self.attend(names);
-        self.tell_applied(generation, services, warnings, began);
+        self.tell_applied(generation, warnings, began);
         Ok(generation)
     }
 
@@ -363,12 +361,12 @@ impl Server {
         });
     }
 
-    fn tell_applied(&self, generation: u64, services: usize, warnings: Problems, began: Instant) {
+    fn tell_applied(&self, generation: u64, warnings: Problems, began: Instant) {
         self.tell_expiries();
         let warnings = &self.locator.locate(warnings);
         self.shared.telemetry.emit(&SnapshotApplied {
             generation,
-            services,
+            services: self.shared.snapshot.load().services.len(),
             warnings,
             took: began.elapsed(),
             at: SystemTime::now(),
