@@ -39,6 +39,11 @@ pub enum BootstrapError {
         /// Why not.
         source: io::Error,
     },
+    /// A user of that name is a file's, which the API's would not come up against.
+    #[error(
+        "the user `{ADMINISTRATOR}` of account {0} is declared in a file, and has the keys that it is given there"
+    )]
+    Declared(AccountId),
     /// The store does not take the user.
     #[error(transparent)]
     Store(#[from] AdministratorError),
@@ -91,10 +96,7 @@ pub(super) fn bootstrap(
     let Some(account) = first_account(config).filter(|_| !plane.has_users()) else {
         return Ok(None);
     };
-    let declared = |user: &trellis_model::config::User| {
-        user.account == *account && &*user.name == ADMINISTRATOR
-    };
-    if config.users.iter().any(|user| declared(user)) {
+    if is_declared(config, account) {
         return Ok(None);
     }
     let path = data_dir.join(FILE);
@@ -116,6 +118,9 @@ pub(super) fn reset(
     let Some(account) = first_account(config) else {
         return Ok(None);
     };
+    if is_declared(config, account) {
+        return Err(BootstrapError::Declared(account.clone()));
+    }
     let path = data_dir.join(FILE);
     let file = |source| BootstrapError::File {
         path: path.clone(),
@@ -125,6 +130,12 @@ pub(super) fn reset(
     plane.put_administrator(account, &made.key, SystemTime::now(), &draw)?;
     keep(&made, Keep::InPlace).map_err(file)?;
     Ok(Some(made))
+}
+
+/// Do the files declare a user of that name?
+fn is_declared(config: &Config, account: &AccountId) -> bool {
+    let mut users = config.users.iter();
+    users.any(|user| user.account == *account && &*user.name == ADMINISTRATOR)
 }
 
 /// The account that is named first.

@@ -127,3 +127,14 @@ fn no_administrator_is_made_beside_one_of_a_file_or_without_an_account() {
         assert!(!folder.path().join(FILE).exists(), "{more}");
     }
 }
+
+#[test]
+fn the_key_of_a_user_of_a_file_is_not_reset() {
+    let folder = tempfile::tempdir().unwrap();
+    let declared = format!("{VPC}principals: {{users: [{{name: administrator}}]}}\n");
+    let config = config(folder.path(), &declared);
+    let error = control::reset_administrator(&config, Arc::new(Quiet)).unwrap_err();
+    let text = crate::reason::Chain(&error).to_string();
+    assert!(text.contains("declared in a file"), "{text}");
+    assert!(!folder.path().join(FILE).exists());
+}
