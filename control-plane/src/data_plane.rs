@@ -380,8 +380,11 @@ fn group(catalog: &Catalog, id: TargetGroupId, region: &Region) -> Option<config
         protocol,
         version,
         vpc,
-        health_check: written.health_check.as_ref().map(health_check),
-        balancing: config::Balancing::default(),
+        health_check: written
+            .health_check
+            .as_ref()
+            .map(|check| Arc::new(health_check(check))),
+        balancing: Arc::default(),
         outlier_detection: None,
         connection_pool: config::ConnectionPool::default(),
         tls: None,

@@ -288,7 +288,7 @@ fn declare_group(catalog: &mut Catalog, group: &config::TargetGroup, now: Stamp)
             }),
             ip_address_type: (kind == TargetGroupType::Ip).then_some(family),
             vpc_identifier: Some(group.vpc.clone()),
-            health_check: group.health_check.as_ref().map(health_check),
+            health_check: group.health_check.as_deref().map(health_check),
             lambda_event_structure_version: None,
         }),
     };

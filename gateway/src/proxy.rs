@@ -67,6 +67,11 @@ pub fn engine(shared: Arc<Shared>, index: usize, idle_targets: usize) -> Engine 
         connections: Connections::new(&ConnectorOptions::from_server_conf(&conf)),
         shared,
     };
+    // The engine's own way to targets is not taken, so it needs no pool to speak of.
+    let conf = ServerConf {
+        upstream_keepalive_pool_size: 1,
+        ..conf
+    };
     let mut engine = http_proxy(&Arc::new(conf), gateway);
     let mut options = HttpServerOptions::default();
     // Our own filter refuses the method, with a record; the engine would refuse it without one.

@@ -241,17 +241,21 @@ pub struct Rule {
 /// What a rule does.
 #[derive(Debug)]
 pub enum Action {
-    /// Forwards to one of the groups.
-    Forward {
-        /// Chooses a position in `groups`.
-        choice: WeightedChoice,
-        /// The groups.
-        groups: Box<[Arc<TargetGroup>]>,
-        /// How long a request may take, and when it is tried again.
-        traffic: Arc<Traffic>,
-    },
+    /// Forwards to a target. Rules in a row that do the same share it.
+    Forward(Arc<Forward>),
     /// Answers with this status.
     FixedResponse(u16),
+}
+
+/// Forwarding to one of several target groups.
+#[derive(Debug)]
+pub struct Forward {
+    /// Chooses a position in `groups`.
+    pub choice: WeightedChoice,
+    /// The groups.
+    pub groups: Box<[Arc<TargetGroup>]>,
+    /// How long a request may take, and when it is tried again.
+    pub traffic: Arc<Traffic>,
 }
 
 /// A target group.

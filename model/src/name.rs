@@ -1,6 +1,6 @@
 //! Names and other short texts with a grammar of their own: accounts, regions, resource names, domain names.
 
-use std::{fmt, str::FromStr, sync::Arc};
+use std::{borrow::Borrow, fmt, str::FromStr, sync::Arc};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
@@ -23,6 +23,13 @@ macro_rules! texts {
         impl $name {
             /// The text itself.
             pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        /// Both hash and compare alike.
+        impl Borrow<str> for $name {
+            fn borrow(&self) -> &str {
                 &self.0
             }
         }

@@ -6,7 +6,7 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU32, Ordering::Relaxed},
     },
 };
 
@@ -65,14 +65,18 @@ impl fmt::Debug for TargetKey {
 
 /// The part of a target that requests touch.
 ///
-/// Cache lines of its own, so that workers serving different targets do not take turns on one line; what changes comes first.
+/// A cache line of its own, so that workers serving different targets do not take turns on one line.
 #[derive(Debug)]
 #[repr(C, align(64))]
 pub(crate) struct Live {
-    in_flight: AtomicUsize,
+    in_flight: AtomicU32,
     failures: Failures,
     key: TargetKey,
 }
+
+/// Ten thousand targets are to be cheap, and a request is to touch one line of its target.
+#[cfg(target_pointer_width = "64")]
+const _: () = assert!(size_of::<Live>() == 64);
 
 /// Failures in a row since the last success.
 #[derive(Debug, Default)]
@@ -95,7 +99,7 @@ pub enum Verdict {
 impl Live {
     pub(crate) fn new(key: TargetKey) -> Arc<Self> {
         Arc::new(Self {
-            in_flight: AtomicUsize::new(0),
+            in_flight: AtomicU32::new(0),
             failures: Failures::default(),
             key,
         })
@@ -106,7 +110,7 @@ impl Live {
     }
 
     /// Requests running now. Relaxed: a count for people and for the drain rule, which looks again later.
-    pub(crate) fn in_flight(&self) -> usize {
+    pub(crate) fn in_flight(&self) -> u32 {
         self.in_flight.load(Relaxed)
     }
 

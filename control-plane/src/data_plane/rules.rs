@@ -125,10 +125,10 @@ fn action(written: &Action, (traffic, serves): Around<'_>) -> config::Action {
                     weight: config::Weight::new(written.weight.unwrap_or(100))?,
                 })
             });
-            config::Action::Forward(config::Forward {
+            config::Action::Forward(Arc::new(config::Forward {
                 groups: groups.collect(),
                 traffic: Arc::clone(traffic),
-            })
+            }))
         }
     }
 }

@@ -319,12 +319,12 @@ fn target_group(group: &TargetGroup) -> Value {
             "protocol": protocol(group.protocol),
             "protocolVersion": version(group.version),
             "vpcIdentifier": group.vpc.as_str(),
-            "healthCheck": group.health_check.as_ref().map(health::health_check),
+            "healthCheck": group.health_check.as_deref().map(health::health_check),
         },
         "balancing": balancing::balancing(&group.balancing),
-        "outlierDetection": group.outlier_detection.as_ref().map(balancing::outlier_detection),
+        "outlierDetection": group.outlier_detection.as_deref().map(balancing::outlier_detection),
         "connectionPool": connection_pool(group),
-        "tls": group.tls.as_ref().map(target_tls::target_tls),
+        "tls": group.tls.as_deref().map(target_tls::target_tls),
         "discovery": group.discovery.as_ref().map(discovery::discovery),
         "targets": list(&group.targets, |target| {
             json!({

@@ -85,7 +85,7 @@ pub(super) fn decide_as(
     exchange.stage = Stage::Permitted { matched, permit };
 
     match exchange.permitted_action() {
-        Some(Action::Forward { .. }) => Ok(()),
+        Some(Action::Forward(_)) => Ok(()),
         Some(Action::FixedResponse(status)) => Err(Halt::Fixed(*status)),
         None => Err(Halt::Internal),
     }

@@ -45,17 +45,13 @@ pub(super) fn choose_group(
     exchange: &mut Exchange,
     roll: u64,
 ) -> Result<(), Halt> {
-    let Some(Action::Forward {
-        choice,
-        groups,
-        traffic,
-    }) = exchange.permitted_action()
-    else {
+    let Some(Action::Forward(forward)) = exchange.permitted_action() else {
         return Err(Halt::Internal);
     };
-    let traffic = Arc::clone(traffic);
-    let kept = affinity::kept_group(&head.headers, groups, choice.weights());
-    let drawn = || groups.get(choice.choose(roll)?);
+    let traffic = Arc::clone(&forward.traffic);
+    let weights = forward.choice.weights();
+    let kept = affinity::kept_group(&head.headers, &forward.groups, weights);
+    let drawn = || forward.groups.get(forward.choice.choose(roll)?);
     let group = kept.or_else(drawn).ok_or(Halt::NoGroup)?.clone();
     if let (true, Some(targets)) = (traffic.may_repeat(), group.targets()) {
         exchange.repeats.running = Some(targets.live.running().begin());

@@ -363,14 +363,15 @@ impl Walk {
 
     /// Chooses as the request path does, each group that can be chosen in turn.
     fn forward(&mut self, exchange: &mut Exchange, head: &RequestHeader) -> End {
-        let Some(Action::Forward { choice, groups, .. }) = exchange.permitted_action() else {
+        let Some(Action::Forward(action)) = exchange.permitted_action() else {
             return stopped(Halt::Internal);
         };
-        let candidates: Vec<(usize, Arc<TargetGroup>)> = groups
+        let candidates: Vec<(usize, Arc<TargetGroup>)> = action
+            .groups
             .iter()
             .cloned()
             .enumerate()
-            .zip(choice.weights())
+            .zip(action.choice.weights())
             .filter(|(_, weight)| *weight > 0)
             .map(|(group, _)| group)
             .collect();

@@ -11,9 +11,9 @@ use parking_lot::Mutex;
 use trellis_model::{
     arn::Arn,
     config::{
-        Action, AuthType, Balancing, Forward, HealthCheck, HttpMatch, HttpProbe, Listener,
-        ListenerProtocol, Probe, ProtocolVersion, Rule, RulePriority, Service, Target, TargetGroup,
-        TargetGroupType, TargetProtocol, Weight, WeightedTargetGroup,
+        Action, AuthType, Forward, HealthCheck, HttpMatch, HttpProbe, Listener, ListenerProtocol,
+        Probe, ProtocolVersion, Rule, RulePriority, Service, Target, TargetGroup, TargetGroupType,
+        TargetProtocol, Weight, WeightedTargetGroup,
     },
     id::{ListenerId, RuleId, ServiceId, TargetGroupId, VpcId},
     name::{AccountId, Region},
@@ -73,12 +73,12 @@ pub(crate) fn group(name: &str, targets: impl IntoIterator<Item = u16>) -> Targe
         protocol: TargetProtocol::Http,
         version: ProtocolVersion::Http1,
         vpc: vpc(),
-        health_check: Some(health_check()),
+        health_check: Some(Arc::new(health_check())),
         targets: targets
             .into_iter()
             .map(|number| Target::new(&address(number).ip().to_string(), address(number)))
             .collect(),
-        balancing: Balancing::default(),
+        balancing: Arc::default(),
         outlier_detection: None,
         connection_pool: trellis_model::config::ConnectionPool::default(),
         tls: None,
@@ -264,10 +264,10 @@ fn forward(groups: &[(&str, u16)]) -> Action {
         group: group_id(name),
         weight: Weight::new(*weight).unwrap(),
     });
-    Action::Forward(Forward {
+    Action::Forward(Arc::new(Forward {
         groups: groups.collect(),
         traffic: Arc::default(),
-    })
+    }))
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::registry::tests::{address, group};
 
 fn cookies(name: &str, duration: Option<u64>, key: &Arc<Key>) -> Cookies {
     let mut config = group(name, 1..=50);
-    config.balancing.stickiness = Some(Stickiness {
+    Arc::make_mut(&mut config.balancing).stickiness = Some(Stickiness {
         cookie_name: "session".into(),
         duration: duration.map(std::time::Duration::from_secs),
     });

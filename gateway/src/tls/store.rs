@@ -89,7 +89,9 @@ impl Certificates {
         let mut problems = Problems::default();
         for service in services {
             // Files without a custom domain have nothing to be for; the documents' report warned of them.
-            let (Some(files), Some(domain)) = (&service.certificate, &service.custom_domain) else {
+            let (Some(files), Some(domain)) =
+                (service.certificate.as_deref(), &service.custom_domain)
+            else {
                 continue;
             };
             let known = previous

@@ -26,7 +26,7 @@ pub struct Service {
     /// The user's own name for it; unique within each network.
     pub custom_domain: Option<DomainName>,
     /// Certificate for the custom domain; without one the internal CA signs.
-    pub certificate: Option<CertificateFiles>,
+    pub certificate: Option<Box<CertificateFiles>>,
     /// Certificates that its clients are asked for.
     pub client_certificates: Option<ClientCertificates>,
     /// Does its policy count?
@@ -210,7 +210,7 @@ pub enum HeaderMatchKind {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
     /// Sends it to a target.
-    Forward(Forward),
+    Forward(Arc<Forward>),
     /// Answers it with this status (404 or 500).
     FixedResponse(u16),
 }

@@ -1,6 +1,6 @@
 //! Target groups and targets.
 
-use std::{collections::BTreeMap, net::SocketAddr};
+use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
 
 use super::{Balancing, ConnectionPool, Discovery, HealthCheck, OutlierDetection, TargetTls};
 use crate::{
@@ -61,15 +61,15 @@ pub struct TargetGroup {
     /// The VPC that the targets live in; connections to them are made inside it.
     pub vpc: VpcId,
     /// How targets are checked; `None` for types that are not checked (ALB).
-    pub health_check: Option<HealthCheck>,
+    pub health_check: Option<Arc<HealthCheck>>,
     /// How requests are spread over the targets.
-    pub balancing: Balancing,
+    pub balancing: Arc<Balancing>,
     /// When a target that fails requests gets none for a while; `None`: never.
-    pub outlier_detection: Option<OutlierDetection>,
+    pub outlier_detection: Option<Box<OutlierDetection>>,
     /// Connections to its targets, and how many requests each may have.
     pub connection_pool: ConnectionPool,
     /// How they are verified, if they are.
-    pub tls: Option<TargetTls>,
+    pub tls: Option<Box<TargetTls>>,
     /// The name by which its targets are found, if they are; it lists none then.
     pub discovery: Option<Discovery>,
     /// The targets, no (id, port) twice.

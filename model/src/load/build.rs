@@ -3,6 +3,7 @@
 //! Every function looks at all of its document and reports whatever is wrong, and only then gives up on the value. So one wrong name
 //! does not hide the next problem.
 
+mod alike;
 mod balancing;
 mod discovery;
 mod functions;
@@ -31,7 +32,7 @@ use std::{
     sync::Arc,
 };
 
-use self::references::Names;
+use self::{alike::Alike, references::Names};
 use super::{Inputs, parse::File, path::At};
 use crate::{
     config::{Config, Organization},
@@ -88,6 +89,7 @@ struct Builder<'a> {
     resolvers: Arc<[SocketAddr]>,
     /// Most bytes of an auth policy, once the settings of the gateway are known.
     auth_policy_bytes: usize,
+    alike: Alike,
 }
 
 impl<'a> Builder<'a> {
@@ -112,6 +114,7 @@ impl<'a> Builder<'a> {
             zone: None,
             resolvers: Arc::default(),
             auth_policy_bytes: 0,
+            alike: Alike::default(),
         };
         for file in files {
             builder

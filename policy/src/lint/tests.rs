@@ -254,7 +254,7 @@ fn targets_that_are_not_verified_are_found() {
             "account: \"111122223333\"\nregion: us-west-2\nvpcs: [{{name: v}}]\ntargetGroups: [{{name: group, type: IP, config: {{protocol: {protocol}, port: 1, vpcIdentifier: v}}}}]"
         );
         let mut config = world::load_one(&text);
-        Arc::make_mut(&mut config.target_groups[0]).tls = tls;
+        Arc::make_mut(&mut config.target_groups[0]).tls = tls.map(Box::new);
         assert_eq!(
             config.target_groups[0].protocol == TargetProtocol::Https,
             protocol == "HTTPS"

@@ -5,7 +5,7 @@
 //! next to the last one has to do. So every choice ends after a bounded number of steps.
 
 use std::sync::{
-    Arc,
+    Arc, OnceLock,
     atomic::{AtomicU64, Ordering::Relaxed},
 };
 
@@ -23,23 +23,23 @@ use crate::{
 /// Most draws for one choice. Where nine of ten draws are taken back, all of them are once in five choices.
 const DRAWS: u32 = 16;
 
-/// Counts turns. On cache lines of its own: all workers write it, and nothing else should pay for that.
+/// Counts turns. On a cache line of its own: all workers write it, and nothing else should pay for that.
 #[derive(Debug, Default)]
-#[repr(align(128))]
+#[repr(align(64))]
 struct Rotation(AtomicU64);
 
-/// Whose turn it is, in the whole group or in the near tier, and in the far one.
+/// Whose turn it is, in the whole group or in the near tier, and in the far one, which few groups have.
 #[derive(Debug, Default)]
 pub(super) struct Rotations {
     first: Rotation,
-    far: Rotation,
+    far: OnceLock<Box<Rotation>>,
 }
 
 impl Rotations {
     fn next(&self, place: Place) -> u64 {
         let rotation = match place {
             Place::Whole | Place::Near => &self.first,
-            Place::Far => &self.far,
+            Place::Far => self.far.get_or_init(Box::default),
         };
         rotation.0.fetch_add(1, Relaxed)
     }
@@ -66,7 +66,7 @@ impl Roster {
     /// The target by hash or by the algorithm.
     fn found(&self, rotations: &Rotations, wanted: &Wanted<'_>) -> Option<(&Arc<Live>, Chosen)> {
         let mut dice = Dice::new(wanted.random);
-        let tables = self.membership.tables.as_ref();
+        let tables = self.membership.tables.as_deref();
         if let (Some(tables), Some(hash)) = (tables, wanted.hash) {
             return Some((self.hashed(tables, hash, wanted)?, Chosen::Hash));
         }
@@ -85,7 +85,7 @@ impl Roster {
 
     /// The target that the client had before, while it may be chosen.
     fn kept(&self, wanted: &Wanted<'_>) -> Option<&Arc<Live>> {
-        let position = *self.membership.positions.get(wanted.sticky?)?;
+        let position = self.membership.position(wanted.sticky?)?;
         let live = self.membership.live(position)?;
         (self.eligible.includes(position) && !wanted.has_tried(live.key())).then_some(live)
     }
@@ -183,8 +183,8 @@ impl Tiers {
     fn by(&self, random: impl FnOnce() -> u64) -> (&Tier, Option<&Tier>) {
         match self {
             Self::One(tier) => (tier, None),
-            Self::Apart { near, far, bound } if random() <= *bound => (near, Some(far)),
-            Self::Apart { near, far, .. } => (far, Some(near)),
+            Self::Two(two) if random() <= two.bound => (&two.near, Some(&two.far)),
+            Self::Two(two) => (&two.far, Some(&two.near)),
         }
     }
 }

@@ -19,8 +19,8 @@ use crate::{
 #[derive(Debug, Default)]
 pub(super) struct Membership {
     pub(super) lives: Box<[Arc<Live>]>,
-    /// Positions in `lives`.
-    pub(super) positions: Positions,
+    /// Positions in `lives`, where looking for one takes longer than a table of them.
+    positions: Option<Box<Positions>>,
     /// By position; `None` when all are the same.
     weights: Option<Box<[u16]>>,
     /// By position; `None` when no target has one.
@@ -28,10 +28,13 @@ pub(super) struct Membership {
     /// Those in the preferred zone; `None` when none is preferred, or all are in it or none is.
     pub(super) near: Option<Bits>,
     /// Of consistent hashing; `None` for other algorithms.
-    pub(super) tables: Option<Tables>,
-    pub(super) balancing: Balancing,
+    pub(super) tables: Option<Box<Tables>>,
+    pub(super) balancing: Arc<Balancing>,
     pub(super) limits: Limits,
 }
+
+/// Most targets that are looked through for one of them: a table of fewer would take more memory than they do themselves.
+const LOOKED_THROUGH: usize = 8;
 
 /// Positions by key. Keys come from configurations, whose authors may collide them as they please, so the hash needs no secret.
 type Positions = HashMap<TargetKey, u32, FixedState>;
@@ -49,16 +52,16 @@ impl Membership {
     /// The membership of these targets, which are those of the configuration, in its order.
     pub(super) fn new(lives: Box<[Arc<Live>]>, config: &TargetGroup) -> Self {
         let mut membership = Self {
-            positions: positions(&lives),
+            positions: (lives.len() > LOOKED_THROUGH).then(|| Box::new(positions(&lives))),
             lives,
             weights: weights(&config.targets),
             zones: zones(&config.targets),
             near: near(&config.targets, &config.balancing),
             tables: None,
-            balancing: config.balancing.clone(),
-            limits: Limits::of(config.outlier_detection.as_ref()),
+            balancing: Arc::clone(&config.balancing),
+            limits: Limits::of(config.outlier_detection.as_deref()),
         };
-        membership.tables = membership.make_tables();
+        membership.tables = membership.make_tables().map(Box::new);
         membership
     }
 
@@ -68,10 +71,19 @@ impl Membership {
         self.lives.len() == lives.len()
             && self.lives.iter().zip(lives).all(same)
             && self.balancing == config.balancing
-            && self.limits == Limits::of(config.outlier_detection.as_ref())
+            && self.limits == Limits::of(config.outlier_detection.as_deref())
             && self.weights == weights(&config.targets)
             && self.near == near(&config.targets, &config.balancing)
             && self.zones == zones(&config.targets)
+    }
+
+    /// The position of a target; the first one, should there be two with its key.
+    pub(super) fn position(&self, key: &TargetKey) -> Option<u32> {
+        if let Some(positions) = &self.positions {
+            return positions.get(key).copied();
+        }
+        let position = self.lives.iter().position(|live| live.key() == key)?;
+        u32::try_from(position).ok()
     }
 
     /// The zone of a target.

@@ -53,7 +53,7 @@ impl Regime {
     pub(super) fn of(config: &TargetGroup, used: Use) -> Self {
         let checking = match &config.health_check {
             None => Checking::Unsupported,
-            Some(check) if check.enabled => Checking::Active(Arc::new(check.clone())),
+            Some(check) if check.enabled => Checking::Active(Arc::clone(check)),
             Some(_) => Checking::Disabled,
         };
         Self {

@@ -20,7 +20,7 @@ pub(super) struct Roster {
     pub(super) membership: Arc<Membership>,
     pub(super) eligible: Eligible,
     pub(super) tiers: Tiers,
-    pub(super) warming: Option<Warming>,
+    pub(super) warming: Option<Box<Warming>>,
 }
 
 /// Who of the registered targets may be chosen.
@@ -40,8 +40,16 @@ pub(super) enum Eligible {
 pub(super) enum Tiers {
     /// To one tier.
     One(Tier),
-    /// To the near one, those whose random number is not beyond `bound`; else to the far one.
-    Apart { near: Tier, far: Tier, bound: u64 },
+    /// To one of two.
+    Two(Box<Two>),
+}
+
+/// Two tiers: requests whose random number is not beyond `bound` go to the near one, others to the far one.
+#[derive(Debug)]
+pub(super) struct Two {
+    pub(super) near: Tier,
+    pub(super) far: Tier,
+    pub(super) bound: u64,
 }
 
 /// Targets whose share grows.
@@ -82,7 +90,8 @@ impl Roster {
         let warming = membership
             .balancing
             .slow_start
-            .and_then(|window| Warming::new(window, &membership, &eligible, now, since));
+            .and_then(|window| Warming::new(window, &membership, &eligible, now, since))
+            .map(Box::new);
         Self {
             membership,
             eligible,
@@ -135,11 +144,11 @@ fn tiers(membership: &Membership, eligible: &Eligible) -> Tiers {
     match (near.is_empty(), far.is_empty()) {
         (true, _) => Tiers::One(tier(Place::Far, far)),
         (_, true) => Tiers::One(tier(Place::Near, near)),
-        (false, false) => Tiers::Apart {
+        (false, false) => Tiers::Two(Box::new(Two {
             near: tier(Place::Near, near),
             far: tier(Place::Far, far),
             bound,
-        },
+        })),
     }
 }
 
@@ -153,11 +162,15 @@ fn whole(membership: &Membership, eligible: &Eligible, count: u32) -> Tier {
     }
 }
 
-fn shares(membership: &Membership, positions: impl Iterator<Item = u32> + Clone) -> Option<Shares> {
+fn shares(
+    membership: &Membership,
+    positions: impl Iterator<Item = u32> + Clone,
+) -> Option<Box<Shares>> {
     membership
         .has_weights()
         .then(|| Shares::new(positions.map(|position| membership.weight(position))))
         .flatten()
+        .map(Box::new)
 }
 
 /// Up to which random number a request stays near, when so many of the registered near targets are ready: the largest when all do.

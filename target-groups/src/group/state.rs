@@ -38,7 +38,7 @@ pub(super) struct State {
     ready: Vec<u32>,
     ready_set: Bits,
     /// Outlier detection, where wanted.
-    ejections: Option<Ejections>,
+    ejections: Option<Box<Ejections>>,
     /// Deregistered targets, oldest first.
     leaving: Vec<Leaving>,
 }
@@ -123,10 +123,11 @@ impl State {
     ) -> Vec<StatusChange> {
         let earlier = std::mem::replace(&mut self.regime, Regime::of(config, used));
         let restart = earlier.restart(&self.regime);
+        let earlier_ejections = self.ejections.take().map(|ejections| *ejections);
         self.ejections = config
             .outlier_detection
             .as_ref()
-            .map(|config| Ejections::new(config, self.ejections.take(), now));
+            .map(|config| Box::new(Ejections::new(config, earlier_ejections, now)));
         let keys: Vec<TargetKey> = config.targets.iter().map(TargetKey::from).collect();
         let mut returning = self.take_returning(&keys);
         // A target that is back so soon may still be in somebody's schedule, which then could not tell that it is fresh.
@@ -204,7 +205,7 @@ impl State {
         if epoch != self.epoch {
             return None;
         }
-        let position = *self.membership.positions.get(target)?;
+        let position = self.membership.position(target)?;
         let check = Arc::clone(check);
         self.change(position, now, |member| {
             member.health = member.health.after(outcome, &check);
@@ -322,7 +323,9 @@ impl State {
 
     /// How often targets were ejected.
     pub(super) fn ejections(&self) -> u64 {
-        self.ejections.as_ref().map_or(0, Ejections::total)
+        self.ejections
+            .as_ref()
+            .map_or(0, |ejections| ejections.total())
     }
 
     pub(super) fn is_draining(&self) -> bool {
@@ -448,7 +451,7 @@ fn view(live: &Live, (status, reason): Status, since: Instant) -> TargetView {
         status,
         reason,
         eligible: false,
-        in_flight: live.in_flight(),
+        in_flight: live.in_flight().try_into().unwrap_or(usize::MAX),
         weight: 1,
         ejected: false,
         ejections: 0,

@@ -3,14 +3,15 @@
 use std::{
     collections::BTreeMap,
     net::SocketAddr,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use trellis_model::{
     arn::Arn,
     config::{
-        Balancing, HealthCheck, HttpProbe, Probe, ProtocolVersion, Target, TargetGroup,
-        TargetGroupType, TargetProtocol,
+        HealthCheck, HttpProbe, Probe, ProtocolVersion, Target, TargetGroup, TargetGroupType,
+        TargetProtocol,
     },
     id::{TargetGroupId, VpcId},
     name::{AccountId, Region},
@@ -85,9 +86,9 @@ fn config(targets: impl IntoIterator<Item = u16>) -> TargetGroup {
         kind: TargetGroupType::Ip,
         protocol: TargetProtocol::Http,
         version: ProtocolVersion::Http1,
-        health_check: Some(health_check()),
+        health_check: Some(Arc::new(health_check())),
         targets: targets.into_iter().map(target).collect(),
-        balancing: Balancing::default(),
+        balancing: Arc::default(),
         outlier_detection: None,
         connection_pool: trellis_model::config::ConnectionPool::default(),
         tls: None,
@@ -209,7 +210,7 @@ fn targets_without_checks_are_all_used() {
     assert!(group.check_plan().is_none());
 
     let mut disabled = config([1, 2]);
-    disabled.health_check.as_mut().unwrap().enabled = false;
+    Arc::make_mut(disabled.health_check.as_mut().unwrap()).enabled = false;
     group.apply(&disabled, Use::Used, dawn());
     assert_eq!(
         shown(&group),
@@ -291,7 +292,7 @@ fn a_changed_check_keeps_statuses_and_ignores_probes_made_before() {
     let earlier = group.check_plan().unwrap().epoch;
 
     let mut changed = config([1, 2]);
-    changed.health_check.as_mut().unwrap().probe = Probe::Tcp;
+    Arc::make_mut(changed.health_check.as_mut().unwrap()).probe = Probe::Tcp;
     assert_eq!(told(&group.apply(&changed, Use::Used, dawn())), "");
     assert_eq!(chosen(&group, 4), BTreeMap::from([(1, 4)]));
     for _ in 0..9 {

@@ -18,7 +18,7 @@ pub(super) struct Tier {
     place: Place,
     members: Members,
     /// `None` when all have the same.
-    shares: Option<Shares>,
+    shares: Option<Box<Shares>>,
 }
 
 /// Which part of the group a tier is.
@@ -48,7 +48,7 @@ impl Default for Members {
 }
 
 impl Tier {
-    pub(super) fn all(count: u32, shares: Option<Shares>) -> Self {
+    pub(super) fn all(count: u32, shares: Option<Box<Shares>>) -> Self {
         Self {
             place: Place::Whole,
             members: Members::All(count),
@@ -56,7 +56,7 @@ impl Tier {
         }
     }
 
-    pub(super) fn some(place: Place, positions: Box<[u32]>, shares: Option<Shares>) -> Self {
+    pub(super) fn some(place: Place, positions: Box<[u32]>, shares: Option<Box<Shares>>) -> Self {
         Self {
             place,
             members: Members::Some(positions),
@@ -155,7 +155,7 @@ impl Tier {
         let position = self.position(index)?;
         let running = membership.live(position)?.in_flight();
         Some(Load {
-            running: u64::try_from(running).unwrap_or(u64::MAX),
+            running: running.into(),
             weight: membership.weight(position).into(),
         })
     }

@@ -66,7 +66,7 @@ fn probed<'t>(targets: impl IntoIterator<Item = &'t Target>) -> Setup {
         .adjust(|config| {
             for group in &mut config.target_groups {
                 let check = Arc::make_mut(group).health_check.as_mut().unwrap();
-                check.interval = Duration::from_millis(50);
+                Arc::make_mut(check).interval = Duration::from_millis(50);
             }
         })
 }

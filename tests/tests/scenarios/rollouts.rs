@@ -501,7 +501,7 @@ async fn a_target_that_flaps_harms_nobody() {
 fn probe_often(config: &mut Config) {
     for group in &mut config.target_groups {
         if let Some(check) = &mut Arc::make_mut(group).health_check {
-            check.interval = Duration::from_millis(50);
+            Arc::make_mut(check).interval = Duration::from_millis(50);
         }
     }
 }

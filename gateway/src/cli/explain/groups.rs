@@ -110,11 +110,12 @@ impl BoundReport {
 impl Forward {
     /// Where requests go that this rule applies to; none when it does not forward.
     pub(super) fn new(of: &Findings<'_>, rule: &Rule) -> Option<Self> {
-        let Action::Forward { choice, groups, .. } = &rule.action else {
+        let Action::Forward(forward) = &rule.action else {
             return None;
         };
+        let groups = &forward.groups;
         let offline = before_any_check(of, groups);
-        let weights: Vec<u32> = choice.weights().collect();
+        let weights: Vec<u32> = forward.choice.weights().collect();
         let sum: u32 = weights.iter().sum();
         let report = |(position, (group, weight)): (usize, (&Arc<TargetGroup>, u32))| {
             let id = group.id.to_string();

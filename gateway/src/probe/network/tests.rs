@@ -459,7 +459,7 @@ async fn the_prober_finds_out_who_is_healthy() {
         Box::new(|| 0),
     );
     let mut config = group("orders", []);
-    let check = config.health_check.as_mut().unwrap();
+    let check = Arc::make_mut(config.health_check.as_mut().unwrap());
     // Shorter than the model allows, for the test's sake.
     check.interval = Duration::from_millis(20);
     config.targets = [healthy, dead]
@@ -508,7 +508,7 @@ async fn the_port_of_the_check_wins() {
         Box::new(|| 0),
     );
     let mut config = group("orders", []);
-    config.health_check.as_mut().unwrap().port = Some(address.port());
+    Arc::make_mut(config.health_check.as_mut().unwrap()).port = Some(address.port());
     config.targets = vec![Target::new(
         "127.0.0.1",
         SocketAddr::from(([127, 0, 0, 1], 9)),

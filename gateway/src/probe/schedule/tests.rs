@@ -250,7 +250,7 @@ async fn silence_is_a_failure_after_the_timeout() {
 async fn a_probe_longer_than_the_interval_delays_the_next_one_and_never_overlaps_it() {
     let bench = Bench::new(10, |_| Answer::After(Duration::from_secs(25)));
     let mut slow = group("orders", [1]);
-    slow.health_check.as_mut().unwrap().timeout = Duration::from_secs(30);
+    Arc::make_mut(slow.health_check.as_mut().unwrap()).timeout = Duration::from_secs(30);
     let origin = Instant::now();
     bench.apply(&[slow]);
     pass(80).await;
@@ -317,7 +317,7 @@ async fn a_changed_check_is_tried_at_once_on_all_targets() {
     bench.apply(&[group("orders", [1, 2])]);
     pass(1).await;
     let mut changed = group("orders", [1, 2]);
-    changed.health_check.as_mut().unwrap().timeout = Duration::from_secs(3);
+    Arc::make_mut(changed.health_check.as_mut().unwrap()).timeout = Duration::from_secs(3);
     bench.apply(&[changed]);
     pass(1).await;
     for target in [1, 2] {
@@ -391,7 +391,7 @@ async fn jitter_lengthens_intervals_by_up_to_its_share() {
     let bench = Bench::new(10, |_| Answer::Pass);
     let origin = Instant::now();
     let mut config = group("orders", [1]);
-    config.health_check.as_mut().unwrap().jitter_percent = 50;
+    Arc::make_mut(config.health_check.as_mut().unwrap()).jitter_percent = 50;
     bench.apply(&[config]);
     pass(1000).await;
     let starts = bench.starts(1, origin);
@@ -413,7 +413,7 @@ async fn many_newcomers_come_one_after_the_other() {
     let bench = Bench::new(100_000, |_| Answer::Pass);
     let origin = Instant::now();
     let mut many = group("orders", 1..=10_000);
-    many.health_check.as_mut().unwrap().interval = Duration::from_secs(60);
+    Arc::make_mut(many.health_check.as_mut().unwrap()).interval = Duration::from_secs(60);
     many.targets[9_999].zone = Some("b".into());
     bench.apply(&[many]);
     pass(11).await;

@@ -23,7 +23,8 @@ use crate::{
     functions,
     registry::secured_otherwise,
     snapshot::{
-        Action, Change, Clients, Listener, Membership, Rule, Service, Takers, TargetGroup, Targets,
+        Action, Change, Clients, Forward, Listener, Membership, Rule, Service, Takers, TargetGroup,
+        Targets,
     },
     stickiness::{Cookies, Key},
     telemetry::Telemetry,
@@ -356,7 +357,8 @@ fn cookies(
     Some(cookies)
 }
 
-fn compile_listener(listener: &config::Listener, groups: &Groups) -> Listener {
+fn compile_listener<'a>(listener: &'a config::Listener, groups: &'a Groups) -> Listener {
+    let mut actions = Actions::new(groups);
     Listener {
         id: listener.id,
         protocol: listener.protocol,
@@ -368,28 +370,46 @@ fn compile_listener(listener: &config::Listener, groups: &Groups) -> Listener {
             .map(|rule| Rule {
                 id: rule.id,
                 priority: Some(rule.priority),
-                action: compile_action(&rule.action, groups),
+                action: actions.compile(&rule.action),
             })
             .collect(),
         default: Rule {
             id: listener.default_rule,
             priority: None,
-            action: compile_action(&listener.default_action, groups),
+            action: actions.compile(&listener.default_action),
         },
     }
 }
 
-fn compile_action(action: &config::Action, groups: &Groups) -> Action {
-    match action {
-        config::Action::FixedResponse(status) => Action::FixedResponse(*status),
-        config::Action::Forward(forward) => Action::Forward {
+/// Compiles actions. One that is the same as the one before costs a reference: most rules of a listener lead to few places.
+struct Actions<'a> {
+    groups: &'a Groups,
+    last: Option<(&'a Arc<config::Forward>, Arc<Forward>)>,
+}
+
+impl<'a> Actions<'a> {
+    fn new(groups: &'a Groups) -> Self {
+        Self { groups, last: None }
+    }
+
+    fn compile(&mut self, action: &'a config::Action) -> Action {
+        let forward = match action {
+            config::Action::FixedResponse(status) => return Action::FixedResponse(*status),
+            config::Action::Forward(forward) => forward,
+        };
+        let same = self.last.take().filter(|(last, _)| *last == forward);
+        let (_, compiled) = self
+            .last
+            .insert(same.unwrap_or_else(|| (forward, Arc::new(self.forward(forward)))));
+        Action::Forward(Arc::clone(compiled))
+    }
+
+    fn forward(&self, forward: &config::Forward) -> Forward {
+        let group = |entry: &config::WeightedTargetGroup| self.groups.get(&entry.group).cloned();
+        Forward {
             choice: WeightedChoice::new(forward.groups.iter().map(|entry| entry.weight)),
+            groups: forward.groups.iter().filter_map(group).collect(),
             traffic: Arc::clone(&forward.traffic),
-            groups: forward
-                .groups
-                .iter()
-                .filter_map(|entry| groups.get(&entry.group).cloned())
-                .collect(),
-        },
+        }
     }
 }

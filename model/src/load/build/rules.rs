@@ -247,10 +247,11 @@ impl<'a> Builder<'a> {
                     hedging: forward.hedging.as_ref(),
                 };
                 let traffic = self.traffic(&at, written, owner.traffic);
-                Some(Action::Forward(Forward {
+                let forward = Forward {
                     groups: groups?,
                     traffic: traffic?,
-                }))
+                };
+                Some(Action::Forward(self.alike.forward.share(forward)))
             }
         }
     }

@@ -118,11 +118,11 @@ impl<'a> Builder<'a> {
                 self.warning(&at, "has no effect without `customDomainName`")
                     .hint("generated names get their certificates from the internal CA");
             }
-            CertificateFiles {
+            Box::new(CertificateFiles {
                 certificate: self.relative(file, &certificate.certificate_file),
                 private_key: self.relative(file, &certificate.private_key_file),
                 place: self.place(&at),
-            }
+            })
         });
         let idle_timeout = self.idle_timeout(at, written);
         let tags = self.tags(&at.member("tags"), &written.tags);
@@ -187,7 +187,8 @@ impl<'a> Builder<'a> {
             retry_policy: written.retry_policy.as_ref(),
             hedging: written.hedging.as_ref(),
         };
-        self.traffic(at, written, &Arc::new(outer))
+        let outer = self.alike.traffic.share(outer);
+        self.traffic(at, written, &outer)
     }
 
     fn idle_timeout(&mut self, at: &At<'_>, written: &document::Service) -> Option<Duration> {

@@ -58,7 +58,7 @@ impl Builder<'_> {
                 .or(outer.hedge_after),
         };
         self.tell_vain_retries(at, &traffic);
-        Some(Arc::new(traffic))
+        Some(self.alike.traffic.share(traffic))
     }
 
     fn timeouts(

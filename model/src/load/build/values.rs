@@ -56,7 +56,10 @@ impl<'a> Builder<'a> {
         lengths: &Lengths,
         reserved: &str,
     ) -> Option<Name> {
-        let name = self.parsed(at, text)?;
+        let name = match self.alike.names.get(text) {
+            Some(known) => known.clone(),
+            None => self.parsed(at, text)?,
+        };
         if !self.length(at, text, lengths) {
             return None;
         }
@@ -67,6 +70,7 @@ impl<'a> Builder<'a> {
             );
             return None;
         }
+        self.alike.names.insert(name.clone());
         Some(name)
     }
 

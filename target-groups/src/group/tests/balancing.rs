@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -21,7 +22,7 @@ pub(super) fn weighted(algorithm: Algorithm, weights: &[u16]) -> TargetGroup {
     for (target, weight) in config.targets.iter_mut().zip(weights) {
         target.weight = *weight;
     }
-    config.balancing.algorithm = algorithm;
+    Arc::make_mut(&mut config.balancing).algorithm = algorithm;
     config
 }
 
@@ -193,7 +194,7 @@ fn running_requests_are_weighed_by_weight() {
 #[test]
 fn a_client_stays_at_its_target_while_that_may_be_chosen() {
     let mut config = super::config(1..=5);
-    config.balancing.stickiness = Some(Stickiness {
+    Arc::make_mut(&mut config.balancing).stickiness = Some(Stickiness {
         cookie_name: "session".into(),
         duration: None,
     });
@@ -230,7 +231,7 @@ fn the_share_of_a_new_target_grows_in_a_straight_line() {
     ] {
         let config = |targets| {
             let mut config = weighted(algorithm.clone(), &vec![1; targets]);
-            config.balancing.slow_start = Some(seconds(100));
+            Arc::make_mut(&mut config.balancing).slow_start = Some(seconds(100));
             config
         };
         let group = Group::new(&config(3), Use::Used, start);
@@ -263,7 +264,7 @@ fn the_share_of_a_new_target_grows_in_a_straight_line() {
 #[test]
 fn targets_that_are_all_new_are_all_used_in_full() {
     let mut config = unchecked(1..=4);
-    config.balancing.slow_start = Some(seconds(60));
+    Arc::make_mut(&mut config.balancing).slow_start = Some(seconds(60));
     let group = Group::new(&config, Use::Used, dawn());
     let all = counts(&group, 400, 1, dawn() + seconds(1));
     assert!(
@@ -276,7 +277,7 @@ fn targets_that_are_all_new_are_all_used_in_full() {
 fn a_target_that_recovers_starts_slowly_again() {
     let start = dawn();
     let mut config = super::config(1..=2);
-    config.balancing.slow_start = Some(seconds(100));
+    Arc::make_mut(&mut config.balancing).slow_start = Some(seconds(100));
     let group = Group::new(&config, Use::Used, start);
     observe(&group, 1, ProbeOutcome::Pass, start);
     observe(&group, 2, ProbeOutcome::Pass, start + seconds(500));
@@ -297,13 +298,13 @@ pub(super) fn zoned(spill_over: u8) -> TargetGroup {
         };
         target.zone = Some(zone.into());
     }
-    config.balancing = Balancing {
+    config.balancing = Arc::new(Balancing {
         zone_preference: Some(ZonePreference {
             zone: Some("a".into()),
             spill_over,
         }),
         ..Balancing::default()
-    };
+    });
     config
 }
 
@@ -347,7 +348,8 @@ fn requests_stay_in_the_zone_and_spill_over_as_its_targets_fail() {
 fn a_zone_of_nobody_or_of_no_gateway_prefers_nobody() {
     let mut config = zoned(70);
     for zone in [Some("c".into()), None] {
-        config.balancing.zone_preference.as_mut().unwrap().zone = zone;
+        let balancing = Arc::make_mut(&mut config.balancing);
+        balancing.zone_preference.as_mut().unwrap().zone = zone;
         let group = Group::new(&config, Use::Used, dawn());
         let all = counts(&group, 600, 1, dawn());
         assert_eq!(all.len(), 6, "{all:?}");
@@ -366,7 +368,7 @@ fn below_the_panic_threshold_health_is_ignored() {
     ];
     for (threshold, healthy, used) in table {
         let mut config = super::config(1..=10);
-        config.balancing.panic_threshold = threshold;
+        Arc::make_mut(&mut config.balancing).panic_threshold = threshold;
         let group = Group::new(&config, Use::Used, dawn());
         for target in 1..=healthy {
             observe(&group, target, ProbeOutcome::Pass, dawn());

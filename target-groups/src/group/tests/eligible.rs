@@ -1,6 +1,6 @@
 //! Who may be chosen at all, against the rules told naively: health, ejections, panic, zones and what was tried, for every algorithm.
 
-use std::{collections::BTreeSet, net::SocketAddr, num::NonZeroU32};
+use std::{collections::BTreeSet, net::SocketAddr, num::NonZeroU32, sync::Arc};
 
 use proptest::{collection::vec, prelude::*};
 use trellis_model::config::{Algorithm, HashKey, OutlierDetection, TargetGroup, ZonePreference};
@@ -47,19 +47,20 @@ fn configured(targets: &[Drawn], algorithm: Algorithm, panic: u8, zones: bool) -
         target.weight = drawn.weight;
         target.zone = Some(if drawn.near { "a" } else { "b" }.into());
     }
-    config.balancing.algorithm = algorithm;
-    config.balancing.panic_threshold = panic;
-    config.balancing.zone_preference = zones.then(|| ZonePreference {
+    let balancing = Arc::make_mut(&mut config.balancing);
+    balancing.algorithm = algorithm;
+    balancing.panic_threshold = panic;
+    balancing.zone_preference = zones.then(|| ZonePreference {
         zone: Some("a".into()),
         spill_over: 50,
     });
-    config.outlier_detection = Some(OutlierDetection {
+    config.outlier_detection = Some(Box::new(OutlierDetection {
         max_server_errors: NonZeroU32::MIN,
         max_connection_failures: None,
         interval: seconds(10),
         base_ejection: seconds(30),
         max_ejection_percent: 100,
-    });
+    }));
     config
 }
 

@@ -1,6 +1,6 @@
 //! Consistent hashing as requests see it: one target for each key, whoever comes, goes or fails.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, sync::Arc};
 
 use super::{
     Group, ProbeOutcome, Use, Wanted,
@@ -51,7 +51,7 @@ fn a_hash_has_one_target_whatever_the_dice_say() {
 #[test]
 fn a_failing_target_takes_its_own_keys_along_only_and_gets_them_back() {
     let mut config = super::config(1..=20);
-    config.balancing.algorithm = maglev();
+    Arc::make_mut(&mut config.balancing).algorithm = maglev();
     let group = Group::new(&config, Use::Used, dawn());
     for target in 1..=20 {
         observe(&group, target, ProbeOutcome::Pass, dawn());
@@ -75,7 +75,7 @@ fn a_failing_target_takes_its_own_keys_along_only_and_gets_them_back() {
 #[test]
 fn keys_still_have_one_target_each_when_one_of_many_is_left() {
     let mut config = super::config(1..=200);
-    config.balancing.algorithm = maglev();
+    Arc::make_mut(&mut config.balancing).algorithm = maglev();
     let group = Group::new(&config, Use::Used, dawn());
     observe(&group, 5, ProbeOutcome::Pass, dawn());
     assert!(placed(&group, 500).iter().all(|target| *target == 5));
@@ -128,7 +128,7 @@ fn another_attempt_of_a_hash_goes_elsewhere_and_always_to_the_same() {
 #[test]
 fn hashing_prefers_the_zone_as_well_and_each_key_has_one_target() {
     let mut config = zoned(70);
-    config.balancing.algorithm = maglev();
+    Arc::make_mut(&mut config.balancing).algorithm = maglev();
     let group = Group::new(&config, Use::Used, dawn());
     for target in 1..=6 {
         observe(&group, target, ProbeOutcome::Pass, dawn());

@@ -1,6 +1,6 @@
 //! Random lives of a group against a naive model of the rules, on a virtual clock.
 
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 
 use proptest::{collection::vec, prelude::*};
 
@@ -179,7 +179,7 @@ fn step(
             path,
         } => {
             let mut config = config(targets.iter().copied());
-            config.health_check.as_mut().unwrap().port = Some(u16::from(*path));
+            Arc::make_mut(config.health_check.as_mut().unwrap()).port = Some(u16::from(*path));
             group.apply(&config, *used, *now);
             model.apply(targets, *used, *path, *now);
         }

@@ -2,6 +2,7 @@
 
 use std::{
     num::NonZeroU32,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -25,7 +26,7 @@ fn detection() -> OutlierDetection {
 }
 
 fn with(mut group: TargetGroup, detection: OutlierDetection) -> TargetGroup {
-    group.outlier_detection = Some(detection);
+    group.outlier_detection = Some(Box::new(detection));
     group
 }
 
@@ -341,7 +342,7 @@ fn health_and_ejection_each_keep_a_target_out() {
 fn with_too_few_targets_left_all_get_requests_again() {
     let now = dawn();
     let mut config = detecting(1..=4);
-    config.balancing.panic_threshold = 60;
+    Arc::make_mut(&mut config.balancing).panic_threshold = 60;
     let group = Group::new(&config, Use::Used, now);
     let second = lease(&group, 2, now);
     fail(&group, 1, 3, now);
