@@ -4,6 +4,8 @@ mod carrier;
 mod clock;
 mod rival;
 
+use std::time::Duration;
+
 use pingora_core::protocols::http::client::HttpSession;
 use pingora_error::{Error, ErrorSource, ErrorType, Result};
 use pingora_proxy::Session;
@@ -22,7 +24,7 @@ pub(super) use {carrier::from_client, clock::Clock};
 /// An exchange with a target, and what it holds as long as it lasts.
 pub(super) struct Route {
     upstream: Upstream,
-    to: Box<Destination>,
+    to: Destination,
     /// Was the connection used before?
     reused: bool,
 }
@@ -48,7 +50,7 @@ impl From<Box<Error>> for Failure {
 /// whether the connection was one that the target had closed meanwhile, or the target said that it had not begun.
 pub(super) async fn attempt(
     connections: &Connections,
-    to: Box<Destination>,
+    to: Destination,
     session: &mut Session,
     exchange: &mut Exchange,
 ) -> Result<(), Failure> {
@@ -57,7 +59,7 @@ pub(super) async fn attempt(
     if !(bodiless && session.req_header().method.is_idempotent()) {
         hear_of_ends().await;
     }
-    let mut route = connect(connections, to, &clock)
+    let mut route = connect(connections, to, &clock, exchange.idle())
         .await
         .map_err(|mut error| {
             error.retry.decide_reuse(false);
@@ -87,8 +89,7 @@ pub(super) async fn attempt(
         }
     };
     let reused = route.reused;
-    let usual = route.to.peer.options.idle_timeout;
-    let kept = usual.and_then(|usual| route.upstream.kept_for(usual));
+    let kept = route.upstream.kept_for(route.to.keep_alive);
     if let (true, Some(idle)) = (keeps, kept) {
         connections
             .put(route.upstream.into_session(), &route.to, idle)
@@ -110,7 +111,14 @@ async fn hear_of_ends() {
 }
 
 /// Connects, or takes a connection that is free, before the attempt's time is over.
-async fn connect(connections: &Connections, to: Box<Destination>, clock: &Clock) -> Result<Route> {
+///
+/// `silence`: how long to wait for a target that takes nothing.
+async fn connect(
+    connections: &Connections,
+    to: Destination,
+    clock: &Clock,
+    silence: Option<Duration>,
+) -> Result<Route> {
     let connecting = connections.get(&to);
     let connected = match clock.connected_by() {
         None => connecting.await,
@@ -123,7 +131,7 @@ async fn connect(connections: &Connections, to: Box<Destination>, clock: &Clock)
     let Some(mut upstream) = Upstream::new(connection) else {
         return Error::e_explain(ErrorType::InternalError, "a connection of an unknown kind");
     };
-    upstream.bound_writes(to.peer.options.write_timeout);
+    upstream.bound_writes(silence);
     Ok(Route {
         upstream,
         to,

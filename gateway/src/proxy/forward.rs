@@ -3,17 +3,10 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use http::header;
-use pingora_core::{
-    protocols::ALPN,
-    upstreams::peer::{HttpPeer, Scheme},
-};
 use pingora_error::{Error, ErrorType, Result};
 use pingora_http::RequestHeader;
 use pingora_proxy::Session;
-use trellis_model::{
-    config::{ProtocolVersion, TargetProtocol, Upgrades},
-    id::TargetGroupId,
-};
+use trellis_model::config::{ProtocolVersion, TargetProtocol, Upgrades};
 use trellis_target_groups::{Lease, Wanted};
 
 use super::{
@@ -25,8 +18,7 @@ use super::{
     halt::{Halt, VersionMismatch},
 };
 use crate::{
-    snapshot::{Action, Takers, TargetGroup, Targets},
-    telemetry::ZoneMetrics,
+    snapshot::{Action, Takers, TargetGroup},
     tls::Http,
 };
 
@@ -82,7 +74,7 @@ pub(super) fn choose_target(
     exchange: &Exchange,
     random: u64,
     tried: &[SocketAddr],
-) -> Result<(Box<Destination>, Lease)> {
+) -> Result<(Destination, Lease)> {
     // Without a permit there is no group.
     let Some(group) = exchange.group.clone() else {
         return Error::e_explain(
@@ -103,53 +95,37 @@ pub(super) fn choose_target(
             tried,
         })
         .map_err(|_| no_target("the target group has no targets"))?;
-    let metrics = Arc::clone(group.metrics.of(Some(lease.address())));
-    let destination = destination(exchange, group.id, targets, (lease.address(), metrics));
-    destination
-        .map(|destination| (destination, lease))
-        .ok_or_else(|| Error::explain(ErrorType::InternalError, "request without a snapshot"))
+    let Some(destination) = destination(exchange, &group, lease.address()) else {
+        let why = "a target that cannot be connected to";
+        return Error::e_explain(ErrorType::InternalError, why);
+    };
+    Ok((destination, lease))
 }
 
 fn destination(
     exchange: &Exchange,
-    group: TargetGroupId,
-    targets: &Targets,
-    (address, metrics): (SocketAddr, Arc<ZoneMetrics>),
-) -> Option<Box<Destination>> {
-    let service = exchange.service()?;
-    let limits = &exchange.snapshot.as_ref()?.limits;
-    let tls = targets.protocol == TargetProtocol::Https;
-    let server_name = if tls {
-        service.domain.as_str().to_owned()
-    } else {
-        String::new()
-    };
-    let mut peer = HttpPeer::new(address, tls, server_name);
-    peer.scheme = Scheme::from_tls_bool(tls);
-    // Connections are made inside the group's VPC and shared with no other group, even where addresses are the same; nor with those
-    // that were made under other terms of TLS.
-    let terms = targets.tls.as_ref().map_or(0, |tls| tls.key());
-    peer.group_key = group.number() ^ terms;
-    let options = &mut peer.options;
-    options.connection_timeout = Some(limits.connect_timeout);
-    options.total_connection_timeout = Some(limits.connect_timeout * 2);
-    options.write_timeout = exchange.idle();
-    options.idle_timeout = Some(targets.connections.keep_alive);
-    let http = match targets.version {
-        ProtocolVersion::Http1 => Http::One,
-        ProtocolVersion::Http2 | ProtocolVersion::Grpc => Http::Two,
-    };
-    options.alpn = match http {
-        Http::One => ALPN::H1,
-        Http::Two => ALPN::H2,
-    };
-    options.max_h2_streams = usize::from(targets.connections.streams);
-    Some(Box::new(Destination {
-        peer,
-        http,
-        tls: targets.tls.clone(),
-        metrics,
-    }))
+    group: &TargetGroup,
+    address: SocketAddr,
+) -> Option<Destination> {
+    let domain = &exchange.service()?.domain;
+    let targets = group.targets()?;
+    let tls = targets.tls.as_ref();
+    if tls.is_none() && targets.protocol == TargetProtocol::Https {
+        return None;
+    }
+    Some(Destination {
+        group: group.id.number(),
+        address,
+        http: match targets.version {
+            ProtocolVersion::Http1 => Http::One,
+            ProtocolVersion::Http2 | ProtocolVersion::Grpc => Http::Two,
+        },
+        tls: tls.map(|tls| (Arc::clone(tls), domain.clone())),
+        connect: exchange.snapshot.as_ref()?.limits.connect_timeout,
+        streams: targets.connections.streams,
+        keep_alive: targets.connections.keep_alive,
+        metrics: Arc::clone(group.metrics.of(Some(address))),
+    })
 }
 
 /// Is this the opening handshake of a WebSocket? Any other request goes on without its `Upgrade` field.

@@ -132,7 +132,7 @@ async fn take_target(
     session: &mut Session,
     exchange: &mut Exchange,
     tried: &mut SmallVec<[SocketAddr; 4]>,
-) -> Result<Box<Destination>> {
+) -> Result<Destination> {
     // The place of the attempt before is free for others, this request included.
     exchange.repeats.place = None;
     let (mut to, mut lease) = forward::choose_target(exchange, dice.roll(), tried)?;

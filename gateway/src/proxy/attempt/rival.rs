@@ -60,9 +60,9 @@ pub(super) fn begin<'a>(
     let http1 = request::in_http1(session.req_header(), exchange, !bodiless).ok()?;
     let http2 = request::in_http2(session.req_header(), exchange, to.tls.is_some()).ok()?;
     let body = session.as_ref().get_retry_buffer();
-    let clock = clock.clone();
+    let (clock, silence) = (clock.clone(), exchange.idle());
     Some(Box::pin(async move {
-        let mut route = connect(connections, to, &clock).await?;
+        let mut route = connect(connections, to, &clock, silence).await?;
         let upstream = &mut route.upstream;
         let over_http2 = upstream.is_http2();
         let head = if over_http2 { http2 } else { http1 };

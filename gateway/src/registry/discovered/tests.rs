@@ -270,7 +270,7 @@ fn targets_stay_only_where_they_may_be() {
 fn cookies_and_pools_follow() {
     let world = World::new();
     let mut config = found("orders.test");
-    config.balancing.stickiness = Some(Stickiness {
+    Arc::make_mut(&mut config.balancing).stickiness = Some(Stickiness {
         cookie_name: "session".into(),
         duration: None,
     });

@@ -113,13 +113,9 @@ fn dump_rule(out: &mut String, service: (&Snapshot, ServiceIndex), rule: &Rule) 
     write!(out, "{} {:?} ", rule.id, rule.priority).unwrap();
     match &rule.action {
         Action::FixedResponse(status) => writeln!(out, "{status}").unwrap(),
-        Action::Forward {
-            choice,
-            groups,
-            traffic,
-        } => {
-            writeln!(out, "{choice:?} {traffic:?}").unwrap();
-            for group in groups {
+        Action::Forward(forward) => {
+            writeln!(out, "{:?} {:?}", forward.choice, forward.traffic).unwrap();
+            for group in &forward.groups {
                 dump_group(out, service, group);
             }
         }
