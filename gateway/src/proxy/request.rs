@@ -48,11 +48,12 @@ pub(super) fn forget_spelling(request: &mut RequestHeader) -> Result<()> {
 ///
 /// Source: VPC Lattice user guide, "HTTP targets" and "Request tracking". Hop-by-hop fields are another matter, see [`hop`].
 pub(super) fn prepare_request(request: &mut RequestHeader, exchange: &Exchange) -> Result<()> {
-    change_headers(request, |headers| {
-        complete(headers, exchange)?;
-        tell_deadline(headers, exchange)
-    })?;
-    Ok(())
+    change_headers(request, |headers| prepare_headers(headers, exchange))
+}
+
+fn prepare_headers(headers: &mut HeaderMap, exchange: &Exchange) -> Result<()> {
+    complete(headers, exchange)?;
+    tell_deadline(headers, exchange)
 }
 
 /// The head of a client's request as a target gets it over HTTP/1.1. `has_body`: a body follows.
@@ -78,10 +79,9 @@ pub(super) fn in_http1(
                 HeaderValue::from_static("chunked"),
             );
         }
-        Ok(())
+        prepare_headers(headers, exchange)
     })?;
     head.set_version(Version::HTTP_11);
-    prepare_request(&mut head, exchange)?;
     Ok(head)
 }
 
@@ -99,9 +99,8 @@ pub(super) fn in_http2(
         }
         // Spec: RFC 9113 §8.3.1: `:authority` takes the place of `Host`.
         host = headers.remove(header::HOST);
-        Ok(())
+        prepare_headers(headers, exchange)
     })?;
-    prepare_request(&mut head, exchange)?;
     if let Some(host) = host {
         let scheme = if tls { "https" } else { "http" };
         let target = client.uri.path_and_query().cloned();
