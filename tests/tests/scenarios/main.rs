@@ -23,6 +23,7 @@ mod hostile;
 mod identities;
 mod overlay;
 mod pools;
+mod probes;
 mod protocols;
 mod records;
 mod rehearsals;
