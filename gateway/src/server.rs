@@ -173,8 +173,7 @@ impl Server {
             seed,
         });
         let listeners = Listeners::new(start_workers(workers, &config.gateway.limits, &shared)?);
-        let kept = (Arc::clone(&shared), Arc::clone(&registry));
-        let state = Arc::new(State::new(kept.0, kept.1, Arc::clone(&config)));
+        let state = Arc::new(State::of(&shared, &registry, &config));
         let given = (admin, outlet);
         let background = Background::start(given, &state, &registry, &shared.telemetry, seed)?;
         let start = |(listener, plane)| {

@@ -30,11 +30,11 @@ pub struct State {
 }
 
 impl State {
-    pub(super) fn new(shared: Arc<Shared>, registry: Arc<Registry>, config: Arc<Config>) -> Self {
+    pub(super) fn of(shared: &Arc<Shared>, registry: &Arc<Registry>, config: &Arc<Config>) -> Self {
         Self {
-            shared,
-            registry,
-            config: ArcSwap::new(config),
+            shared: Arc::clone(shared),
+            registry: Arc::clone(registry),
+            config: ArcSwap::new(Arc::clone(config)),
             rejected: Mutex::new(Arc::default()),
             stopping: AtomicBool::new(false),
         }

@@ -27,7 +27,7 @@ impl Tonic {
         let address = listener.local_addr().unwrap();
         let serving = tokio::spawn(async move {
             let server = Server::builder().add_service(health);
-            let served = server.serve_with_incoming(TcpIncoming::from(listener));
+            let running = server.serve_with_incoming(TcpIncoming::from(listener));
             served.await.unwrap();
         });
         Self {

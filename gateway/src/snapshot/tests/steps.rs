@@ -282,7 +282,7 @@ impl Step {
             },
             Self::Weight(_) => {
                 if let Action::Forward(forward) = &mut listener.default_action {
-                    let weight = &mut forward.groups[0].weight;
+                    let weight = &mut Arc::make_mut(forward).groups[0].weight;
                     *weight = Weight::new((weight.get() + 1) % 999).unwrap();
                 }
             }
