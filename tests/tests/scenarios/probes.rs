@@ -28,7 +28,7 @@ impl Tonic {
         let serving = tokio::spawn(async move {
             let server = Server::builder().add_service(health);
             let running = server.serve_with_incoming(TcpIncoming::from(listener));
-            served.await.unwrap();
+            running.await.unwrap();
         });
         Self {
             address,
