@@ -156,6 +156,14 @@ impl Gateway {
         &mut self.setups[0]
     }
 
+    /// Lets go of the series of resources that are gone, as the main loop does every few seconds.
+    pub fn settle_metrics(&self) {
+        self.server
+            .as_ref()
+            .expect("a running gateway")
+            .settle_metrics();
+    }
+
     /// Runs with a changed document, which must be accepted.
     pub fn reload(&mut self, change: impl FnOnce(Setup) -> Setup) -> u64 {
         self.try_reload(change)

@@ -189,7 +189,11 @@ fn callers(
     let running = change
         .running()
         .filter(|running| policies.has_callers_of(&running.policies));
-    let kept = running.filter(|running| running.limits.clock_skew == skew);
+    // What a key of session tokens has opened counts as long as the configuration names the key.
+    let same_keys = change
+        .running_config()
+        .is_some_and(|before| before.gateway.session_keys == config.gateway.session_keys);
+    let kept = running.filter(|running| same_keys && running.limits.clock_skew == skew);
     let verifier = if let Some(running) = kept {
         Arc::clone(&running.verifier)
     } else {
