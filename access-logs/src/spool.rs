@@ -5,7 +5,7 @@
 //! while, so that it can be shipped again, and makes room when room is needed.
 //!
 //! **What survives.** `kill -9` loses no record that was handed to `write(2)`: the page cache is the kernel's. Losing power loses what
-//! the disk was not asked to keep: at most [`SpoolSettings::sync`] and the time that the disk takes. A frame that is cut off or damaged
+//! the disk was not asked to keep: at most [`trellis_model::config::SpoolSettings::sync`] and the time that the disk takes. A frame that is cut off or damaged
 //! fails its checksum; a torn tail is cut off when a spool is opened. The cursor is not forced to disk: an old one ships records twice,
 //! which at-least-once allows.
 //!

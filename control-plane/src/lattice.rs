@@ -1,7 +1,7 @@
 //! The API of VPC Lattice, in the protocol restJson1.
 //!
 //! A call is authenticated, counted, routed, read, checked against the model, authorized and performed, in this order; the first step that
-//! refuses answers. What an operation does stands in [`operations`], one file for each family of resources; what inputs and
+//! refuses answers. What an operation does stands in [`mod@operations`], one file for each family of resources; what inputs and
 //! outputs look like is the model's ([`schema`]).
 //!
 //! Source: VPC Lattice API reference, version 2022-11-30.

@@ -131,7 +131,8 @@ def test_a_key_that_others_may_read_is_warned_of(tmp_path):
     assert made.returncode == 0
     os.chmod(tmp_path / "data" / "ca" / "root.pem", 0o644)
     with gateway(tmp_path) as started:
-        assert "others than its owner may use it" in started.log.read_text()
+        # Problems are told once the gateway is ready.
+        eventually(lambda: "others than its owner may use it" in started.log.read_text(), "the warning")
 
 
 def test_those_who_start_at_once_have_one_root(tmp_path):
