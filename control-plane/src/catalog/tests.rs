@@ -88,7 +88,7 @@ fn what_is_shared_is_visible_in_the_order_of_ids() {
         let owner = if number % 2 == 0 { ONE } else { TWO };
         let mut network = network(number, owner, &format!("n{number}x"));
         if number != 3 {
-            network.sharing.by_share.insert(account(ONE));
+            network.sharing.by_policy.insert(account(ONE));
         }
         catalog.declare(network, "a.yaml");
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 use trellis_model::name::AccountId;
 
-/// With whom a resource is shared: by resource shares, and by its resource policy.
+/// With whom a resource is shared, by its resource policy.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Sharing {
@@ -15,19 +15,16 @@ pub(crate) struct Sharing {
     /// The accounts that the policy names.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub(crate) by_policy: BTreeSet<AccountId>,
-    /// The accounts that accepted a resource share.
-    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
-    pub(crate) by_share: BTreeSet<AccountId>,
 }
 
 impl Sharing {
     /// Is it shared with nobody?
     pub(crate) fn is_none(&self) -> bool {
-        self.policy.is_none() && self.by_share.is_empty()
+        self.policy.is_none()
     }
 
     /// The accounts that may see it and associate it.
     pub(crate) fn guests(&self) -> BTreeSet<AccountId> {
-        self.by_policy.union(&self.by_share).cloned().collect()
+        self.by_policy.clone()
     }
 }
